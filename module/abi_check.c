@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The layout of the interface, checked by the compiler: no holes, no change,
+ * the same for every architecture.
+ */
+#include <linux/build_bug.h>
+#include <linux/mbox.h>
+#include <linux/stddef.h>
+
+#define FIELD(type, field) sizeof_field(struct type, field)
+#define END(type, field) offsetofend(struct type, field)
+
+/* The sum of the fields is the size: there is no hole. */
+static_assert(sizeof(struct mbox_attr) ==
+	      FIELD(mbox_attr, mode) + FIELD(mbox_attr, flags) +
+		      FIELD(mbox_attr, capacity) + FIELD(mbox_attr, msg_max) +
+		      FIELD(mbox_attr, perm));
+static_assert(sizeof(struct mbox_info) ==
+	      FIELD(mbox_info, abi) + FIELD(mbox_info, modes) +
+		      FIELD(mbox_info, attr_flags) + FIELD(mbox_info, call_flags));
+static_assert(sizeof(struct mbox_create) ==
+	      FIELD(mbox_create, name) + FIELD(mbox_create, name_len) +
+		      FIELD(mbox_create, oflags) + FIELD(mbox_create, attr) +
+		      FIELD(mbox_create, reserved) + FIELD(mbox_create, id));
+static_assert(sizeof(struct mbox_open) ==
+	      FIELD(mbox_open, name) + FIELD(mbox_open, name_len) +
+		      FIELD(mbox_open, oflags) + FIELD(mbox_open, id));
+static_assert(sizeof(struct mbox_unlink) ==
+	      FIELD(mbox_unlink, name) + FIELD(mbox_unlink, name_len) +
+		      FIELD(mbox_unlink, reserved));
+static_assert(sizeof(struct mbox_stat) ==
+	      FIELD(mbox_stat, id) + FIELD(mbox_stat, attr) +
+		      FIELD(mbox_stat, queued) + FIELD(mbox_stat, bytes) +
+		      FIELD(mbox_stat, waiting_senders) +
+		      FIELD(mbox_stat, waiting_receivers) + FIELD(mbox_stat, sent) +
+		      FIELD(mbox_stat, received) + FIELD(mbox_stat, dropped) +
+		      FIELD(mbox_stat, uid) + FIELD(mbox_stat, gid) +
+		      FIELD(mbox_stat, send_handles) + FIELD(mbox_stat, recv_handles));
+static_assert(sizeof(struct mbox_walk) ==
+	      FIELD(mbox_walk, id) + FIELD(mbox_walk, name) +
+		      FIELD(mbox_walk, stat));
+static_assert(sizeof(struct mbox_msg) ==
+	      FIELD(mbox_msg, buf) + FIELD(mbox_msg, len) +
+		      FIELD(mbox_msg, flags) + FIELD(mbox_msg, deadline_ns) +
+		      FIELD(mbox_msg, prio) + FIELD(mbox_msg, skip) +
+		      FIELD(mbox_msg, type) + FIELD(mbox_msg, token) +
+		      FIELD(mbox_msg, pid) + FIELD(mbox_msg, uid) +
+		      FIELD(mbox_msg, gid) + FIELD(mbox_msg, nfds) +
+		      FIELD(mbox_msg, fds));
+static_assert(sizeof(struct mbox_vec) ==
+	      FIELD(mbox_vec, msgs) + FIELD(mbox_vec, n) +
+		      FIELD(mbox_vec, flags) + FIELD(mbox_vec, msg_size) +
+		      FIELD(mbox_vec, reserved));
+static_assert(sizeof(struct mbox_set_capacity) ==
+	      FIELD(mbox_set_capacity, capacity) +
+		      FIELD(mbox_set_capacity, reserved));
+
+/* What programs were compiled with. */
+static_assert(sizeof(struct mbox_attr) == 20);
+static_assert(sizeof(struct mbox_info) == 16);
+static_assert(sizeof(struct mbox_create) == 48);
+static_assert(sizeof(struct mbox_open) == 24);
+static_assert(sizeof(struct mbox_unlink) == 16);
+static_assert(sizeof(struct mbox_stat) == 88);
+static_assert(sizeof(struct mbox_walk) == 352);
+static_assert(sizeof(struct mbox_msg) == 72);
+static_assert(sizeof(struct mbox_vec) == 24);
+static_assert(sizeof(struct mbox_set_capacity) == 8);
+static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
+static_assert(END(mbox_msg, deadline_ns) == 24);

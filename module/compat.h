@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between kernel versions, and nothing else. The code outside
+ * this file reads as if written for the newest kernel.
+ */
+#ifndef MBOX_COMPAT_H
+#define MBOX_COMPAT_H
+
+#include <linux/ktime.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
+#include <linux/time_namespace.h>
+#include <linux/version.h>
+
+/* Commit 2c92ca849fcc (6.10) took the second argument of __assign_str() away. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define mbox_assign_str(dst, src) __assign_str(dst, src)
+#else
+#define mbox_assign_str(dst, src) __assign_str(dst)
+#endif
+
+/*
+ * timens_ktime_to_host() calls a function that is not exported to modules, so
+ * the offset of the caller's time namespace is applied here.
+ */
+static inline ktime_t mbox_monotonic_to_host(ktime_t t)
+{
+#ifdef CONFIG_TIME_NS
+	struct timens_offsets *offsets = &current->nsproxy->time_ns->offsets;
+	ktime_t offset = timespec64_to_ktime(offsets->monotonic);
+
+	if (offset > 0 && t < offset)
+		return 0;
+	return offset < 0 && t > KTIME_MAX + offset ? KTIME_MAX : t - offset;
+#else
+	return t;
+#endif
+}
+
+#endif /* MBOX_COMPAT_H */

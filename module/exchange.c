@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The exchange of messages: who is served by whom.
+ *
+ * Whoever makes the operation of a waiting call possible carries it out for
+ * it: a receiver is handed its message, a sender finds its message accepted.
+ * So nobody overtakes a call that waits, no wake-up is lost when a call gives
+ * up, and these hold whenever mailbox.lock is free:
+ *
+ *  - while receivers wait, no message that one of them asks for is stored, nor
+ *    with a sender that waits;
+ *  - while senders wait, there is no room.
+ *
+ * The messages of waiting senders are in mailbox.offers. Without capacity that
+ * is where receivers find all their messages. With capacity it is full then, so
+ * there is something stored, and only a receiver that asks for a type can find
+ * nothing in it and something in the offers.
+ *
+ * The exception is a call with MBOX_PEEK: it takes nothing, so it is woken to
+ * look for itself.
+ *
+ * The way of a message:
+ *
+ *   sender -> mailbox.stored -> receiver (in transit) -> freed
+ *   sender that waits: mailbox.offers -> stored, or a receiver
+ *
+ * In transit, the receiver copies it to user space without the lock. Where the
+ * sender waits for the receipt (MBOX_SYNC, or no capacity), it is in
+ * mailbox.syncers from the moment at which its message was accepted; the
+ * receiver takes the lock again after the copy, and either confirms the
+ * receipt or learns that the sender gave up, and then forgets what it copied.
+ * A receiver that fails to copy puts the message back in front.
+ *
+ * Whoever looks at a message (MBOX_PEEK) copies it without the lock as well,
+ * and is in mailbox.peeks meanwhile. If the message leaves the mailbox before
+ * he is done, the last to be done with it frees it.
+ */
+#include "exchange.h"
+#include "trace.h"
+
+/* How many messages are dropped before the lock is given to others. */
+#define DROP_AT_ONCE 256
+
+/* ---- the end of a message ----------------------------------------------- */
+
+/* mbox_is_peeked() where somebody looks at something. */
+bool __mbox_is_peeked(const struct mailbox *mb, const struct mbox_message *msg)
+{
+	struct mbox_peek *peek;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry(peek, &mb->peeks, node)
+		if (peek->msg == msg)
+			return true;
+	return false;
+}
+
+/**
+ * mbox_retire() - a message is in no list and of no more use
+ * @mb: the mailbox
+ * @msg: the message; who looks at it will free it, otherwise @after does
+ * @after: to be run without the lock
+ */
+void mbox_retire(struct mailbox *mb, struct mbox_message *msg,
+		 struct mbox_after *after)
+{
+	struct mbox_peek *peek;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry(peek, &mb->peeks, node) {
+		if (peek->msg == msg) {
+			peek->owner = true;
+			return;
+		}
+	}
+	list_add(&msg->node, &after->garbage);
+}
+
+/**
+ * mbox_drop_oldest() - make room by dropping the oldest message
+ * @mb: a mailbox with MBOX_DROP_OLDEST and something stored
+ * @after: to be run without the lock
+ */
+void mbox_drop_oldest(struct mailbox *mb, struct mbox_after *after)
+{
+	struct mbox_message_ext *ext;
+	struct mbox_message *msg;
+
+	lockdep_assert_held(&mb->lock);
+	ext = list_first_entry(&mb->ages, struct mbox_message_ext, age);
+	msg = (struct mbox_message *)(ext + 1);
+	mbox_unstore(mb, msg);
+	mb->dropped++;
+	trace_mbox_drop(mb, msg);
+	mbox_confirm(mb, msg, -EPIPE, after);
+	mbox_retire(mb, msg, after);
+}
+
+/* Return whether there was nothing left to drop. */
+static bool drop_some(struct mailbox *mb, struct mbox_after *after)
+{
+	struct mbox_message *msg;
+	unsigned int n;
+
+	lockdep_assert_held(&mb->lock);
+	for (n = 0; n < DROP_AT_ONCE; n++) {
+		msg = mbox_queue_first(&mb->stored);
+		if (!msg)
+			return true;
+		mbox_unstore(mb, msg);
+		mbox_retire(mb, msg, after);
+	}
+	return false;
+}
+
+/**
+ * mbox_drop_all() - empty a mailbox at its end
+ * @mb: the mailbox, to which nothing can be added any more
+ *
+ * Context: Process context, without mailbox.lock.
+ */
+void mbox_drop_all(struct mailbox *mb)
+{
+	struct mbox_after after;
+	bool empty;
+
+	do {
+		mbox_after_init(&after);
+		spin_lock(&mb->lock);
+		empty = drop_some(mb, &after);
+		spin_unlock(&mb->lock);
+		mbox_after_run(mb, &after);
+	} while (!empty);
+}
+
+/* ---- to receivers -------------------------------------------------------- */
+
+/**
+ * mbox_wake_peekers() - let those look who wait to look
+ * @mb: the mailbox
+ * @after: to be run without the lock
+ */
+void mbox_wake_peekers(struct mailbox *mb, struct mbox_after *after)
+{
+	struct mbox_waiter *w, *next;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry_safe(w, next, &mb->peekers, node)
+		mbox_serve(mb, w, 0, after);
+}
+
+/* mbox_find_receiver() where there are some. */
+struct mbox_waiter *mbox_first_receiver(struct mailbox *mb,
+					const struct mbox_message *msg)
+{
+	struct mbox_waiter *w;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry(w, &mb->receivers, node)
+		if (msg->len <= w->room && mbox_match(w->match, msg))
+			return w;
+	return NULL;
+}
+
+/**
+ * mbox_refuse_short() - fail those who ask for a message but have no room
+ * @mb: the mailbox
+ * @msg: the message
+ * @until: the receiver that gets it, or NULL
+ * @after: to be run without the lock
+ *
+ * They fail as if they had come after the message, as in msgrcv(2).
+ */
+void mbox_refuse_short(struct mailbox *mb, const struct mbox_message *msg,
+		       const struct mbox_waiter *until,
+		       struct mbox_after *after)
+{
+	struct mbox_waiter *w, *next;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry_safe(w, next, &mb->receivers, node) {
+		if (w == until)
+			return;
+		if (msg->len > w->room && mbox_match(w->match, msg))
+			mbox_serve(mb, w, -EMSGSIZE, after);
+	}
+}
+
+/**
+ * mbox_hand() - hand a message to a receiver that waits
+ * @mb: the mailbox
+ * @w: the receiver
+ * @msg: the message, which is in no list
+ * @after: to be run without the lock
+ */
+void mbox_hand(struct mailbox *mb, struct mbox_waiter *w,
+	       struct mbox_message *msg, struct mbox_after *after)
+{
+	lockdep_assert_held(&mb->lock);
+	mbox_refuse_short(mb, msg, w, after);
+	w->msg = msg;
+	w->ack = msg->flags & MBOX_MSG_ACK;
+	if (w->ack)
+		msg->flags |= MBOX_MSG_TRANSIT;
+	w->peeked = mbox_is_peeked(mb, msg);
+	mb->received++;
+	trace_mbox_recv(mb, msg);
+	mbox_serve(mb, w, 0, after);
+}
+
+/*
+ * The message of a rendezvous comes back: take its acceptance back too.
+ * Return whether that was so; otherwise it is to be stored.
+ */
+static bool offer_again(struct mailbox *mb, struct mbox_message *msg,
+			struct mbox_after *after)
+{
+	struct mbox_waiter *w;
+
+	if (!(msg->flags & MBOX_MSG_ACK))
+		return false;
+	w = mbox_waiter_of(&mb->syncers, msg);
+	if (!w)
+		return false;
+	if (mb->capacity) {
+		if (w->sync)
+			return false;
+		/* There is a capacity now, so this is an ordinary send. */
+		msg->flags &= ~MBOX_MSG_ACK;
+		mbox_serve(mb, w, 0, after);
+		return false;
+	}
+	msg->flags &= ~MBOX_MSG_ACK;
+	mb->sent--;
+	w->accepted = false;
+	mbox_waiter_del(w);
+	mbox_waiter_add(&mb->senders, w, true);
+	mbox_offer(mb, w, true, after);
+	return true;
+}
+
+/**
+ * mbox_put_back() - a receiver could not take its message
+ * @mb: the mailbox
+ * @msg: the message
+ * @after: to be run without the lock
+ *
+ * It goes to the next receiver, or in front of its priority, whatever the
+ * capacity: that holds senders back, and this one was let in before.
+ */
+void mbox_put_back(struct mailbox *mb, struct mbox_message *msg,
+		   struct mbox_after *after)
+{
+	struct mbox_waiter *receiver;
+
+	lockdep_assert_held(&mb->lock);
+	trace_mbox_recover(mb, msg);
+	receiver = mbox_find_receiver(mb, msg);
+	if (receiver) {
+		mbox_hand(mb, receiver, msg, after);
+		return;
+	}
+	if (offer_again(mb, msg, after))
+		return;
+	mbox_queue_add_front(&mb->stored, msg);
+	if (mb->flags & MBOX_DROP_OLDEST)
+		list_add(&mbox_ext(msg)->age, &mb->ages);
+	mbox_announce(mb, msg, after);
+}
+
+/**
+ * mbox_end_receivers() - make every receive call that waits fail
+ * @mb: the mailbox
+ * @result: with this
+ * @after: to be run without the lock
+ */
+void mbox_end_receivers(struct mailbox *mb, int result,
+			struct mbox_after *after)
+{
+	struct mbox_waiter *w, *next;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry_safe(w, next, &mb->receivers, node)
+		mbox_serve(mb, w, result, after);
+	list_for_each_entry_safe(w, next, &mb->peekers, node)
+		mbox_serve(mb, w, result, after);
+	mbox_report(mb, EPOLLHUP | EPOLLERR | MBOX_POLL_IN, after);
+	after->everyone = true;
+}
+
+/* ---- from senders -------------------------------------------------------- */
+
+/**
+ * mbox_waiter_of() - the call that waits with a message
+ * @waiters: the list that it is in; it is mostly the first
+ * @msg: the message
+ */
+struct mbox_waiter *mbox_waiter_of(struct list_head *waiters,
+				   const struct mbox_message *msg)
+{
+	struct mbox_waiter *w;
+
+	list_for_each_entry(w, waiters, node)
+		if (w->msg == msg)
+			return w;
+	WARN_ON_ONCE(1);
+	return NULL;
+}
+
+/**
+ * mbox_offer() - show the message of a sender that waits
+ * @mb: the mailbox
+ * @w: the sender, in mailbox.senders
+ * @front: it was there before those of equal standing
+ * @after: to be run without the lock
+ */
+void mbox_offer(struct mailbox *mb, struct mbox_waiter *w, bool front,
+		struct mbox_after *after)
+{
+	lockdep_assert_held(&mb->lock);
+	w->msg->wprio = w->prio;
+	mbox_queue_add_offer(&mb->offers, w->msg, front);
+	if (!mb->capacity)
+		mbox_announce(mb, w->msg, after);
+	else
+		mbox_refuse_short(mb, w->msg, NULL, after);
+}
+
+/**
+ * mbox_accept() - take the message of a sender that waits
+ * @mb: the mailbox
+ * @w: the sender; gone when this returns, unless it waits for the receipt
+ * @after: to be run without the lock
+ *
+ * The message is in no list then; the caller stores it or hands it on.
+ */
+void mbox_accept(struct mailbox *mb, struct mbox_waiter *w,
+		 struct mbox_after *after)
+{
+	struct mbox_message *msg = w->msg;
+
+	lockdep_assert_held(&mb->lock);
+	mbox_queue_remove(&mb->offers, msg);
+	mb->sent++;
+	trace_mbox_send(mb, msg);
+	if (w->sync || !mb->capacity) {
+		msg->flags |= MBOX_MSG_ACK;
+		w->accepted = true;
+		list_move_tail(&w->node, &mb->syncers);
+	} else {
+		mbox_serve(mb, w, 0, after);
+	}
+}
+
+/**
+ * mbox_confirm() - tell the sender of an accepted message what became of it
+ * @mb: the mailbox
+ * @msg: the message
+ * @result: 0 when it was received, or an error
+ * @after: to be run without the lock
+ */
+void mbox_confirm(struct mailbox *mb, struct mbox_message *msg, int result,
+		  struct mbox_after *after)
+{
+	struct mbox_waiter *w;
+
+	lockdep_assert_held(&mb->lock);
+	if (!(msg->flags & MBOX_MSG_ACK))
+		return;
+	w = mbox_waiter_of(&mb->syncers, msg);
+	if (w)
+		mbox_serve(mb, w, result, after);
+}
+
+/**
+ * mbox_admit_senders() - let senders in while there is room
+ * @mb: the mailbox
+ * @after: to be run without the lock
+ */
+void mbox_admit_senders(struct mailbox *mb, struct mbox_after *after)
+{
+	struct mbox_message *msg;
+	struct mbox_waiter *w;
+
+	lockdep_assert_held(&mb->lock);
+	while (mbox_has_room(mb)) {
+		w = list_first_entry_or_null(&mb->senders, struct mbox_waiter,
+					     node);
+		if (!w) {
+			mbox_report(mb, MBOX_POLL_OUT, after);
+			return;
+		}
+		msg = w->msg;
+		mbox_accept(mb, w, after);
+		/* No receiver waits for it, or it would have it already. */
+		mbox_store(mb, msg, after);
+	}
+}
+
+/**
+ * mbox_end_senders() - make every send call that waits fail
+ * @mb: the mailbox
+ * @result: with this
+ * @after: to be run without the lock
+ *
+ * Their messages go too, also those that a receiver is copying just now.
+ */
+void mbox_end_senders(struct mailbox *mb, int result, struct mbox_after *after)
+{
+	struct mbox_waiter *w, *next;
+	struct mbox_message *msg;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry_safe(w, next, &mb->senders, node) {
+		msg = w->msg;
+		mbox_queue_remove(&mb->offers, msg);
+		mbox_serve(mb, w, result, after);
+		mbox_retire(mb, msg, after);
+	}
+	list_for_each_entry_safe(w, next, &mb->syncers, node) {
+		msg = w->msg;
+		mb->sent--;
+		mbox_serve(mb, w, result, after);
+		if (msg->flags & MBOX_MSG_TRANSIT) {
+			msg->flags |= MBOX_MSG_WITHDRAWN;
+			continue;
+		}
+		mbox_unstore(mb, msg);
+		mbox_retire(mb, msg, after);
+	}
+	mbox_report(mb, EPOLLHUP | EPOLLERR | MBOX_POLL_OUT, after);
+	after->everyone = true;
+}

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Handles: the file operations and ioctls of an open mailbox.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "device.h"
+#include "handle.h"
+#include "mailbox.h"
+#include "recv.h"
+#include "send.h"
+
+/* Number of the first ioctl of handles. */
+#define FIRST_NR 0x10
+/* A caller's struct mbox_msg in a batch can be this large. */
+#define VEC_MSG_SIZE_MAX 4096
+
+/**
+ * struct handle - an open mailbox
+ * @mb: the mailbox, one reference
+ * @sender: identity of the last process that sent with this handle
+ * @lock: protects @sender
+ * @rights: MBOX_MAY_RECV, MBOX_MAY_SEND
+ */
+struct handle {
+	struct mailbox *mb;
+	struct mbox_sender *sender;
+	spinlock_t lock;
+	unsigned int rights;
+};
+
+static struct mailbox *file_mailbox(struct file *file)
+{
+	return ((struct handle *)file->private_data)->mb;
+}
+
+/* ---- send --------------------------------------------------------------- */
+
+static bool nonblock(struct file *file)
+{
+	return file->f_flags & O_NONBLOCK;
+}
+
+static bool nowait(struct kiocb *iocb)
+{
+	return iocb->ki_flags & IOCB_NOWAIT || nonblock(iocb->ki_filp);
+}
+
+static int send_from(struct file *file, const struct mbox_buffer *from,
+		     u32 prio, u64 type, const struct mbox_call *call)
+{
+	struct handle *handle = file->private_data;
+
+	return mbox_send(handle->mb, &handle->sender, &handle->lock, from, prio,
+			 type, call);
+}
+
+static int send_msg(struct file *file, const struct mbox_msg *m)
+{
+	struct mbox_buffer from = {
+		.user = u64_to_user_ptr(m->buf),
+		.len = m->len,
+	};
+	struct mbox_call call;
+
+	if (unlikely(m->flags & ~MBOX_SEND_FLAGS || m->prio > MBOX_PRIO_MAX ||
+		     m->skip || m->token || m->nfds || m->fds))
+		return -EINVAL;
+	if (unlikely(!(file->f_mode & FMODE_WRITE)))
+		return -EBADF;
+	mbox_call_init(&call, m->flags, m->deadline_ns, nonblock(file));
+	return send_from(file, &from, m->prio, m->type, &call);
+}
+
+static long ioctl_send(struct file *file, union mbox_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	return send_msg(file, &arg->msg);
+}
+
+/* For write(2); all others come to handle_write_iter(). */
+static ssize_t handle_write(struct file *file, const char __user *buf,
+			    size_t len, loff_t *pos)
+{
+	struct mbox_buffer from = { .user = (void __user *)buf, .len = len };
+	struct mbox_call call;
+	int ret;
+
+	mbox_call_nonblock(&call, nonblock(file));
+	ret = send_from(file, &from, 0, 0, &call);
+	return ret ? ret : (ssize_t)len;
+}
+
+static ssize_t handle_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct mbox_buffer from = { .iter = iter, .len = iov_iter_count(iter) };
+	struct mbox_call call;
+	int ret;
+
+	mbox_call_nonblock(&call, nowait(iocb));
+	ret = send_from(iocb->ki_filp, &from, 0, 0, &call);
+	if (!ret)
+		return from.len;
+	mbox_buffer_rewind(&from);
+	return ret;
+}
+
+/* ---- receive ------------------------------------------------------------ */
+
+static bool recv_flags_valid(const struct mbox_msg *m)
+{
+	const u32 special = MBOX_MATCH_NOT | MBOX_MATCH_LE;
+
+	if (m->flags & ~MBOX_RECV_FLAGS || (m->flags & special) == special)
+		return false;
+	if (!m->skip)
+		return true;
+	/* "The lowest type" has no order in which to look past some. */
+	return m->flags & MBOX_PEEK && !(m->flags & MBOX_MATCH_LE);
+}
+
+static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
+			struct mbox_msg __user *umsg, size_t usize)
+{
+	struct mbox_match match = {
+		.type = m->type,
+		.flags = m->flags,
+		.skip = m->skip,
+	};
+	struct mbox_receipt receipt = {
+		.to = { .user = u64_to_user_ptr(m->buf), .len = m->len },
+		.umsg = umsg,
+		.kmsg = m,
+		.usize = usize,
+	};
+	struct mbox_call call;
+
+	if (unlikely(!recv_flags_valid(m) || m->nfds || m->fds))
+		return -EINVAL;
+	if (unlikely(!(file->f_mode & FMODE_READ)))
+		return -EBADF;
+	mbox_call_init(&call, m->flags, m->deadline_ns, nonblock(file));
+	return mbox_recv(file_mailbox(file), &receipt, &match, &call);
+}
+
+static long ioctl_recv(struct file *file, union mbox_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	return recv_msg(file, &arg->msg, uarg, usize);
+}
+
+static ssize_t read_to(struct file *file, const struct mbox_receipt *receipt,
+		       bool nonblock)
+{
+	struct mbox_match match = {};
+	struct mbox_call call;
+	ssize_t ret;
+
+	mbox_call_nonblock(&call, nonblock);
+	ret = mbox_recv(file_mailbox(file), receipt, &match, &call);
+	/* As for a pipe that nobody writes to any more. */
+	return ret == -EPIPE ? 0 : ret;
+}
+
+/* For read(2); all others come to handle_read_iter(). */
+static ssize_t handle_read(struct file *file, char __user *buf, size_t len,
+			   loff_t *pos)
+{
+	struct mbox_receipt receipt = { .to = { .user = buf, .len = len } };
+
+	return read_to(file, &receipt, nonblock(file));
+}
+
+static ssize_t handle_read_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct mbox_receipt receipt = {
+		.to = { .iter = iter, .len = iov_iter_count(iter) },
+	};
+
+	return read_to(iocb->ki_filp, &receipt, nowait(iocb));
+}
+
+/* ---- batches ------------------------------------------------------------ */
+
+/* One message of a batch. Return a negative error, or what the call returns. */
+static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
+			 u32 flags, unsigned int i, bool send)
+{
+	void __user *umsg = u64_to_user_ptr(vec->msgs) +
+			    (size_t)i * vec->msg_size;
+	struct mbox_msg m;
+	int ret;
+
+	ret = copy_struct_from_user(&m, sizeof(m), umsg, vec->msg_size);
+	if (ret)
+		return ret;
+	m.flags |= flags;
+	if (send)
+		return send_msg(file, &m);
+	return recv_msg(file, &m, umsg, vec->msg_size);
+}
+
+static long batch(struct file *file, const struct mbox_vec *vec, bool send)
+{
+	u32 flags = vec->flags & ~MBOX_WAITFORONE;
+	unsigned int i, n = min_t(u32, vec->n, MBOX_BATCH_MAX);
+	ssize_t ret;
+
+	if (vec->reserved || vec->msg_size < MBOX_MSG_SIZE_MIN ||
+	    vec->msg_size > VEC_MSG_SIZE_MAX)
+		return -EINVAL;
+	if (vec->flags & ~(send ? MBOX_SEND_FLAGS : MBOX_RECV_FLAGS | MBOX_WAITFORONE))
+		return -EINVAL;
+	if (!(file->f_mode & (send ? FMODE_WRITE : FMODE_READ)))
+		return -EBADF;
+
+	for (i = 0; i < n; i++) {
+		ret = batch_one(file, vec, flags, i, send);
+		if (ret < 0)
+			return i ? i : ret;
+		if (vec->flags & MBOX_WAITFORONE)
+			flags |= MBOX_DONTWAIT;
+		cond_resched();
+	}
+	return n;
+}
+
+static long ioctl_sendv(struct file *file, union mbox_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	return batch(file, &arg->vec, true);
+}
+
+static long ioctl_recvv(struct file *file, union mbox_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	return batch(file, &arg->vec, false);
+}
+
+/* ---- the mailbox itself ------------------------------------------------- */
+
+static long ioctl_stat(struct file *file, union mbox_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	return mbox_mailbox_stat(file_mailbox(file), &arg->stat);
+}
+
+static long ioctl_set_capacity(struct file *file, union mbox_arg *arg,
+			       void __user *uarg, size_t usize)
+{
+	if (arg->set_capacity.reserved)
+		return -EINVAL;
+	return mbox_mailbox_set_capacity(file_mailbox(file),
+					 arg->set_capacity.capacity);
+}
+
+static long ioctl_destroy(struct file *file, union mbox_arg *arg,
+			  void __user *uarg, size_t usize)
+{
+	const fmode_t both = FMODE_READ | FMODE_WRITE;
+
+	if ((file->f_mode & both) != both)
+		return -EBADF;
+	return mbox_mailbox_destroy(file_mailbox(file));
+}
+
+static const struct mbox_ioctl handle_ioctls[] = {
+	{ MBOX_IOC_SEND, MBOX_MSG_SIZE_MIN, false, ioctl_send },
+	{ MBOX_IOC_RECV, MBOX_MSG_SIZE_MIN, true, ioctl_recv },
+	{ MBOX_IOC_SENDV, sizeof(struct mbox_vec), false, ioctl_sendv },
+	{ MBOX_IOC_RECVV, sizeof(struct mbox_vec), false, ioctl_recvv },
+	{ MBOX_IOC_STAT, 8, false, ioctl_stat },
+	{ MBOX_IOC_SET_CAPACITY, sizeof(struct mbox_set_capacity), false,
+	  ioctl_set_capacity },
+	{ MBOX_IOC_DESTROY, 0, false, ioctl_destroy },
+};
+
+static long handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return mbox_ioctl(file, cmd, arg, handle_ioctls, FIRST_NR,
+			  ARRAY_SIZE(handle_ioctls));
+}
+
+static __poll_t handle_poll(struct file *file, poll_table *wait)
+{
+	return mbox_poll(file_mailbox(file), file, wait);
+}
+
+static void handle_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct mailbox *mb = file_mailbox(file);
+	struct mbox_stat st;
+	int ret = mbox_mailbox_stat(mb, &st);
+
+	seq_printf(m, "mbox-id:\t%llu\n", mb->id);
+	if (READ_ONCE(mb->named)) {
+		seq_puts(m, "mbox-name:\t");
+		seq_escape(m, mb->name, " \t\n\\");
+		seq_putc(m, '\n');
+	}
+	if (ret) {
+		seq_puts(m, "mbox-state:\tdestroyed\n");
+		return;
+	}
+	seq_printf(m, "mbox-mode:\t%s\n", "queue");
+	seq_printf(m, "mbox-flags:\t%#x\n", st.attr.flags);
+	if (st.attr.capacity == MBOX_UNBOUNDED)
+		seq_puts(m, "mbox-capacity:\tunbounded\n");
+	else
+		seq_printf(m, "mbox-capacity:\t%u\n", st.attr.capacity);
+	seq_printf(m, "mbox-msg-max:\t%u\n", st.attr.msg_max);
+	seq_printf(m, "mbox-queued:\t%u\n", st.queued);
+	seq_printf(m, "mbox-bytes:\t%llu\n", st.bytes);
+	seq_printf(m, "mbox-waiting-senders:\t%u\n", st.waiting_senders);
+	seq_printf(m, "mbox-waiting-receivers:\t%u\n", st.waiting_receivers);
+	seq_printf(m, "mbox-dropped:\t%llu\n", st.dropped);
+}
+
+static void handle_free(struct handle *handle)
+{
+	if (handle->sender)
+		mbox_sender_put(handle->sender);
+	mbox_mailbox_detach(handle->mb, handle->rights);
+	kfree(handle);
+}
+
+static int handle_release(struct inode *inode, struct file *file)
+{
+	handle_free(file->private_data);
+	return 0;
+}
+
+static const struct file_operations handle_fops = {
+	.owner = THIS_MODULE,
+	.release = handle_release,
+	.read = handle_read,
+	.write = handle_write,
+	.read_iter = handle_read_iter,
+	.write_iter = handle_write_iter,
+	.poll = handle_poll,
+	.unlocked_ioctl = handle_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = handle_show_fdinfo,
+};
+
+static struct file *handle_file(struct handle *handle, unsigned int oflags)
+{
+	struct file *file;
+
+	file = anon_inode_getfile("[mbox]", &handle_fops, handle,
+				  oflags & (O_ACCMODE | O_NONBLOCK));
+	if (IS_ERR(file))
+		return file;
+	stream_open(NULL, file);
+	/* Reading and writing heed IOCB_NOWAIT. */
+	file->f_mode |= FMODE_NOWAIT;
+	return file;
+}
+
+/**
+ * mbox_handle_prepare() - make a handle
+ * @mb: the mailbox
+ * @oflags: O_ACCMODE, O_NONBLOCK, O_CLOEXEC
+ * @rights: what the access mode means
+ * @new: out: to be published or aborted
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EIDRM, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int mbox_handle_prepare(struct mailbox *mb, unsigned int oflags,
+			unsigned int rights, struct mbox_new_handle *new)
+{
+	struct handle *handle;
+	int ret;
+
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
+	if (!handle)
+		return -ENOMEM;
+	handle->mb = mb;
+	handle->rights = rights;
+	spin_lock_init(&handle->lock);
+	ret = mbox_mailbox_attach(mb, rights);
+	if (ret) {
+		kfree(handle);
+		return ret;
+	}
+
+	ret = get_unused_fd_flags(oflags & O_CLOEXEC);
+	if (ret < 0)
+		goto err_free_handle;
+	new->fd = ret;
+	new->file = handle_file(handle, oflags);
+	if (IS_ERR(new->file)) {
+		ret = PTR_ERR(new->file);
+		goto err_put_fd;
+	}
+	return 0;
+
+err_put_fd:
+	put_unused_fd(new->fd);
+err_free_handle:
+	handle_free(handle);
+	return ret;
+}
+
+/**
+ * mbox_handle_publish() - give a prepared handle to the process
+ * @new: the handle
+ *
+ * Return: the descriptor.
+ */
+int mbox_handle_publish(struct mbox_new_handle *new)
+{
+	fd_install(new->fd, new->file);
+	return new->fd;
+}
+
+/**
+ * mbox_handle_abort() - undo mbox_handle_prepare()
+ * @new: the handle
+ */
+void mbox_handle_abort(struct mbox_new_handle *new)
+{
+	put_unused_fd(new->fd);
+	fput(new->file);
+}

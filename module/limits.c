@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Limits per user.
+ *
+ * The counters are charged first and compared afterwards: two charges at the
+ * limit can both be refused, but never both be granted.
+ */
+#include <linux/capability.h>
+#include <linux/hashtable.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "limits.h"
+
+static DEFINE_HASHTABLE(users, 6);
+static DEFINE_SPINLOCK(users_lock);
+
+static struct mbox_user *find_user(kuid_t uid)
+{
+	struct mbox_user *user;
+
+	lockdep_assert_held(&users_lock);
+	hash_for_each_possible(users, user, node, __kuid_val(uid))
+		if (uid_eq(user->uid, uid))
+			return user;
+	return NULL;
+}
+
+/**
+ * mbox_user_get() - find or make the account of a user
+ * @uid: the user
+ *
+ * Context: Process context, may sleep.
+ * Return: the account with a reference, or NULL when there is no memory.
+ */
+struct mbox_user *mbox_user_get(kuid_t uid)
+{
+	struct mbox_user *user, *new = NULL;
+
+	spin_lock(&users_lock);
+	user = find_user(uid);
+	if (!user) {
+		spin_unlock(&users_lock);
+		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+		if (!new)
+			return NULL;
+		new->uid = uid;
+		spin_lock(&users_lock);
+		user = find_user(uid);
+		if (!user) {
+			user = new;
+			new = NULL;
+			hash_add(users, &user->node, __kuid_val(uid));
+		}
+	}
+	user->refs++;
+	spin_unlock(&users_lock);
+	kfree(new);
+	return user;
+}
+
+/**
+ * mbox_user_put() - give a reference back
+ * @user: the account
+ *
+ * Context: Any but interrupts.
+ */
+void mbox_user_put(struct mbox_user *user)
+{
+	bool last;
+
+	spin_lock(&users_lock);
+	last = --user->refs == 0;
+	if (last)
+		hash_del(&user->node);
+	spin_unlock(&users_lock);
+	if (last)
+		kfree(user);
+}
+
+/**
+ * mbox_charge_mailbox() - count a mailbox
+ * @user: its creator
+ *
+ * Return: 0, or -EDQUOT.
+ */
+int mbox_charge_mailbox(struct mbox_user *user)
+{
+	unsigned int n = atomic_inc_return(&user->mailboxes);
+
+	if (likely(n <= READ_ONCE(mbox_user_mailboxes)) ||
+	    capable(CAP_SYS_RESOURCE))
+		return 0;
+	atomic_dec(&user->mailboxes);
+	return -EDQUOT;
+}
+
+void mbox_uncharge_mailbox(struct mbox_user *user)
+{
+	atomic_dec(&user->mailboxes);
+}
+
+/**
+ * mbox_charge_bytes() - count a message
+ * @user: its sender
+ * @len: its payload
+ *
+ * Return: 0, or -EDQUOT.
+ */
+int mbox_charge_bytes(struct mbox_user *user, u32 len)
+{
+	unsigned long cost = max(len, MBOX_CHARGE_MIN);
+	unsigned long sum = atomic_long_add_return(cost, &user->bytes);
+
+	if (likely(sum <= READ_ONCE(mbox_user_bytes)) ||
+	    capable(CAP_SYS_RESOURCE))
+		return 0;
+	atomic_long_sub(cost, &user->bytes);
+	return -EDQUOT;
+}
+
+void mbox_uncharge_bytes(struct mbox_user *user, u32 len)
+{
+	atomic_long_sub(max(len, MBOX_CHARGE_MIN), &user->bytes);
+}

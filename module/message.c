@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages: allocate, copy from and to user space, free.
+ *
+ * All memory comes in pieces of at most MBOX_CHUNK bytes: a megabyte must not
+ * depend on contiguous memory, and no user value sizes an allocation.
+ */
+#include <linux/cred.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "limits.h"
+#include "message.h"
+
+#define CHUNK_ROOM (MBOX_CHUNK - sizeof(struct mbox_chunk))
+#define PLAIN_ROOM (MBOX_CHUNK - sizeof(struct mbox_message))
+#define EXT_ROOM (PLAIN_ROOM - sizeof(struct mbox_message_ext))
+
+static bool sender_is_current(const struct mbox_sender *sender)
+{
+	const struct cred *cred = current_cred();
+
+	return sender->pid == task_tgid(current) &&
+	       uid_eq(sender->euid, cred->euid) &&
+	       gid_eq(sender->egid, cred->egid) &&
+	       uid_eq(sender->uid, cred->uid);
+}
+
+static struct mbox_sender *sender_new(void)
+{
+	const struct cred *cred = current_cred();
+	struct mbox_sender *sender;
+
+	sender = kmalloc(sizeof(*sender), GFP_KERNEL_ACCOUNT);
+	if (!sender)
+		return NULL;
+	sender->user = mbox_user_get(cred->uid);
+	if (!sender->user) {
+		kfree(sender);
+		return NULL;
+	}
+	refcount_set(&sender->refs, 1);
+	sender->pid = get_pid(task_tgid(current));
+	sender->euid = cred->euid;
+	sender->egid = cred->egid;
+	sender->uid = cred->uid;
+	return sender;
+}
+
+/*
+ * The identity of the current process, with a reference, or NULL.
+ *
+ * A handle is mostly used by one process that does not change its ids, so all
+ * its messages share one object and none looks anything up.
+ */
+static struct mbox_sender *sender_get(struct mbox_sender **cache,
+				      spinlock_t *lock)
+{
+	struct mbox_sender *sender, *old;
+
+	spin_lock(lock);
+	sender = *cache;
+	if (likely(sender && sender_is_current(sender))) {
+		refcount_inc(&sender->refs);
+		spin_unlock(lock);
+		return sender;
+	}
+	spin_unlock(lock);
+
+	sender = sender_new();
+	if (!sender)
+		return NULL;
+	refcount_inc(&sender->refs);
+	spin_lock(lock);
+	old = *cache;
+	*cache = sender;
+	spin_unlock(lock);
+	if (old)
+		mbox_sender_put(old);
+	return sender;
+}
+
+/**
+ * mbox_sender_put() - give a reference back
+ * @sender: the identity
+ */
+void mbox_sender_put(struct mbox_sender *sender)
+{
+	if (!refcount_dec_and_test(&sender->refs))
+		return;
+	put_pid(sender->pid);
+	mbox_user_put(sender->user);
+	kfree(sender);
+}
+
+/* One piece of a payload after the other: *data and *room, then the next. */
+static struct mbox_chunk *first_piece(struct mbox_message *msg, u8 **data,
+				      size_t *room)
+{
+	*data = msg->data;
+	if (likely(!(msg->flags & MBOX_MSG_EXT))) {
+		*room = PLAIN_ROOM;
+		return NULL;
+	}
+	*room = EXT_ROOM;
+	return mbox_ext(msg)->more;
+}
+
+static struct mbox_chunk *next_piece(struct mbox_chunk *chunk, u8 **data,
+				     size_t *room)
+{
+	*data = chunk->data;
+	*room = CHUNK_ROOM;
+	return chunk->next;
+}
+
+static int message_copy_in(struct mbox_message *msg,
+			   const struct mbox_buffer *from)
+{
+	void __user *user = from->user;
+	size_t left = msg->len;
+	struct mbox_chunk *next;
+	size_t room;
+	u8 *data;
+
+	next = first_piece(msg, &data, &room);
+	for (;;) {
+		room = min(room, left);
+		if (unlikely(from->iter)) {
+			if (copy_from_iter(data, room, from->iter) != room)
+				return -EFAULT;
+		} else {
+			if (copy_from_user(data, user, room))
+				return -EFAULT;
+			user += room;
+		}
+		left -= room;
+		if (likely(!left))
+			return 0;
+		next = next_piece(next, &data, &room);
+	}
+}
+
+/**
+ * mbox_message_copy_out() - copy a payload to user space
+ * @msg: the message
+ * @to: where to; takes as much as it has room for
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+int mbox_message_copy_out(struct mbox_message *msg,
+			  const struct mbox_buffer *to)
+{
+	size_t left = min_t(size_t, msg->len, to->len);
+	void __user *user = to->user;
+	struct mbox_chunk *next;
+	size_t room;
+	u8 *data;
+
+	next = first_piece(msg, &data, &room);
+	for (;;) {
+		room = min(room, left);
+		if (unlikely(to->iter)) {
+			if (copy_to_iter(data, room, to->iter) != room)
+				return -EFAULT;
+		} else {
+			if (copy_to_user(user, data, room))
+				return -EFAULT;
+			user += room;
+		}
+		left -= room;
+		if (likely(!left))
+			return 0;
+		next = next_piece(next, &data, &room);
+	}
+}
+
+static void free_memory(struct mbox_message *msg)
+{
+	struct mbox_chunk *chunk, *next;
+
+	if (likely(!(msg->flags & MBOX_MSG_EXT))) {
+		kfree(msg);
+		return;
+	}
+	for (chunk = mbox_ext(msg)->more; chunk; chunk = next) {
+		next = chunk->next;
+		kfree(chunk);
+	}
+	kfree(mbox_ext(msg));
+}
+
+static struct mbox_message *alloc_ext(u32 len)
+{
+	size_t head = min_t(size_t, len, EXT_ROOM);
+	struct mbox_message_ext *ext;
+	struct mbox_chunk **tail;
+	struct mbox_message *msg;
+	size_t left = len - head;
+
+	ext = kmalloc(sizeof(*ext) + sizeof(*msg) + head, GFP_KERNEL_ACCOUNT);
+	if (!ext)
+		return NULL;
+	ext->more = NULL;
+	msg = (struct mbox_message *)(ext + 1);
+	msg->flags = MBOX_MSG_EXT;
+
+	for (tail = &ext->more; left; tail = &(*tail)->next) {
+		size_t room = min_t(size_t, left, CHUNK_ROOM);
+
+		*tail = kmalloc(sizeof(**tail) + room, GFP_KERNEL_ACCOUNT);
+		if (!*tail) {
+			free_memory(msg);
+			return NULL;
+		}
+		(*tail)->next = NULL;
+		left -= room;
+		if (left)
+			cond_resched();
+	}
+	return msg;
+}
+
+/**
+ * mbox_message_new() - make a message of the current process
+ * @cache: identity of the handle's last sender
+ * @lock: protects *@cache
+ * @from: the payload
+ * @aged: whether its mailbox keeps messages by age
+ *
+ * Type and priority are left to the caller. The payload is charged to the
+ * user until mbox_message_free().
+ *
+ * Context: Process context, may sleep.
+ * Return: the message, or -EFAULT, -EDQUOT, -ENOMEM.
+ */
+struct mbox_message *mbox_message_new(struct mbox_sender **cache,
+				      spinlock_t *lock,
+				      const struct mbox_buffer *from, bool aged)
+{
+	u32 len = from->len;
+	struct mbox_sender *sender;
+	struct mbox_message *msg;
+	int ret;
+
+	sender = sender_get(cache, lock);
+	if (!sender)
+		return ERR_PTR(-ENOMEM);
+	ret = mbox_charge_bytes(sender->user, len);
+	if (ret)
+		goto err_put_sender;
+
+	ret = -ENOMEM;
+	if (likely(!aged && len <= PLAIN_ROOM)) {
+		msg = kmalloc(sizeof(*msg) + len, GFP_KERNEL_ACCOUNT);
+		if (!msg)
+			goto err_uncharge;
+		msg->flags = 0;
+	} else {
+		msg = alloc_ext(len);
+		if (!msg)
+			goto err_uncharge;
+	}
+	msg->sender = sender;
+	msg->len = len;
+
+	ret = message_copy_in(msg, from);
+	if (ret)
+		goto err_free;
+	return msg;
+
+err_free:
+	free_memory(msg);
+err_uncharge:
+	mbox_uncharge_bytes(sender->user, len);
+err_put_sender:
+	mbox_sender_put(sender);
+	return ERR_PTR(ret);
+}
+
+/**
+ * mbox_message_free() - free a message that nobody else can see
+ * @msg: the message
+ */
+void mbox_message_free(struct mbox_message *msg)
+{
+	struct mbox_sender *sender = msg->sender;
+
+	mbox_uncharge_bytes(sender->user, msg->len);
+	free_memory(msg);
+	mbox_sender_put(sender);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One message: its memory, its payload, who sent it.
+ *
+ * The header is kept at 64 bytes, so that a small message costs its payload
+ * and one or two cache lines. What only some messages need stands in front of
+ * the header, in struct mbox_message_ext.
+ */
+#ifndef MBOX_MESSAGE_H
+#define MBOX_MESSAGE_H
+
+#include <linux/list.h>
+#include <linux/rbtree.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/uidgid.h>
+#include <linux/uio.h>
+
+struct mbox_user;
+struct pid;
+
+/* No allocation for a message is larger; longer payloads are chained. */
+#define MBOX_CHUNK 4096U
+
+/**
+ * struct mbox_sender - who sent a message
+ * @refs: the handle that caches it, and every message that names it
+ * @pid: process
+ * @euid: effective user id, which the receiver sees
+ * @egid: effective group id, which the receiver sees
+ * @uid: real user id, which is charged
+ * @user: the account of @uid
+ */
+struct mbox_sender {
+	refcount_t refs;
+	kuid_t euid;
+	kgid_t egid;
+	kuid_t uid;
+	struct pid *pid;
+	struct mbox_user *user;
+};
+
+/* A piece of a payload that does not fit behind the header. */
+struct mbox_chunk {
+	struct mbox_chunk *next;
+	u8 data[];
+};
+
+/* Has a struct mbox_message_ext. Never changes. */
+#define MBOX_MSG_EXT 0x01
+/* A sender waits in mailbox.syncers until this message is received. */
+#define MBOX_MSG_ACK 0x02
+/* A receiver holds it, copies it out, and will look at WITHDRAWN. */
+#define MBOX_MSG_TRANSIT 0x04
+/* Its sender gave up while it was in transit. */
+#define MBOX_MSG_WITHDRAWN 0x08
+
+/**
+ * struct mbox_message - a message
+ * @node: ring of the messages of one priority; the leader is its start
+ * @rb: leader: in the tree of priorities; others: empty
+ * @sender: who sent it, one reference
+ * @type: what MBOX_MATCH compares
+ * @len: bytes of payload
+ * @prio: priority
+ * @flags: MBOX_MSG_*; under mailbox.lock
+ * @wprio: scheduling priority of the sender, while it is an offer
+ * @data: the payload, or its beginning
+ *
+ * Once it can be seen by others, all but @node, @rb and @flags is constant.
+ */
+struct mbox_message {
+	struct list_head node;
+	struct rb_node rb;
+	struct mbox_sender *sender;
+	u64 type;
+	u32 len;
+	u16 prio;
+	u8 flags;
+	u8 wprio;
+	u8 data[];
+};
+
+/**
+ * struct mbox_message_ext - what some messages need in addition
+ * @age: in mailbox.ages, if it has MBOX_DROP_OLDEST; under mailbox.lock
+ * @more: the rest of a long payload
+ */
+struct mbox_message_ext {
+	struct list_head age;
+	struct mbox_chunk *more;
+};
+
+static inline struct mbox_message_ext *mbox_ext(struct mbox_message *msg)
+{
+	return (struct mbox_message_ext *)msg - 1;
+}
+
+/**
+ * struct mbox_buffer - memory of a program
+ * @user: where it is, when @iter is NULL
+ * @iter: or its pieces
+ * @len: how long it is
+ *
+ * Most calls have one piece, and an iterator would cost them as much as the
+ * copy of a small message.
+ */
+struct mbox_buffer {
+	void __user *user;
+	struct iov_iter *iter;
+	size_t len;
+};
+
+/* Undo the progress that a failed copy has made in @buffer->iter. */
+static inline void mbox_buffer_rewind(const struct mbox_buffer *buffer)
+{
+	if (buffer->iter)
+		iov_iter_revert(buffer->iter,
+				buffer->len - iov_iter_count(buffer->iter));
+}
+
+void mbox_sender_put(struct mbox_sender *sender);
+struct mbox_message *mbox_message_new(struct mbox_sender **cache,
+				      spinlock_t *lock,
+				      const struct mbox_buffer *from,
+				      bool aged);
+int mbox_message_copy_out(struct mbox_message *msg,
+			  const struct mbox_buffer *to);
+void mbox_message_free(struct mbox_message *msg);
+
+#endif /* MBOX_MESSAGE_H */

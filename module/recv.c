@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Receiving: find a message or wait to be handed one, copy it out, settle.
+ */
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+
+#include "exchange.h"
+#include "recv.h"
+#include "trace.h"
+
+/**
+ * struct taken - a message in transit
+ * @msg: the message
+ * @ack: its sender waits for the receipt
+ * @peeked: somebody looked at it when it left the mailbox, and may still
+ */
+struct taken {
+	struct mbox_message *msg;
+	bool ack;
+	bool peeked;
+};
+
+/*
+ * Whether a receiver is shown the messages of waiting senders. With capacity
+ * they are not in the mailbox yet, so there is nothing to look at (MBOX_PEEK);
+ * but a receiver that finds nothing of the type it asks for need not wait until
+ * one that would do has been let in.
+ */
+static bool sees_offers(const struct mailbox *mb, const struct mbox_match *match)
+{
+	return !mb->capacity || (match->flags & MBOX_MATCH_FLAGS &&
+				 !(match->flags & MBOX_PEEK));
+}
+
+/* Find what the receiver gets; NULL: nothing. *@from says where it is. */
+static inline struct mbox_message *find(struct mailbox *mb,
+					const struct mbox_match *match,
+					struct mbox_queue **from)
+{
+	struct mbox_message *msg;
+	u32 skip = match->skip;
+
+	*from = &mb->stored;
+	msg = mbox_queue_find(&mb->stored, match, &skip);
+	if (likely(msg) || !mb->offers.count || !sees_offers(mb, match))
+		return msg;
+	*from = &mb->offers;
+	return mbox_queue_find(&mb->offers, match, &skip);
+}
+
+/* Take a message out of the mailbox. */
+static inline void take(struct mailbox *mb, struct mbox_message *msg,
+			struct mbox_queue *from, struct taken *taken,
+			struct mbox_after *after)
+{
+	if (likely(from == &mb->stored))
+		mbox_unstore(mb, msg);
+	else
+		mbox_accept(mb, mbox_waiter_of(&mb->senders, msg), after);
+	taken->peeked = mbox_is_peeked(mb, msg);
+	taken->ack = msg->flags & MBOX_MSG_ACK;
+	if (unlikely(taken->ack))
+		msg->flags |= MBOX_MSG_TRANSIT;
+	mb->received++;
+	trace_mbox_recv(mb, msg);
+	mbox_room_made(mb, after);
+}
+
+/* What try_recv() found, besides errors. */
+enum {
+	/* A message, which is the caller's now. */
+	TAKEN,
+	/* A message to look at, which has stayed. */
+	SEEN,
+	/* Nothing, and the call may wait. */
+	NOTHING,
+};
+
+/* Receive without waiting; with TAKEN and SEEN, the message is in @taken. */
+static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
+			   const struct mbox_call *call, size_t room,
+			   struct taken *taken, struct mbox_after *after)
+{
+	struct mbox_message *msg;
+	struct mbox_queue *from;
+
+	lockdep_assert_held(&mb->lock);
+	if (unlikely(mb->dead))
+		return -EIDRM;
+	msg = find(mb, match, &from);
+	if (unlikely(!msg)) {
+		if (mbox_no_senders(mb))
+			return -EPIPE;
+		return call->again ?: NOTHING;
+	}
+	if (unlikely(msg->len > room))
+		return -EMSGSIZE;
+	taken->msg = msg;
+	if (unlikely(call->flags & MBOX_PEEK))
+		return SEEN;
+	take(mb, msg, from, taken, after);
+	return TAKEN;
+}
+
+/*
+ * After the copy: settle what became of a message in transit. @ret is how the
+ * copy went. Return 0, an error, or 1: the sender gave up in the meantime.
+ */
+static noinline int settle(struct mailbox *mb, const struct taken *taken,
+			   int ret)
+{
+	struct mbox_message *msg = taken->msg;
+	struct mbox_after after;
+
+	mbox_after_init(&after);
+	spin_lock(&mb->lock);
+	if (taken->ack)
+		msg->flags &= ~MBOX_MSG_TRANSIT;
+	if (msg->flags & MBOX_MSG_WITHDRAWN) {
+		mb->received--;
+		mbox_retire(mb, msg, &after);
+		ret = ret ?: 1;
+	} else if (!ret) {
+		mbox_confirm(mb, msg, 0, &after);
+		mbox_retire(mb, msg, &after);
+	} else {
+		mb->received--;
+		if (mb->dead)
+			mbox_retire(mb, msg, &after);
+		else
+			mbox_put_back(mb, msg, &after);
+	}
+	spin_unlock(&mb->lock);
+	mbox_after_run(mb, &after);
+	return ret;
+}
+
+/* Write what a receive call tells its caller: the length, and all from @prio. */
+static int write_meta(const struct mbox_receipt *receipt,
+		      const struct mbox_msg *meta)
+{
+	const size_t from = offsetof(struct mbox_msg, prio);
+
+	if (put_user(meta->len, &receipt->umsg->len))
+		return -EFAULT;
+	if (receipt->usize <= from)
+		return 0;
+	if (copy_to_user((void __user *)receipt->umsg + from,
+			 (const void *)meta + from,
+			 min(receipt->usize, sizeof(*meta)) - from))
+		return -EFAULT;
+	return 0;
+}
+
+static int put_meta(const struct mbox_message *msg,
+		    const struct mbox_receipt *receipt)
+{
+	const struct mbox_sender *sender = msg->sender;
+	struct mbox_msg meta = *receipt->kmsg;
+
+	meta.len = msg->len;
+	meta.prio = msg->prio;
+	meta.type = msg->type;
+	meta.token = 0;
+	meta.pid = pid_vnr(sender->pid);
+	meta.uid = from_kuid_munged(current_user_ns(), sender->euid);
+	meta.gid = from_kgid_munged(current_user_ns(), sender->egid);
+	return write_meta(receipt, &meta);
+}
+
+/*
+ * A message that was copied out was not received after all. What the call will
+ * read when it is restarted has to be what it was; where that memory cannot be
+ * written any more, nobody is there to be misled.
+ */
+static void undo_copy_out(const struct mbox_receipt *receipt)
+{
+	mbox_buffer_rewind(&receipt->to);
+	if (receipt->umsg)
+		write_meta(receipt, receipt->kmsg);
+}
+
+static inline int copy_out(struct mbox_message *msg,
+			   const struct mbox_receipt *receipt)
+{
+	int ret = mbox_message_copy_out(msg, &receipt->to);
+
+	if (!ret && receipt->umsg)
+		ret = put_meta(msg, receipt);
+	return ret;
+}
+
+/* Begin to look at a message: keep it from being freed. */
+static void begin_look(struct mailbox *mb, struct mbox_peek *peek,
+		       struct mbox_message *msg)
+{
+	lockdep_assert_held(&mb->lock);
+	peek->msg = msg;
+	peek->owner = false;
+	list_add(&peek->node, &mb->peeks);
+}
+
+/* Copy it, and let it go. */
+static noinline ssize_t look(struct mailbox *mb, struct mbox_peek *peek,
+			     const struct mbox_receipt *receipt)
+{
+	struct mbox_message *msg = peek->msg;
+	struct mbox_after after;
+	ssize_t ret;
+
+	ret = copy_out(msg, receipt);
+	if (ret)
+		undo_copy_out(receipt);
+	else
+		ret = msg->len;
+
+	mbox_after_init(&after);
+	spin_lock(&mb->lock);
+	list_del(&peek->node);
+	if (peek->owner)
+		mbox_retire(mb, msg, &after);
+	spin_unlock(&mb->lock);
+	mbox_after_run(mb, &after);
+	return ret;
+}
+
+/* Begin to wait for a message. */
+static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
+				const struct mbox_match *match,
+				const struct mbox_call *call, size_t room,
+				struct mbox_after *after)
+{
+	lockdep_assert_held(&mb->lock);
+	mbox_waiter_init(w, &mb->waiting_receivers);
+	w->match = match;
+	w->room = min_t(size_t, room, U32_MAX);
+	trace_mbox_wait(mb, false);
+	if (call->flags & MBOX_PEEK) {
+		mbox_waiter_add(&mb->peekers, w, false);
+		return;
+	}
+	mbox_waiter_add(&mb->receivers, w, false);
+	/* Now a send that does not wait can succeed. */
+	if (!mb->capacity)
+		mbox_report(mb, MBOX_POLL_OUT, after);
+}
+
+/* Wait. Return 0 with the message in @taken (none for a peeker), or an error. */
+static noinline int wait_to_recv(struct mailbox *mb, struct mbox_waiter *w,
+				 const struct mbox_call *call,
+				 struct taken *taken)
+{
+	int ret;
+
+	ret = mbox_sleep_on(w, call);
+	if (ret) {
+		spin_lock(&mb->lock);
+		if (w->done)
+			ret = 0;
+		else
+			mbox_waiter_del(w);
+		spin_unlock(&mb->lock);
+	}
+	if (ret)
+		return ret;
+	taken->msg = w->msg;
+	taken->ack = w->ack;
+	taken->peeked = w->peeked;
+	return w->result;
+}
+
+/**
+ * mbox_recv() - receive a message
+ * @mb: where from
+ * @receipt: where to put it
+ * @match: which message
+ * @call: how it may wait
+ *
+ * Context: Process context, may sleep.
+ * Return: the full length of the message, or -EIDRM, -EPIPE, -EMSGSIZE,
+ * -EFAULT, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS; with an error, no message has
+ * left the mailbox.
+ */
+ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
+		  const struct mbox_match *match, const struct mbox_call *call)
+{
+	size_t room = call->flags & MBOX_TRUNC ? SIZE_MAX : receipt->to.len;
+	struct mbox_after after;
+	struct mbox_peek peek;
+	struct mbox_waiter w;
+	struct taken taken;
+	ssize_t len;
+	int ret;
+
+	for (;;) {
+		mbox_after_init(&after);
+		spin_lock(&mb->lock);
+		ret = try_recv(mb, match, call, room, &taken, &after);
+		if (unlikely(ret > TAKEN)) {
+			if (ret == SEEN)
+				begin_look(mb, &peek, taken.msg);
+			else
+				begin_wait(mb, &w, match, call, room, &after);
+		}
+		spin_unlock(&mb->lock);
+		mbox_after_run(mb, &after);
+
+		if (unlikely(ret != TAKEN)) {
+			if (ret < 0)
+				return ret;
+			if (ret == SEEN)
+				return look(mb, &peek, receipt);
+			ret = wait_to_recv(mb, &w, call, &taken);
+			if (ret)
+				return ret;
+			/* A peeker was woken to look for itself. */
+			if (call->flags & MBOX_PEEK)
+				continue;
+		}
+
+		len = taken.msg->len;
+		ret = copy_out(taken.msg, receipt);
+		if (likely(!ret && !taken.ack && !taken.peeked)) {
+			mbox_message_free(taken.msg);
+			return len;
+		}
+		ret = settle(mb, &taken, ret);
+		if (!ret)
+			return len;
+		undo_copy_out(receipt);
+		if (ret < 0)
+			return ret;
+		/* The sender gave up: as if this had never come. */
+	}
+}

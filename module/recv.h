@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MBOX_RECV_H
+#define MBOX_RECV_H
+
+#include "wait.h"
+
+/**
+ * struct mbox_receipt - where a receiver wants its message
+ * @to: the buffer
+ * @umsg: NULL, or the caller's struct mbox_msg to fill in
+ * @kmsg: what was read from there
+ * @usize: size of the caller's
+ */
+struct mbox_receipt {
+	struct mbox_buffer to;
+	struct mbox_msg __user *umsg;
+	const struct mbox_msg *kmsg;
+	size_t usize;
+};
+
+ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
+		  const struct mbox_match *match, const struct mbox_call *call);
+
+#endif /* MBOX_RECV_H */

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sending. What a send call can meet is worked out in one place, try_send();
+ * the rest is waiting for it and taking it back.
+ */
+#include "exchange.h"
+#include "send.h"
+#include "trace.h"
+
+/* What try_send() found, besides errors. */
+enum {
+	SENT,
+	AWAIT_RECEIPT,
+	AWAIT_ROOM,
+};
+
+/* Apply the overflow policy. Return whether the new message was dropped. */
+static bool overflow(struct mailbox *mb, struct mbox_message *msg,
+		     struct mbox_after *after)
+{
+	if (mb->flags & MBOX_DROP_OLDEST && mb->capacity) {
+		while (!mbox_has_room(mb))
+			mbox_drop_oldest(mb, after);
+		return false;
+	}
+	mb->sent++;
+	mb->dropped++;
+	trace_mbox_drop(mb, msg);
+	return true;
+}
+
+/*
+ * Send without waiting, or say what to wait for. With SENT and AWAIT_RECEIPT
+ * the message is out of the caller's hands.
+ */
+static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
+			   const struct mbox_call *call,
+			   struct mbox_after *after)
+{
+	bool sync = call->flags & MBOX_SYNC;
+	struct mbox_waiter *receiver;
+
+	lockdep_assert_held(&mb->lock);
+	if (unlikely(mb->dead))
+		return -EIDRM;
+	if (unlikely(mbox_no_receivers(mb)))
+		return -EPIPE;
+
+	receiver = mbox_find_receiver(mb, msg);
+	if (receiver) {
+		/* A call that cannot wait does not wait for the copy either. */
+		bool ack = (sync || !mb->capacity) && !call->again;
+
+		if (ack)
+			msg->flags |= MBOX_MSG_ACK;
+		mb->sent++;
+		trace_mbox_send(mb, msg);
+		mbox_hand(mb, receiver, msg, after);
+		return ack ? AWAIT_RECEIPT : SENT;
+	}
+	if (unlikely(sync && call->again))
+		return call->again;
+
+	if (unlikely(!mbox_has_room(mb))) {
+		if (!mbox_drops(mb))
+			return call->again ?: AWAIT_ROOM;
+		if (overflow(mb, msg, after)) {
+			if (sync)
+				return -EPIPE;
+			mbox_retire(mb, msg, after);
+			return SENT;
+		}
+	}
+	if (unlikely(sync))
+		msg->flags |= MBOX_MSG_ACK;
+	mb->sent++;
+	mbox_store(mb, msg, after);
+	trace_mbox_send(mb, msg);
+	return sync ? AWAIT_RECEIPT : SENT;
+}
+
+/* The sender gives up: nothing of its message shall remain. */
+static void withdraw(struct mailbox *mb, struct mbox_waiter *w,
+		     struct mbox_after *after)
+{
+	struct mbox_message *msg = w->msg;
+
+	lockdep_assert_held(&mb->lock);
+	mbox_waiter_del(w);
+	if (!w->accepted) {
+		mbox_queue_remove(&mb->offers, msg);
+		mbox_retire(mb, msg, after);
+		return;
+	}
+	mb->sent--;
+	if (msg->flags & MBOX_MSG_TRANSIT) {
+		msg->flags |= MBOX_MSG_WITHDRAWN;
+		return;
+	}
+	mbox_unstore(mb, msg);
+	mbox_retire(mb, msg, after);
+	mbox_room_made(mb, after);
+}
+
+/* Begin to wait for what try_send() found. */
+static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
+				struct mbox_message *msg,
+				const struct mbox_call *call, bool accepted,
+				struct mbox_after *after)
+{
+	lockdep_assert_held(&mb->lock);
+	mbox_waiter_init(w, &mb->waiting_senders);
+	w->msg = msg;
+	w->sync = call->flags & MBOX_SYNC;
+	w->accepted = accepted;
+	mbox_waiter_add(accepted ? &mb->syncers : &mb->senders, w, false);
+	if (!accepted)
+		mbox_offer(mb, w, false, after);
+	trace_mbox_wait(mb, true);
+}
+
+/* Wait. The message is out of the caller's hands, however it ends. */
+static noinline int wait_to_send(struct mailbox *mb, struct mbox_waiter *w,
+				 const struct mbox_call *call)
+{
+	struct mbox_after after;
+	int ret;
+
+	ret = mbox_sleep_on(w, call);
+	if (!ret)
+		return w->result;
+
+	mbox_after_init(&after);
+	spin_lock(&mb->lock);
+	if (w->done)
+		ret = w->result;
+	else
+		withdraw(mb, w, &after);
+	spin_unlock(&mb->lock);
+	mbox_after_run(mb, &after);
+	return ret;
+}
+
+/*
+ * Whether a call would fail now. Asked before the message is made where that is
+ * likely: of those who may not wait, so that who tries again and again at a full
+ * mailbox does not allocate and copy each time; and with MBOX_HANGUP.
+ */
+static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call)
+{
+	int ret = 0;
+
+	spin_lock(&mb->lock);
+	if (mb->dead)
+		ret = -EIDRM;
+	else if (mbox_no_receivers(mb))
+		ret = -EPIPE;
+	else if (list_empty(&mb->receivers) &&
+		 (call->flags & MBOX_SYNC ||
+		  (!mbox_has_room(mb) && !mbox_drops(mb))))
+		ret = call->again;
+	spin_unlock(&mb->lock);
+	return ret;
+}
+
+/**
+ * mbox_send() - send a message
+ * @mb: where to
+ * @cache: identity of the handle's last sender
+ * @lock: protects *@cache
+ * @from: the payload
+ * @prio: priority, already checked
+ * @type: type
+ * @call: how it may wait
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EFAULT, -EDQUOT, -ENOMEM, -EAGAIN,
+ * -ETIMEDOUT, -ERESTARTSYS; with an error, the message went nowhere (with
+ * -EPIPE it may have been accepted, counted, and dropped).
+ */
+int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
+	      const struct mbox_buffer *from, u32 prio, u64 type,
+	      const struct mbox_call *call)
+{
+	struct mbox_message *msg;
+	struct mbox_after after;
+	struct mbox_waiter w;
+	int ret;
+
+	/* Pairs with the WRITE_ONCE() of destroy; checked again later. */
+	if (unlikely(READ_ONCE(mb->dead)))
+		return -EIDRM;
+	if (unlikely(from->len > mb->msg_max ||
+		     (mb->flags & MBOX_FIXED && from->len != mb->msg_max)))
+		return -EMSGSIZE;
+	if (unlikely(call->again || mb->flags & MBOX_HANGUP)) {
+		ret = hopeless(mb, call);
+		if (ret)
+			return ret;
+	}
+
+	msg = mbox_message_new(cache, lock, from,
+			       mb->flags & MBOX_DROP_OLDEST);
+	if (IS_ERR(msg))
+		return PTR_ERR(msg);
+	msg->prio = prio;
+	msg->type = type;
+
+	mbox_after_init(&after);
+	spin_lock(&mb->lock);
+	ret = try_send(mb, msg, call, &after);
+	if (unlikely(ret > 0))
+		begin_wait(mb, &w, msg, call, ret == AWAIT_RECEIPT, &after);
+	spin_unlock(&mb->lock);
+	mbox_after_run(mb, &after);
+	if (likely(!ret))
+		return 0;
+	if (ret > 0)
+		return wait_to_send(mb, &w, call);
+	mbox_message_free(msg);
+	return ret;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM mbox
+
+#if !defined(MBOX_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define MBOX_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "mailbox.h"
+
+TRACE_EVENT(mbox_create,
+	TP_PROTO(const struct mailbox *mb),
+	TP_ARGS(mb),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, capacity)
+		__field(u32, msg_max)
+		__field(u32, flags)
+		__string(name, mb->name ? mb->name : "")
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->capacity = mb->capacity;
+		__entry->msg_max = mb->msg_max;
+		__entry->flags = mb->flags;
+		mbox_assign_str(name, mb->name ? mb->name : "");
+	),
+	TP_printk("id=%llu capacity=%u msg_max=%u flags=%#x name=%s",
+		  __entry->id, __entry->capacity, __entry->msg_max,
+		  __entry->flags, __get_str(name))
+);
+
+TRACE_EVENT(mbox_destroy,
+	TP_PROTO(const struct mailbox *mb, bool forced),
+	TP_ARGS(mb, forced),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, queued)
+		__field(bool, forced)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->queued = mb->stored.count;
+		__entry->forced = forced;
+	),
+	TP_printk("id=%llu queued=%u %s", __entry->id, __entry->queued,
+		  __entry->forced ? "destroyed" : "released")
+);
+
+TRACE_EVENT(mbox_attach,
+	TP_PROTO(const struct mailbox *mb, unsigned int rights),
+	TP_ARGS(mb, rights),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(unsigned int, rights)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->rights = rights;
+	),
+	TP_printk("id=%llu rights=%s%s", __entry->id,
+		  __entry->rights & MBOX_MAY_RECV ? "r" : "",
+		  __entry->rights & MBOX_MAY_SEND ? "w" : "")
+);
+
+DECLARE_EVENT_CLASS(mbox_message_class,
+	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_ARGS(mb, msg),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, type)
+		__field(u32, len)
+		__field(u32, prio)
+		__field(u32, queued)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->type = msg->type;
+		__entry->len = msg->len;
+		__entry->prio = msg->prio;
+		__entry->queued = mb->stored.count;
+	),
+	TP_printk("id=%llu len=%u prio=%u type=%llu queued=%u", __entry->id,
+		  __entry->len, __entry->prio, __entry->type, __entry->queued)
+);
+
+/* A message was accepted: stored, or handed to a receiver that waited. */
+DEFINE_EVENT(mbox_message_class, mbox_send,
+	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_ARGS(mb, msg)
+);
+
+/* A receiver got a message out of the mailbox. */
+DEFINE_EVENT(mbox_message_class, mbox_recv,
+	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_ARGS(mb, msg)
+);
+
+/* The overflow policy dropped a message. */
+DEFINE_EVENT(mbox_message_class, mbox_drop,
+	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_ARGS(mb, msg)
+);
+
+/* A receiver could not take its message, which went back. */
+DEFINE_EVENT(mbox_message_class, mbox_recover,
+	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_ARGS(mb, msg)
+);
+
+TRACE_EVENT(mbox_wait,
+	TP_PROTO(const struct mailbox *mb, bool sender),
+	TP_ARGS(mb, sender),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(bool, sender)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->sender = sender;
+	),
+	TP_printk("id=%llu %s", __entry->id,
+		  __entry->sender ? "sender" : "receiver")
+);
+
+TRACE_EVENT(mbox_wake,
+	TP_PROTO(const struct mailbox *mb, pid_t pid, int result),
+	TP_ARGS(mb, pid, result),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(pid_t, pid)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->pid = pid;
+		__entry->result = result;
+	),
+	TP_printk("id=%llu pid=%d result=%d", __entry->id, __entry->pid,
+		  __entry->result)
+);
+
+#endif /* MBOX_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

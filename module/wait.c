@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sleeping and waking.
+ *
+ * A waiting call is never told to try again: whoever makes its operation
+ * possible carries it out for it, under the lock, and then wakes it (see
+ * exchange.c). A wake-up is the release of mbox_waiter.done, paired with the
+ * acquire of the sleeper; a call that gives up looks once more under the lock,
+ * and if it was served in the meantime, it has succeeded.
+ */
+#include <linux/freezer.h>
+#include <linux/hrtimer.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include "compat.h"
+#include "exchange.h"
+#include "trace.h"
+#include "wait.h"
+
+static void wake_tasks(struct mbox_after *after)
+{
+	unsigned int i;
+
+	for (i = 0; i < after->ntasks; i++) {
+		wake_up_process(after->tasks[i]);
+		put_task_struct(after->tasks[i]);
+	}
+	after->ntasks = 0;
+}
+
+static void report_events(struct mailbox *mb, const struct mbox_after *after)
+{
+	if (after->everyone) {
+		__wake_up(&mb->pollers, TASK_NORMAL, 0,
+			  poll_to_key(after->events));
+		return;
+	}
+	/* One at a time: an exclusive waiter must not use up the other's. */
+	if (after->events & MBOX_POLL_IN)
+		wake_up_poll(&mb->pollers, MBOX_POLL_IN);
+	if (after->events & MBOX_POLL_OUT)
+		wake_up_poll(&mb->pollers, MBOX_POLL_OUT);
+}
+
+/* The part of mbox_after_run() that is seldom needed. */
+void __mbox_after_run(struct mailbox *mb, struct mbox_after *after)
+{
+	struct mbox_message *msg, *next;
+
+	if (after->ntasks)
+		wake_tasks(after);
+	if (after->events)
+		report_events(mb, after);
+	list_for_each_entry_safe(msg, next, &after->garbage, node) {
+		mbox_message_free(msg);
+		cond_resched();
+	}
+}
+
+/**
+ * mbox_call_init() - work out how a call may wait
+ * @call: to be filled in
+ * @flags: MBOX_* flags, already checked
+ * @deadline_ns: as in struct mbox_msg
+ * @nonblock: the handle is O_NONBLOCK
+ */
+void mbox_call_init(struct mbox_call *call, u32 flags, u64 deadline_ns,
+		    bool nonblock)
+{
+	bool real = flags & MBOX_REALTIME;
+
+	mbox_call_nonblock(call, nonblock || flags & MBOX_DONTWAIT);
+	call->flags = flags;
+	if (likely(!deadline_ns))
+		return;
+
+	if (deadline_ns < KTIME_MAX)
+		call->deadline = deadline_ns;
+	if (real)
+		call->clock = CLOCK_REALTIME;
+	else
+		call->deadline = mbox_monotonic_to_host(call->deadline);
+	if (!call->again &&
+	    call->deadline <= (real ? ktime_get_real() : ktime_get()))
+		call->again = -ETIMEDOUT;
+}
+
+/**
+ * mbox_waiter_init() - the current task is going to wait
+ * @w: on its stack
+ * @count: the mailbox's counter of such calls
+ */
+void mbox_waiter_init(struct mbox_waiter *w, u32 *count)
+{
+	memset(w, 0, sizeof(*w));
+	w->count = count;
+	w->task = current;
+	/* From -1 (deadline) to 139; mbox_message.wprio has no sign. */
+	w->prio = current->prio + 1;
+}
+
+/**
+ * mbox_waiter_add() - put a call among those that wait
+ * @waiters: a list of the mailbox, whose lock the caller holds
+ * @w: the call
+ * @front: it came before those of equal priority, not after them
+ *
+ * The order is by scheduling priority, then by the time at which they came.
+ */
+void mbox_waiter_add(struct list_head *waiters, struct mbox_waiter *w,
+		     bool front)
+{
+	/* The first priority that has to come behind. */
+	int behind = w->prio + !front;
+	struct mbox_waiter *pos;
+
+	list_for_each_entry_reverse(pos, waiters, node)
+		if (pos->prio < behind)
+			break;
+	list_add(&w->node, &pos->node);
+	++*w->count;
+}
+
+/**
+ * mbox_waiter_del() - a call does not wait any more
+ * @w: the call; the caller holds the lock of the mailbox
+ */
+void mbox_waiter_del(struct mbox_waiter *w)
+{
+	list_del(&w->node);
+	--*w->count;
+}
+
+/**
+ * mbox_serve() - tell a call how it ended
+ * @mb: the mailbox
+ * @w: the call; gone when this returns
+ * @result: what it returns, 0 for success
+ * @after: to be run without the lock
+ */
+void mbox_serve(struct mailbox *mb, struct mbox_waiter *w, int result,
+		struct mbox_after *after)
+{
+	struct task_struct *task = w->task;
+
+	lockdep_assert_held(&mb->lock);
+	mbox_waiter_del(w);
+	trace_mbox_wake(mb, task_pid_nr(task), result);
+	if (after->ntasks == ARRAY_SIZE(after->tasks))
+		wake_tasks(after);
+	after->tasks[after->ntasks++] = get_task_struct(task);
+	w->result = result;
+	/* Pairs with the acquire in mbox_sleep_on(). */
+	smp_store_release(&w->done, true);
+}
+
+/**
+ * mbox_sleep_on() - sleep until a call is served, or gives up
+ * @w: the call
+ * @call: how it may wait
+ *
+ * Context: Process context, without mailbox.lock.
+ * Return: 0, or -ERESTARTSYS, -ETIMEDOUT; with an error, the caller has to
+ * take the lock and look at @w->done once more.
+ */
+int mbox_sleep_on(struct mbox_waiter *w, const struct mbox_call *call)
+{
+	ktime_t deadline = call->deadline;
+	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
+	int ret = 0;
+
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		/* Pairs with the release in mbox_serve(). */
+		if (smp_load_acquire(&w->done))
+			break;
+		if (signal_pending(current)) {
+			ret = -ERESTARTSYS;
+			break;
+		}
+		if (!schedule_hrtimeout_range_clock(expires, 0,
+						    HRTIMER_MODE_ABS,
+						    call->clock)) {
+			ret = -ETIMEDOUT;
+			break;
+		}
+	}
+	__set_current_state(TASK_RUNNING);
+	return ret;
+}
+
+/**
+ * mbox_poll() - which calls would not wait
+ * @mb: the mailbox
+ * @file: a handle; only what it has the right to do is reported
+ * @wait: as for file_operations.poll
+ */
+__poll_t mbox_poll(struct mailbox *mb, struct file *file, poll_table *wait)
+{
+	__poll_t events = 0;
+
+	poll_wait(file, &mb->pollers, wait);
+	spin_lock(&mb->lock);
+	if (mb->dead) {
+		events = EPOLLERR | EPOLLHUP;
+		goto out;
+	}
+	if (file->f_mode & FMODE_READ) {
+		if (mb->stored.count || mb->offers.count)
+			events |= MBOX_POLL_IN;
+		if (mbox_no_senders(mb))
+			events |= EPOLLHUP;
+	}
+	if (file->f_mode & FMODE_WRITE) {
+		if (mbox_has_room(mb) || mbox_drops(mb) ||
+		    (!mb->capacity && !list_empty(&mb->receivers)))
+			events |= MBOX_POLL_OUT;
+		if (mbox_no_receivers(mb))
+			events |= EPOLLERR | EPOLLHUP;
+	}
+out:
+	spin_unlock(&mb->lock);
+	return events;
+}

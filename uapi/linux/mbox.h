@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * Mailboxes: the interface of /dev/mbox.
+ *
+ * An open /dev/mbox answers the control ioctls (numbers below 0x10): they
+ * create, open, unlink and list mailboxes. Creating or opening returns a new
+ * file descriptor, a handle, that answers the handle ioctls (0x10 and up) and
+ * read, write and poll. O_RDONLY handles receive, O_WRONLY handles send,
+ * O_RDWR handles do both.
+ *
+ * Structures grow only at their end. The size that the caller was compiled
+ * with travels in the ioctl number (_IOC_SIZE): a shorter structure than the
+ * kernel's reads as if continued with zeros, a longer one is accepted when the
+ * part that the kernel does not know is zero. Every structure has the same
+ * layout for 32- and 64-bit programs.
+ *
+ * Errors, the same for every ioctl:
+ *
+ *   EAGAIN      it would block, and MBOX_DONTWAIT or O_NONBLOCK was given
+ *   ETIMEDOUT   the deadline passed before the call could complete
+ *   EINTR       a signal handler ran (calls restart with SA_RESTART)
+ *   EMSGSIZE    send: longer than msg_max, or not msg_max bytes on an
+ *               MBOX_FIXED mailbox; receive: the buffer is shorter than the
+ *               message and MBOX_TRUNC was not given (it stays queued)
+ *   EIDRM       the mailbox was destroyed
+ *   EPIPE       MBOX_HANGUP and nobody is left on the other side; or an
+ *               MBOX_SYNC message was dropped by the overflow policy
+ *   EBADF       the handle lacks the right to send or to receive
+ *   EACCES      open, create, unlink: permission denied
+ *   EPERM       destroy, set capacity: the caller is not the owner
+ *   EEXIST      create with O_EXCL: the name exists
+ *   ENOENT      no mailbox of that name or id; the end of a walk
+ *   ENAMETOOLONG  a name of more than MBOX_NAME_MAX bytes
+ *   EDQUOT      the user's limit of mailboxes or of queued bytes is reached
+ *   EINVAL      unknown flag or mode, a reserved field that is not zero, a
+ *               priority out of range, nonsense sizes, a structure too short
+ *               for its required part
+ *   E2BIG       a structure longer than the kernel's whose tail is not zero
+ *   EFAULT      a bad address; nothing changed
+ *   ENOMEM      no memory; nothing changed
+ *   EMFILE, ENFILE  no free descriptor
+ *   ENOTTY      no such ioctl on this file
+ */
+#ifndef _UAPI_LINUX_MBOX_H
+#define _UAPI_LINUX_MBOX_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Grows by one with every addition to this file. */
+#define MBOX_ABI_VERSION	1
+
+/* Longest name, in bytes, without a terminator. */
+#define MBOX_NAME_MAX		255
+/* Highest message priority. */
+#define MBOX_PRIO_MAX		32767
+/* A capacity without a bound. */
+#define MBOX_UNBOUNDED		0xffffffffU
+/* Messages that one batch call handles; a longer vector is cut to this. */
+#define MBOX_BATCH_MAX		1024
+
+/* Modes: how the mailbox keeps its messages. */
+/* The kernel copies messages in and out. (1 is set aside for rings.) */
+#define MBOX_QUEUE		0
+
+/* Flags of a mailbox, chosen when it is created. */
+/* Every message has exactly msg_max bytes. */
+#define MBOX_FIXED		(1U << 0)
+/* A send to a full mailbox drops the oldest messages. */
+#define MBOX_DROP_OLDEST	(1U << 1)
+/* A send to a full mailbox drops its own message and succeeds. */
+#define MBOX_DROP_NEWEST	(1U << 2)
+/* Fail with EPIPE (read: end of file) when nobody holds the other right. */
+#define MBOX_HANGUP		(1U << 3)
+
+/* Flags of a call. */
+/* Return EAGAIN where the call would wait. */
+#define MBOX_DONTWAIT		(1U << 0)
+/* The deadline is in CLOCK_REALTIME, not CLOCK_MONOTONIC. */
+#define MBOX_REALTIME		(1U << 1)
+/* Send: return once a receiver has the message. */
+#define MBOX_SYNC		(1U << 2)
+/* Receive: leave the message in the mailbox. */
+#define MBOX_PEEK		(1U << 3)
+/* Receive: cut the message to the buffer, report its full length. */
+#define MBOX_TRUNC		(1U << 4)
+/* Receive: the first message whose type equals struct mbox_msg.type. */
+#define MBOX_MATCH		(1U << 5)
+/* Receive: the first message whose type differs (implies MBOX_MATCH). */
+#define MBOX_MATCH_NOT		(1U << 6)
+/* Receive: the first of the lowest type not above (implies MBOX_MATCH). */
+#define MBOX_MATCH_LE		(1U << 7)
+/* Receive batch: wait for the first message only, as MSG_WAITFORONE does. */
+#define MBOX_WAITFORONE		(1U << 8)
+
+/**
+ * struct mbox_attr - what a mailbox is
+ * @mode: MBOX_QUEUE
+ * @flags: MBOX_FIXED, MBOX_DROP_OLDEST or MBOX_DROP_NEWEST, MBOX_HANGUP
+ * @capacity: messages that can be queued; 0: a send waits until a receiver
+ *	takes its message (rendezvous); MBOX_UNBOUNDED: a send never waits
+ * @msg_max: largest message in bytes, from 1 to the module's msg_max_limit
+ * @perm: permission bits, 0 to 0777: read is the right to receive, write the
+ *	right to send; the umask is taken off at creation
+ *
+ * This structure is part of others and does not grow.
+ */
+struct mbox_attr {
+	__u32 mode;
+	__u32 flags;
+	__u32 capacity;
+	__u32 msg_max;
+	__u32 perm;
+};
+
+/**
+ * struct mbox_info - what this version of the module can do
+ * @abi: out: MBOX_ABI_VERSION of the module
+ * @modes: out: bit n is set when mode n exists
+ * @attr_flags: out: the mailbox flags that exist
+ * @call_flags: out: the call flags that exist
+ */
+struct mbox_info {
+	__u32 abi;
+	__u32 modes;
+	__u32 attr_flags;
+	__u32 call_flags;
+};
+
+/**
+ * struct mbox_create - create a mailbox, or open the one that has the name
+ * @name: address of the name: no '/', no NUL, unterminated
+ * @name_len: its length, 1 to MBOX_NAME_MAX; 0: the mailbox is anonymous
+ * @oflags: O_RDONLY, O_WRONLY or O_RDWR; O_EXCL, O_NONBLOCK, O_CLOEXEC;
+ *	O_CREAT is accepted and changes nothing
+ * @attr: attributes of a new mailbox; checked, but without effect, when the
+ *	name exists
+ * @reserved: must be zero
+ * @id: out: the mailbox's id, never reused while the module is loaded
+ *
+ * The ioctl returns the new file descriptor.
+ */
+struct mbox_create {
+	__aligned_u64 name;
+	__u32 name_len;
+	__u32 oflags;
+	struct mbox_attr attr;
+	__u32 reserved;
+	__aligned_u64 id;
+};
+
+/**
+ * struct mbox_open - open an existing mailbox by name or by id
+ * @name: address of the name, as in struct mbox_create
+ * @name_len: its length; 0: open by id
+ * @oflags: O_RDONLY, O_WRONLY or O_RDWR; O_NONBLOCK, O_CLOEXEC
+ * @id: the mailbox's id when name_len is 0; otherwise zero
+ *
+ * The ioctl returns the new file descriptor.
+ */
+struct mbox_open {
+	__aligned_u64 name;
+	__u32 name_len;
+	__u32 oflags;
+	__aligned_u64 id;
+};
+
+/**
+ * struct mbox_unlink - take a name away
+ * @name: address of the name, as in struct mbox_create
+ * @name_len: its length
+ * @reserved: must be zero
+ *
+ * For the owner and CAP_IPC_OWNER. The mailbox goes on without a name until
+ * its last handle is closed.
+ */
+struct mbox_unlink {
+	__aligned_u64 name;
+	__u32 name_len;
+	__u32 reserved;
+};
+
+/**
+ * struct mbox_stat - the state of a mailbox at one moment
+ * @id: the mailbox's id
+ * @attr: attributes; the capacity is the present one
+ * @queued: messages in the mailbox
+ * @bytes: their payload
+ * @waiting_senders: send calls that wait, for room or for a receiver
+ * @waiting_receivers: receive calls that wait
+ * @sent: messages accepted since creation
+ * @received: messages delivered since creation
+ * @dropped: messages dropped by the overflow policy
+ * @uid: the owner, in the caller's user namespace
+ * @gid: the owner's group, in the caller's user namespace
+ * @send_handles: open handles with the right to send
+ * @recv_handles: open handles with the right to receive
+ */
+struct mbox_stat {
+	__aligned_u64 id;
+	struct mbox_attr attr;
+	__u32 queued;
+	__aligned_u64 bytes;
+	__u32 waiting_senders;
+	__u32 waiting_receivers;
+	__aligned_u64 sent;
+	__aligned_u64 received;
+	__aligned_u64 dropped;
+	__u32 uid;
+	__u32 gid;
+	__u32 send_handles;
+	__u32 recv_handles;
+};
+
+/**
+ * struct mbox_walk - the next mailbox that the caller may see
+ * @id: in: return the first mailbox with a greater id; out: that id
+ * @name: out: its name, NUL-terminated; empty when it has none
+ * @stat: out: its state
+ *
+ * A caller sees a mailbox that it could open for receiving or for sending, and
+ * those that it owns. ENOENT ends the walk.
+ */
+struct mbox_walk {
+	__aligned_u64 id;
+	char name[MBOX_NAME_MAX + 1];
+	struct mbox_stat stat;
+};
+
+/**
+ * struct mbox_msg - one message, for sending and for receiving
+ * @buf: address of the payload
+ * @len: send: bytes to send; receive: size of the buffer, then the message's
+ *	full length
+ * @flags: flags of the call
+ * @deadline_ns: absolute time at which the call gives up, in nanoseconds of
+ *	CLOCK_MONOTONIC (MBOX_REALTIME: CLOCK_REALTIME); 0: it never does. A
+ *	deadline that has passed still takes what is ready at once.
+ * @prio: send: 0 to MBOX_PRIO_MAX, the highest is received first; receive:
+ *	out: the message's
+ * @skip: MBOX_PEEK: look past that many (matching) messages; zero otherwise,
+ *	and with MBOX_MATCH_LE
+ * @type: send: any number; receive: what MBOX_MATCH compares with, then the
+ *	message's
+ * @token: reserved, must be zero; receive: out: zero
+ * @pid: receive: out: the sender's process id in the receiver's pid
+ *	namespace, 0 where it has none there
+ * @uid: receive: out: the sender's user id in the receiver's user namespace
+ * @gid: receive: out: the sender's group id, likewise
+ * @nfds: reserved, must be zero
+ * @fds: reserved, must be zero
+ *
+ * A caller may pass only the first three fields (MBOX_MSG_SIZE_MIN bytes).
+ * Fields that are output of one direction are ignored as its input. When a
+ * call fails, the structure and the buffer of a send are as before.
+ */
+struct mbox_msg {
+	__aligned_u64 buf;
+	__u32 len;
+	__u32 flags;
+	__aligned_u64 deadline_ns;
+	__u32 prio;
+	__u32 skip;
+	__aligned_u64 type;
+	__aligned_u64 token;
+	__u32 pid;
+	__u32 uid;
+	__u32 gid;
+	__u32 nfds;
+	__aligned_u64 fds;
+};
+
+/* The required part of struct mbox_msg: buf, len and flags. */
+#define MBOX_MSG_SIZE_MIN	16
+
+/**
+ * struct mbox_vec - several messages in one call
+ * @msgs: address of an array of struct mbox_msg
+ * @n: its length; more than MBOX_BATCH_MAX are cut to that
+ * @flags: flags that are added to each message's; MBOX_WAITFORONE
+ * @msg_size: sizeof(struct mbox_msg) of the caller
+ * @reserved: must be zero
+ *
+ * The ioctl returns how many messages were sent or received. An error is
+ * reported only when it was none; otherwise the call ends early.
+ */
+struct mbox_vec {
+	__aligned_u64 msgs;
+	__u32 n;
+	__u32 flags;
+	__u32 msg_size;
+	__u32 reserved;
+};
+
+/**
+ * struct mbox_set_capacity - change the capacity of a mailbox in use
+ * @capacity: as in struct mbox_attr
+ * @reserved: must be zero
+ *
+ * For the owner and CAP_IPC_OWNER. Growing lets waiting senders go on;
+ * shrinking below what is queued drops nothing.
+ */
+struct mbox_set_capacity {
+	__u32 capacity;
+	__u32 reserved;
+};
+
+#define MBOX_IOC_MAGIC		0xBB
+
+/* On /dev/mbox. */
+#define MBOX_IOC_INFO		_IOR(MBOX_IOC_MAGIC, 0x00, struct mbox_info)
+#define MBOX_IOC_CREATE		_IOWR(MBOX_IOC_MAGIC, 0x01, struct mbox_create)
+#define MBOX_IOC_OPEN		_IOW(MBOX_IOC_MAGIC, 0x02, struct mbox_open)
+#define MBOX_IOC_UNLINK		_IOW(MBOX_IOC_MAGIC, 0x03, struct mbox_unlink)
+#define MBOX_IOC_WALK		_IOWR(MBOX_IOC_MAGIC, 0x04, struct mbox_walk)
+
+/* On a handle. */
+#define MBOX_IOC_SEND		_IOW(MBOX_IOC_MAGIC, 0x10, struct mbox_msg)
+#define MBOX_IOC_RECV		_IOWR(MBOX_IOC_MAGIC, 0x11, struct mbox_msg)
+#define MBOX_IOC_SENDV		_IOW(MBOX_IOC_MAGIC, 0x12, struct mbox_vec)
+#define MBOX_IOC_RECVV		_IOW(MBOX_IOC_MAGIC, 0x13, struct mbox_vec)
+#define MBOX_IOC_STAT		_IOR(MBOX_IOC_MAGIC, 0x14, struct mbox_stat)
+#define MBOX_IOC_SET_CAPACITY	_IOW(MBOX_IOC_MAGIC, 0x15, struct mbox_set_capacity)
+/* Ends the mailbox for everybody; needs both rights, and the owner or CAP_IPC_OWNER. */
+#define MBOX_IOC_DESTROY	_IO(MBOX_IOC_MAGIC, 0x16)
+
+#endif /* _UAPI_LINUX_MBOX_H */
