@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libmbox: mailboxes between processes, through /dev/mbox.
+ *
+ * A mailbox carries whole messages from any number of senders to any number of
+ * receivers; each message goes to one receiver. Programs share a mailbox by
+ * name, by id, or by file descriptor (inherited, or passed over an AF_UNIX
+ * socket). A struct mbox is one handle on a mailbox; it wraps one descriptor.
+ *
+ * Return values: -1 (or NULL) and errno, as in the rest of POSIX. The errors
+ * of each function are listed with it; on a failure nothing has changed unless
+ * that list says otherwise.
+ *
+ * Ownership: functions that return a struct mbox give it to the caller, who
+ * ends it with mbox_close(). The library keeps no pointer that it was given:
+ * names, attributes and buffers may go as soon as the call returns.
+ *
+ * Threads: every function may be called from any thread, also several at once
+ * on one handle. Only mbox_close() must be the last call on its handle. The
+ * library has no state of its own, so fork(2) needs no care: a child uses the
+ * handles that it inherits.
+ *
+ * Signals: "async-signal-safe" below means what signal-safety(7) means by it:
+ * the function may be called from a signal handler. mbox_send() and
+ * mbox_recv() without flags, and their timed forms without flags and deadline,
+ * can be cancellation points, as mq_send(3) is: a thread that is cancelled in
+ * them has neither sent nor received. No other function is one.
+ *
+ * Blocking: a call that waits can be ended by a signal. It fails with EINTR,
+ * or goes on with its deadline unchanged if the handler was installed with
+ * SA_RESTART.
+ *
+ * Standards: sending and receiving follow POSIX message queues (mq_send(3),
+ * mq_receive(3)); the batch calls sendmmsg(2) and recvmmsg(2); MBOX_MATCH
+ * msgrcv(2); names, permissions and the flags of open calls open(2).
+ *
+ * 32-bit systems: a program and the library must agree about the size of
+ * time_t (_TIME_BITS), as with every library that takes a struct timespec.
+ */
+#ifndef _MBOX_H
+#define _MBOX_H
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <linux/mbox.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One handle on a mailbox. */
+struct mbox;
+
+/* ISO C alone (-std=c99) does not define it in <time.h>. */
+struct timespec;
+
+/*
+ * Initialiser of a struct mbox_attr: a queue of 64 messages of up to 8192
+ * bytes, for its owner only. Change single fields after it.
+ */
+#define MBOX_ATTR_INIT \
+	{ \
+		MBOX_QUEUE, 0, 64, 8192, 0600 \
+	}
+
+/**
+ * mbox_create() - create a mailbox, or open the one that has the name
+ * @name: the name, 1 to MBOX_NAME_MAX bytes without '/'; NULL: an anonymous
+ *	mailbox, which lives until its last handle is closed
+ * @oflags: O_RDONLY (receive), O_WRONLY (send) or O_RDWR (both), and any of
+ *	O_EXCL (fail if the name exists), O_NONBLOCK (no call on this handle
+ *	waits) and O_CLOEXEC; O_CREAT is accepted and changes nothing
+ * @attr: attributes of a new mailbox, see struct mbox_attr in <linux/mbox.h>;
+ *	NULL: those of MBOX_ATTR_INIT. An existing mailbox keeps its own.
+ *
+ * The caller becomes the owner of a new mailbox and gets the rights that
+ * @oflags asks for, whatever attr->perm says; the umask is taken off
+ * attr->perm. A named mailbox lives until its name is gone (mbox_unlink()) and
+ * its last handle is closed. Names belong to a network namespace.
+ *
+ * Does not block. Thread-safe; not async-signal-safe (allocates). Follows
+ * mq_open(3) with O_CREAT.
+ *
+ * Return: a handle, to be ended with mbox_close(), or NULL and errno:
+ * EACCES (the name exists and its permission bits, or those of /dev/mbox, do
+ * not allow this), EDQUOT (the user's limit of mailboxes), EEXIST (O_EXCL, and
+ * the name exists), EFAULT, EINVAL (an empty name or one with '/', an unknown
+ * flag or mode, msg_max 0 or above the limit, perm outside 0777),
+ * EMFILE, ENFILE, ENAMETOOLONG, ENODEV (no /dev/mbox: the module is not
+ * loaded), ENOMEM.
+ */
+struct mbox *mbox_create(const char *name, int oflags, const struct mbox_attr *attr);
+
+/**
+ * mbox_open() - open an existing mailbox by its name
+ * @name: the name
+ * @oflags: O_RDONLY, O_WRONLY or O_RDWR, and any of O_NONBLOCK and O_CLOEXEC
+ *
+ * The permission bits are checked as open(2) checks a file's: read is the
+ * right to receive, write the right to send.
+ *
+ * Does not block. Thread-safe; not async-signal-safe (allocates). Follows
+ * mq_open(3) without O_CREAT.
+ *
+ * Return: a handle, to be ended with mbox_close(), or NULL and errno:
+ * EACCES, EFAULT, EINVAL (name NULL, empty or with '/', an unknown flag),
+ * EMFILE, ENFILE, ENAMETOOLONG, ENODEV (no /dev/mbox), ENOENT (no mailbox of
+ * that name), ENOMEM.
+ */
+struct mbox *mbox_open(const char *name, int oflags);
+
+/**
+ * mbox_open_id() - open an existing mailbox by its id
+ * @id: the id, as mbox_stat() reports it; unique while the module is loaded
+ * @oflags: as for mbox_open()
+ *
+ * Reaches anonymous mailboxes too, with the same check of permission bits.
+ *
+ * Does not block. Thread-safe; not async-signal-safe (allocates). An extension
+ * without a standard.
+ *
+ * Return: a handle, to be ended with mbox_close(), or NULL and errno:
+ * EACCES, EINVAL (an unknown flag), EMFILE, ENFILE, ENODEV (no /dev/mbox),
+ * ENOENT (no mailbox of that id in this network namespace), ENOMEM.
+ */
+struct mbox *mbox_open_id(uint64_t id, int oflags);
+
+/**
+ * mbox_from_fd() - make a handle of a descriptor
+ * @fd: a mailbox's descriptor, inherited or received over an AF_UNIX socket
+ *
+ * On success the handle owns @fd, and mbox_close() closes it; on a failure
+ * @fd is still the caller's and open. It is not duplicated.
+ *
+ * Does not block. Thread-safe; not async-signal-safe (allocates). Follows
+ * fdopen(3).
+ *
+ * Return: a handle, to be ended with mbox_close(), or NULL and errno:
+ * EBADF (not an open descriptor), EIDRM (its mailbox was destroyed), EINVAL (a
+ * descriptor of something else than a mailbox), ENOMEM.
+ */
+struct mbox *mbox_from_fd(int fd);
+
+/**
+ * mbox_fd() - the descriptor of a handle
+ * @mb: a handle
+ *
+ * For poll(2), epoll(7), read(2), write(2), fcntl(2) and for passing on. It
+ * stays the handle's: do not close it. poll reports POLLIN when a receive
+ * would not block, POLLOUT when a send would not block.
+ *
+ * Does not block, cannot fail. Thread-safe; async-signal-safe. Follows
+ * fileno(3).
+ *
+ * Return: the descriptor.
+ */
+int mbox_fd(const struct mbox *mb);
+
+/**
+ * mbox_close() - end a handle
+ * @mb: a handle; NULL is allowed and does nothing
+ *
+ * Closes its descriptor and frees it, also when -1 is returned. Closing the
+ * last handle of a mailbox that has no name ends the mailbox, with the
+ * messages that are in it. A call that waits in another thread at the moment
+ * goes on waiting on the mailbox.
+ *
+ * Does not block. No other call may use @mb at the same time or later; not
+ * async-signal-safe (frees). Follows mq_close(3).
+ *
+ * Return: 0, or -1 and errno: EBADF (the descriptor was closed behind the
+ * library's back).
+ */
+int mbox_close(struct mbox *mb);
+
+/**
+ * mbox_unlink() - take away a mailbox's name
+ * @name: the name
+ *
+ * For the owner and CAP_IPC_OWNER. The mailbox goes on for those who have it
+ * open, and ends with its last handle; the name is free at once.
+ *
+ * Does not block. Thread-safe; async-signal-safe. Follows mq_unlink(3).
+ *
+ * Return: 0, or -1 and errno:
+ * EACCES (not the owner, or /dev/mbox does not allow it), EFAULT, EINVAL (name
+ * NULL, empty or with '/'), EMFILE, ENFILE, ENAMETOOLONG, ENODEV (no
+ * /dev/mbox), ENOENT (no mailbox of that name), ENOMEM.
+ */
+int mbox_unlink(const char *name);
+
+/**
+ * mbox_destroy() - end a mailbox for everybody
+ * @mb: a handle opened with O_RDWR
+ *
+ * For the owner and CAP_IPC_OWNER. Drops the messages in it; every call that
+ * waits on it, and every later one on any of its handles, fails with EIDRM;
+ * poll reports POLLERR and POLLHUP. Its name and id are gone. The handles,
+ * @mb too, must still be closed.
+ *
+ * Does not block. Thread-safe; async-signal-safe. Follows msgctl(2) with
+ * IPC_RMID.
+ *
+ * Return: 0, or -1 and errno: EBADF (not opened with O_RDWR), EIDRM (destroyed
+ * already), EPERM (not the owner).
+ */
+int mbox_destroy(struct mbox *mb);
+
+/**
+ * mbox_stat() - the state of a mailbox
+ * @mb: a handle with any right
+ * @st: where the state goes, see struct mbox_stat in <linux/mbox.h>; filled
+ *	only on success
+ *
+ * The fields belong to one moment; with other processes at work it is past
+ * when the call returns.
+ *
+ * Does not block. Thread-safe; async-signal-safe. Follows mq_getattr(3) and
+ * msgctl(2) with IPC_STAT.
+ *
+ * Return: 0, or -1 and errno: EBADF, EFAULT, EIDRM.
+ */
+int mbox_stat(struct mbox *mb, struct mbox_stat *st);
+
+/**
+ * mbox_set_capacity() - change the capacity of a mailbox in use
+ * @mb: a handle with any right
+ * @capacity: messages; 0: rendezvous; MBOX_UNBOUNDED
+ *
+ * For the owner and CAP_IPC_OWNER. Takes effect at once: growing lets waiting
+ * senders go on; shrinking below what is queued drops nothing and makes
+ * senders wait.
+ *
+ * Does not block. Thread-safe; async-signal-safe. An extension without a
+ * standard.
+ *
+ * Return: 0, or -1 and errno: EBADF, EIDRM, EPERM (not the owner).
+ */
+int mbox_set_capacity(struct mbox *mb, uint32_t capacity);
+
+/**
+ * mbox_walk() - the next mailbox that the caller may see
+ * @pos: in: pos->id, return the first mailbox with a greater id (0: the
+ *	first of all); out: its id, name and state, see struct mbox_walk in
+ *	<linux/mbox.h>; filled only on success
+ *
+ * Seen are mailboxes of the network namespace that the caller could open, and
+ * those that it owns. Call it again with the same structure for the next one.
+ * Mailboxes that come and go during a walk may be missed; none is seen twice.
+ *
+ * Does not block. Thread-safe (with a structure per thread);
+ * async-signal-safe. An extension without a standard.
+ *
+ * Return: 0, or -1 and errno: EACCES (/dev/mbox does not allow it), EFAULT,
+ * EMFILE, ENFILE, ENODEV (no /dev/mbox), ENOENT (there is no further one),
+ * ENOMEM.
+ */
+int mbox_walk(struct mbox_walk *pos);
+
+/**
+ * mbox_info() - what the loaded module can do
+ * @info: where the answer goes, see struct mbox_info in <linux/mbox.h>; filled
+ *	only on success
+ *
+ * Does not block. Thread-safe; async-signal-safe. An extension without a
+ * standard.
+ *
+ * Return: 0, or -1 and errno: EACCES (/dev/mbox does not allow it), EFAULT,
+ * EMFILE, ENFILE, ENODEV (no /dev/mbox), ENOMEM.
+ */
+int mbox_info(struct mbox_info *info);
+
+/**
+ * mbox_send() - send a message
+ * @mb: a handle with the right to send
+ * @buf: the message; may be NULL when @len is 0
+ * @len: its length in bytes, 0 to msg_max
+ * @flags: 0, or MBOX_DONTWAIT (fail instead of waiting) or MBOX_SYNC (return
+ *	once a receiver has the message)
+ *
+ * Sends with priority 0 and type 0; mbox_sendmsg() gives others. Waits, without
+ * a limit, while the mailbox is full; at capacity 0 until a receiver takes the
+ * message. A full mailbox with an overflow policy (MBOX_DROP_OLDEST,
+ * MBOX_DROP_NEWEST) drops a message instead. The message is copied: @buf can be
+ * used again on return.
+ *
+ * Thread-safe; async-signal-safe. Follows mq_send(3).
+ *
+ * Return: 0, or -1 and errno:
+ * EAGAIN (it would wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no
+ * right to send), EDQUOT (the user's limit of queued bytes), EFAULT, EIDRM,
+ * EINTR, EINVAL (an unknown flag), EMSGSIZE (longer than msg_max, or not
+ * msg_max bytes on a MBOX_FIXED mailbox), ENOMEM, EPIPE (a MBOX_HANGUP mailbox
+ * without receivers; a MBOX_SYNC message dropped by an overflow policy).
+ */
+int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned int flags);
+
+/**
+ * mbox_recv() - receive a message
+ * @mb: a handle with the right to receive
+ * @buf: where the message goes; may be NULL when @len is 0
+ * @len: size of @buf in bytes
+ * @flags: 0, or any of MBOX_DONTWAIT (fail instead of waiting), MBOX_PEEK
+ *	(leave the message in the mailbox), MBOX_TRUNC (cut the message to
+ *	@buf), and MBOX_MATCH, MBOX_MATCH_NOT or MBOX_MATCH_LE (with type 0
+ *	here; mbox_recvmsg() gives others)
+ *
+ * Takes the oldest message of the highest priority. Waits, without a limit,
+ * while there is none.
+ *
+ * Thread-safe; async-signal-safe. Follows mq_receive(3), but does not demand a
+ * buffer of msg_max bytes: a message that is longer than the buffer stays in
+ * the mailbox.
+ *
+ * Return: the message's length in bytes (its full length with MBOX_TRUNC, also
+ * when more than @len), or -1 and errno:
+ * EAGAIN (it would wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no
+ * right to receive), EFAULT, EIDRM, EINTR, EINVAL (an unknown flag), EMSGSIZE
+ * (longer than @len, without MBOX_TRUNC), ENOMEM, EPIPE (a MBOX_HANGUP mailbox,
+ * empty and without senders).
+ */
+ssize_t mbox_recv(struct mbox *mb, void *buf, size_t len, unsigned int flags);
+
+/**
+ * mbox_timedsend() - send a message, waiting until a deadline at most
+ * @mb: as for mbox_send()
+ * @buf: as for mbox_send()
+ * @len: as for mbox_send()
+ * @flags: as for mbox_send(), and MBOX_REALTIME
+ * @deadline: absolute time of CLOCK_MONOTONIC, with MBOX_REALTIME of
+ *	CLOCK_REALTIME; NULL: no limit
+ *
+ * As mbox_send(), but gives up at @deadline. A deadline that has passed sends
+ * what can be sent at once. With MBOX_DONTWAIT or O_NONBLOCK the deadline plays
+ * no part.
+ *
+ * Thread-safe; async-signal-safe. Follows mq_timedsend(3), with another clock.
+ *
+ * Return: 0, or -1 and errno: as mbox_send(), and EINVAL (tv_sec negative, or
+ * tv_nsec outside 0 to 999999999), ETIMEDOUT.
+ */
+int mbox_timedsend(struct mbox *mb, const void *buf, size_t len, unsigned int flags,
+		   const struct timespec *deadline);
+
+/**
+ * mbox_timedrecv() - receive a message, waiting until a deadline at most
+ * @mb: as for mbox_recv()
+ * @buf: as for mbox_recv()
+ * @len: as for mbox_recv()
+ * @flags: as for mbox_recv(), and MBOX_REALTIME
+ * @deadline: absolute time of CLOCK_MONOTONIC, with MBOX_REALTIME of
+ *	CLOCK_REALTIME; NULL: no limit
+ *
+ * As mbox_recv(), but gives up at @deadline. A deadline that has passed takes
+ * what is there. With MBOX_DONTWAIT or O_NONBLOCK the deadline plays no part.
+ *
+ * Thread-safe; async-signal-safe. Follows mq_timedreceive(3), with another
+ * clock.
+ *
+ * Return: the message's length in bytes, or -1 and errno: as mbox_recv(), and
+ * EINVAL (tv_sec negative, or tv_nsec outside 0 to 999999999), ETIMEDOUT.
+ */
+ssize_t mbox_timedrecv(struct mbox *mb, void *buf, size_t len, unsigned int flags,
+		       const struct timespec *deadline);
+
+/**
+ * mbox_sendmsg() - send a message, with everything that can be said about it
+ * @mb: a handle with the right to send
+ * @msg: buf, len, flags, deadline_ns (nanoseconds; 0: no limit), prio and type,
+ *	see struct mbox_msg in <linux/mbox.h>; clear the structure first, all
+ *	else must be zero. Not changed.
+ *
+ * Blocks as mbox_timedsend() does. Thread-safe; async-signal-safe. Follows
+ * mq_timedsend(3) (priority) and msgsnd(2) (type).
+ *
+ * Return: 0, or -1 and errno: as mbox_send(), and EINVAL (prio above
+ * MBOX_PRIO_MAX, a reserved field that is not zero), ETIMEDOUT.
+ */
+int mbox_sendmsg(struct mbox *mb, struct mbox_msg *msg);
+
+/**
+ * mbox_recvmsg() - receive a message, with everything that is known about it
+ * @mb: a handle with the right to receive
+ * @msg: in: buf, len (size of the buffer in bytes), flags, deadline_ns
+ *	(nanoseconds; 0: no limit), with MBOX_MATCH, MBOX_MATCH_NOT or
+ *	MBOX_MATCH_LE type, with MBOX_PEEK skip; clear the structure first.
+ *	out: len (the message's full length), prio, type, and pid, uid and gid
+ *	of the sender. Changed only on success; set len and type again before
+ *	the next call.
+ *
+ * Blocks as mbox_timedrecv() does. Thread-safe (with a structure per thread);
+ * async-signal-safe. Follows mq_timedreceive(3) (priority) and msgrcv(2)
+ * (type).
+ *
+ * Return: the message's length in bytes, or -1 and errno: as mbox_recv(), and
+ * EINVAL (skip without MBOX_PEEK, MBOX_MATCH_NOT together with MBOX_MATCH_LE, a
+ * reserved field that is not zero), ETIMEDOUT.
+ */
+ssize_t mbox_recvmsg(struct mbox *mb, struct mbox_msg *msg);
+
+/**
+ * mbox_sendmmsg() - send several messages in one system call
+ * @mb: a handle with the right to send
+ * @vec: the messages, each as for mbox_sendmsg()
+ * @n: how many; more than MBOX_BATCH_MAX are cut to that
+ * @flags: added to the flags of each message
+ *
+ * Sends in the order of @vec and blocks for each as mbox_sendmsg() does. Stops
+ * at the first that fails; its error is reported only when none was sent.
+ *
+ * Thread-safe; async-signal-safe. Follows sendmmsg(2).
+ *
+ * Return: how many were sent (0 only when @n is 0), or -1 and errno as
+ * mbox_sendmsg().
+ */
+int mbox_sendmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags);
+
+/**
+ * mbox_recvmmsg() - receive several messages in one system call
+ * @mb: a handle with the right to receive
+ * @vec: in and out, each as for mbox_recvmsg()
+ * @n: how many; more than MBOX_BATCH_MAX are cut to that
+ * @flags: added to the flags of each message; MBOX_WAITFORONE: wait for the
+ *	first message only, then take what is there
+ *
+ * Blocks for each message as mbox_recvmsg() does. Stops at the first that
+ * fails; its error is reported only when none was received.
+ *
+ * Thread-safe (with an array per thread); async-signal-safe. Follows
+ * recvmmsg(2).
+ *
+ * Return: how many were received (0 only when @n is 0), or -1 and errno as
+ * mbox_recvmsg().
+ */
+int mbox_recvmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _MBOX_H */

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the commands of mboxctl share: errors, numbers, names. */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+
+#define NSEC_PER_SEC 1000000000
+
+char prog_name[64] = "mboxctl";
+
+static void print_prefixed(const char *fmt, va_list va, const char *suffix)
+{
+	/* What stdout has so far belongs before the error. */
+	fflush(stdout);
+
+	fprintf(stderr, "%s: ", prog_name);
+	vfprintf(stderr, fmt, va);
+	if (suffix)
+		fprintf(stderr, ": %s", suffix);
+	fputc('\n', stderr);
+}
+
+void print_error(const char *fmt, ...)
+{
+	va_list va;
+
+	va_start(va, fmt);
+	print_prefixed(fmt, va, NULL);
+	va_end(va);
+}
+
+void print_perror(const char *fmt, ...)
+{
+	const char *text = strerror(errno);
+	va_list va;
+
+	if (errno == ENODEV)
+		text = "/dev/mbox is missing (is the module loaded?)";
+	else if (errno == EIDRM)
+		text = "The mailbox was destroyed";
+
+	va_start(va, fmt);
+	print_prefixed(fmt, va, text);
+	va_end(va);
+}
+
+int usage_try_help(void)
+{
+	fprintf(stderr, "try %s --help\n", prog_name);
+	return EXIT_USAGE;
+}
+
+int usage_error(const char *fmt, ...)
+{
+	va_list va;
+
+	va_start(va, fmt);
+	print_prefixed(fmt, va, NULL);
+	va_end(va);
+
+	return usage_try_help();
+}
+
+void print_version(void)
+{
+	printf("mboxctl (libmbox) v%s\n", MBOX_VERSION);
+	printf("License: GPL-2.0-only\n");
+	printf("This is free software: you are free to change and redistribute it.\n");
+	printf("There is NO WARRANTY, to the extent permitted by law.\n");
+}
+
+bool parse_u64(const char *text, const char *what, uint64_t max, uint64_t *value)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(text, &end, 0);
+	/* strtoull() takes "-1" and leading blanks. */
+	if (*text < '0' || *text > '9' || *end || errno || number > max) {
+		print_error("invalid %s: '%s'", what, text);
+		return false;
+	}
+	*value = number;
+
+	return true;
+}
+
+bool parse_u32(const char *text, const char *what, uint32_t max, uint32_t *value)
+{
+	uint64_t number;
+
+	if (!parse_u64(text, what, max, &number))
+		return false;
+	*value = number;
+
+	return true;
+}
+
+bool parse_capacity(const char *text, uint32_t *capacity)
+{
+	if (!strcmp(text, "unbounded")) {
+		*capacity = MBOX_UNBOUNDED;
+		return true;
+	}
+
+	return parse_u32(text, "capacity", MBOX_UNBOUNDED - 1, capacity);
+}
+
+bool parse_seconds(const char *text, uint64_t *ns)
+{
+	double seconds;
+	char *end;
+
+	seconds = strtod(text, &end);
+	/* More than a century is a mistake, and a sum that could overflow. */
+	if (end == text || *end || !isfinite(seconds) || seconds < 0 || seconds > 4e9) {
+		print_error("invalid number of seconds: '%s'", text);
+		return false;
+	}
+	*ns = (uint64_t)(seconds * NSEC_PER_SEC);
+
+	return true;
+}
+
+uint64_t deadline_after(uint64_t timeout_ns)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec + timeout_ns;
+}
+
+bool parse_target(const char *text, struct target *target)
+{
+	target->name = NULL;
+	target->id = 0;
+
+	if (!strncmp(text, "id:", 3))
+		return parse_u64(text + 3, "mailbox id", UINT64_MAX, &target->id);
+
+	if (!strncmp(text, "name:", 5))
+		text += 5;
+	target->name = text;
+
+	return true;
+}
+
+struct mbox *open_target(const struct target *target, int oflags)
+{
+	if (target->name)
+		return mbox_open(target->name, oflags);
+
+	return mbox_open_id(target->id, oflags);
+}
+
+int finish_stdout(int status)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		print_perror("cannot write to standard output");
+		return EXIT_FAILED;
+	}
+
+	return status;
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mboxctl ls and stat: the state of mailboxes. Both walk instead of opening,
+ * because an open handle counts: it would show in what it looks at, and opening
+ * and closing it would wake others on a MBOX_HANGUP mailbox.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+#include "text.h"
+
+#define NAME_WIDTH_MAX 40
+
+/**
+ * struct list - mailboxes, as they were found
+ * @items: a growing array
+ * @n: how many
+ */
+struct list {
+	struct mbox_walk *items;
+	size_t n;
+};
+
+static const struct {
+	uint32_t flag;
+	const char *name;
+} flag_names[] = {
+	{ MBOX_FIXED, "fixed" },
+	{ MBOX_DROP_OLDEST, "drop-oldest" },
+	{ MBOX_DROP_NEWEST, "drop-newest" },
+	{ MBOX_HANGUP, "hangup" },
+};
+
+#define NFLAGS (sizeof(flag_names) / sizeof(flag_names[0]))
+
+static bool list_add(struct list *list, const struct mbox_walk *item)
+{
+	struct mbox_walk *items;
+
+	/* Grows whenever n is a power of two. */
+	if (!(list->n & (list->n - 1))) {
+		items = realloc(list->items, (list->n ? 2 * list->n : 1) * sizeof(*items));
+		if (!items)
+			return false;
+		list->items = items;
+	}
+	list->items[list->n++] = *item;
+
+	return true;
+}
+
+static bool list_all(struct list *list)
+{
+	struct mbox_walk pos = { 0 };
+
+	while (mbox_walk(&pos) == 0) {
+		if (!list_add(list, &pos)) {
+			print_perror("cannot list mailboxes");
+			return false;
+		}
+	}
+	if (errno == ENOENT)
+		return true;
+	print_perror("cannot list mailboxes");
+
+	return false;
+}
+
+static bool is_target(const struct mbox_walk *item, const struct target *target)
+{
+	if (target->name)
+		return !strcmp(item->name, target->name);
+
+	return item->id == target->id;
+}
+
+/* Adds the mailbox that an argument names. */
+static bool list_target(struct list *list, const struct list *all, const char *text)
+{
+	struct target target;
+	size_t i;
+
+	if (!parse_target(text, &target))
+		return false;
+
+	/* An empty name is how the walk shows that there is none. */
+	if (target.name && !*target.name) {
+		print_error("a name is not empty");
+		return false;
+	}
+
+	for (i = 0; i < all->n; i++) {
+		if (!is_target(&all->items[i], &target))
+			continue;
+		if (list_add(list, &all->items[i]))
+			return true;
+		print_perror("cannot show '%s'", text);
+		return false;
+	}
+	print_error("no mailbox '%s' that you may see", text);
+
+	return false;
+}
+
+static const char *capacity_text(uint32_t capacity, char *text, size_t size)
+{
+	if (capacity == MBOX_UNBOUNDED)
+		return "unbounded";
+	snprintf(text, size, "%" PRIu32, capacity);
+
+	return text;
+}
+
+static void print_flags(uint32_t flags, const char *none)
+{
+	const char *separator = "";
+	size_t i;
+
+	for (i = 0; i < NFLAGS; i++) {
+		if (!(flags & flag_names[i].flag))
+			continue;
+		printf("%s%s", separator, flag_names[i].name);
+		separator = ",";
+	}
+	if (!*separator)
+		fputs(none, stdout);
+}
+
+static void print_table(const struct list *list)
+{
+	int name_width = strlen("NAME");
+	const struct mbox_walk *item;
+	char capacity[16];
+	int width;
+	size_t i;
+
+	for (i = 0; i < list->n; i++) {
+		width = text_width(list->items[i].name);
+		/* A few long names do not push the columns of all away. */
+		if (width > name_width && width <= NAME_WIDTH_MAX)
+			name_width = width;
+	}
+
+	printf("%8s  %-*s  %5s  %4s  %9s  %8s  %8s  %10s  %s\n", "ID", name_width, "NAME", "UID",
+	       "MODE", "CAPACITY", "MSG-MAX", "QUEUED", "BYTES", "FLAGS");
+	for (i = 0; i < list->n; i++) {
+		item = &list->items[i];
+		printf("%8" PRIu64 "  ", (uint64_t)item->id);
+		text_print_padded(*item->name ? item->name : "-", name_width);
+		printf("  %5" PRIu32 "  %04" PRIo32, item->stat.uid, item->stat.attr.perm);
+		printf("  %9s  %8" PRIu32,
+		       capacity_text(item->stat.attr.capacity, capacity, sizeof(capacity)),
+		       item->stat.attr.msg_max);
+		printf("  %8" PRIu32 "  %10" PRIu64 "  ", item->stat.queued,
+		       (uint64_t)item->stat.bytes);
+		print_flags(item->stat.attr.flags, "-");
+		putchar('\n');
+	}
+}
+
+static void print_long(const struct mbox_walk *item)
+{
+	const struct mbox_stat *st = &item->stat;
+	char capacity[16];
+
+	printf("name:              ");
+	text_print_padded(*item->name ? item->name : "-", 0);
+	printf("\n");
+	printf("id:                %" PRIu64 "\n", (uint64_t)item->id);
+	printf("owner:             uid %" PRIu32 ", gid %" PRIu32 "\n", st->uid, st->gid);
+	printf("mode:              %04" PRIo32 "\n", st->attr.perm);
+	printf("capacity:          %s\n",
+	       capacity_text(st->attr.capacity, capacity, sizeof(capacity)));
+	printf("largest message:   %" PRIu32 "\n", st->attr.msg_max);
+	printf("flags:             ");
+	print_flags(st->attr.flags, "none");
+	printf("\n");
+	printf("queued:            %" PRIu32 " (%" PRIu64 " bytes)\n", st->queued,
+	       (uint64_t)st->bytes);
+	printf("waiting senders:   %" PRIu32 "\n", st->waiting_senders);
+	printf("waiting receivers: %" PRIu32 "\n", st->waiting_receivers);
+	printf("sent:              %" PRIu64 "\n", (uint64_t)st->sent);
+	printf("received:          %" PRIu64 "\n", (uint64_t)st->received);
+	printf("dropped:           %" PRIu64 "\n", (uint64_t)st->dropped);
+	printf("send handles:      %" PRIu32 "\n", st->send_handles);
+	printf("receive handles:   %" PRIu32 "\n", st->recv_handles);
+}
+
+static void print_json_item(const struct mbox_walk *item)
+{
+	const struct mbox_stat *st = &item->stat;
+	const char *separator = "";
+	size_t i;
+
+	printf("{\"id\":%" PRIu64 ",\"name\":", (uint64_t)item->id);
+	if (*item->name)
+		text_print_json(item->name);
+	else
+		printf("null");
+	printf(",\"uid\":%" PRIu32 ",\"gid\":%" PRIu32 ",\"mode\":\"%04" PRIo32 "\"", st->uid,
+	       st->gid, st->attr.perm);
+	if (st->attr.capacity == MBOX_UNBOUNDED)
+		printf(",\"capacity\":\"unbounded\"");
+	else
+		printf(",\"capacity\":%" PRIu32, st->attr.capacity);
+	printf(",\"msg_max\":%" PRIu32 ",\"flags\":[", st->attr.msg_max);
+	for (i = 0; i < NFLAGS; i++) {
+		if (!(st->attr.flags & flag_names[i].flag))
+			continue;
+		printf("%s\"%s\"", separator, flag_names[i].name);
+		separator = ",";
+	}
+	printf("],\"queued\":%" PRIu32 ",\"bytes\":%" PRIu64, st->queued, (uint64_t)st->bytes);
+	printf(",\"waiting_senders\":%" PRIu32 ",\"waiting_receivers\":%" PRIu32,
+	       st->waiting_senders, st->waiting_receivers);
+	printf(",\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"dropped\":%" PRIu64,
+	       (uint64_t)st->sent, (uint64_t)st->received, (uint64_t)st->dropped);
+	printf(",\"send_handles\":%" PRIu32 ",\"recv_handles\":%" PRIu32 "}", st->send_handles,
+	       st->recv_handles);
+}
+
+static void print_json(const struct list *list)
+{
+	size_t i;
+
+	printf("[");
+	for (i = 0; i < list->n; i++) {
+		printf(i ? ",\n " : "");
+		print_json_item(&list->items[i]);
+	}
+	printf("]\n");
+}
+
+static void print_blocks(const struct list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++) {
+		if (i)
+			putchar('\n');
+		print_long(&list->items[i]);
+	}
+}
+
+static void ls_help(void)
+{
+	printf("Usage: mboxctl ls [OPTIONS] [NAME...]\n");
+	printf("\n");
+	printf("List the mailboxes that you could open or that you own, or only the given ones.\n");
+	printf("\n");
+	printf("Options:\n");
+	printf("  -j, --json     output a JSON array\n");
+	printf("  -h, --help     display this help and exit\n");
+	printf("  -v, --version  output version information and exit\n");
+}
+
+static void stat_help(void)
+{
+	printf("Usage: mboxctl stat [OPTIONS] NAME...\n");
+	printf("\n");
+	printf("Show everything about mailboxes.\n");
+	printf("\n");
+	printf("Options:\n");
+	printf("  -j, --json     output a JSON array\n");
+	printf("  -h, --help     display this help and exit\n");
+	printf("  -v, --version  output version information and exit\n");
+}
+
+/* The options of both; -1: go on. */
+static int parse_options(int argc, char **argv, void (*help)(void), bool *json)
+{
+	static const struct option longopts[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+
+	for (;;) {
+		switch (getopt_long(argc, argv, "jhv", longopts, NULL)) {
+		case -1:
+			return -1;
+		case 'j':
+			*json = true;
+			break;
+		case 'h':
+			help();
+			return EXIT_OK;
+		case 'v':
+			print_version();
+			return EXIT_OK;
+		default:
+			return usage_try_help();
+		}
+	}
+}
+
+static int show(char **names, int n, bool json, void (*print)(const struct list *list))
+{
+	struct list all = { 0 }, chosen = { 0 };
+	int i, status = EXIT_OK;
+
+	if (!list_all(&all)) {
+		free(all.items);
+		return EXIT_FAILED;
+	}
+	for (i = 0; i < n; i++) {
+		if (!list_target(&chosen, &all, names[i]))
+			status = EXIT_FAILED;
+	}
+
+	if (json)
+		print = print_json;
+	/* No heading over nothing when all that was asked for is missing. */
+	if (json || !n || chosen.n)
+		print(n ? &chosen : &all);
+
+	free(chosen.items);
+	free(all.items);
+
+	return status;
+}
+
+int cmd_ls(int argc, char **argv)
+{
+	bool json = false;
+	int status;
+
+	status = parse_options(argc, argv, ls_help, &json);
+	if (status >= 0)
+		return status;
+
+	return show(argv + optind, argc - optind, json, print_table);
+}
+
+int cmd_stat(int argc, char **argv)
+{
+	bool json = false;
+	int status;
+
+	status = parse_options(argc, argv, stat_help, &json);
+	if (status >= 0)
+		return status;
+
+	if (optind == argc)
+		return usage_error("no mailbox given");
+
+	return show(argv + optind, argc - optind, json, print_blocks);
+}
