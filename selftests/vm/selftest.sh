@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Does the runner see what it has to see? KTAP, one result per case. The module
+# is a throw-away one that misbehaves as its parameter says.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+NAME=${KERNEL:-6.1}
+"$VM_DIR/deps.sh" module vm
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/mbox-selftest.XXXXXX")
+trap 'rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM HUP
+
+cat >"$WORK/rogue.c" <<'EOF'
+#include <linux/module.h>
+
+static char *act = "";
+module_param(act, charp, 0444);
+
+static int __init rogue_init(void)
+{
+	if (!strcmp(act, "stay"))
+		__module_get(THIS_MODULE);
+	WARN_ON(!strcmp(act, "warn"));
+	return strcmp(act, "refuse") ? 0 : -EIO;
+}
+module_init(rogue_init);
+
+static void __exit rogue_exit(void)
+{
+}
+module_exit(rogue_exit);
+MODULE_LICENSE("GPL");
+EOF
+echo 'obj-m := rogue.o' >"$WORK/Kbuild"
+# shellcheck source=/dev/null
+. "$("$VM_DIR/kernel.sh" "$NAME")"
+[ -z "${CROSS-}" ] || die "only for kernels of this machine's architecture"
+PATH=${KPATH:+$KPATH:}$PATH env -u MAKEFLAGS -u MAKELEVEL make -s -C "$KDIR" M="$WORK" \
+	CONFIG_DEBUG_INFO_BTF_MODULES= >&2
+
+number=0 failed=0
+result()
+{
+	number=$((number + 1))
+	echo "$1 $number $2"
+	[ "$1" = ok ] || failed=1
+}
+
+# expect STATUS TEXT "NAME" RUN-ARGUMENT...: the runner exits with STATUS and
+# says TEXT, an extended regular expression.
+expect()
+{
+	local want=$1 text=$2 name=$3 status=0
+
+	shift 3
+	"$VM_DIR/run" -k "$NAME" -M "$WORK/rogue.ko" "$@" \
+		>"$WORK/out" 2>&1 </dev/null || status=$?
+	if [ "$status" = "$want" ] && grep -Eq "$text" "$WORK/out"; then
+		result ok "$name"
+	else
+		result "not ok" "$name"
+		echo "# exit status $status, not $want, or no '$text' in:"
+		sed 's/^/# /' "$WORK/out"
+	fi
+}
+
+echo "KTAP version 1"
+echo "1..13"
+expect 0 '^all is well$' "a run that passes" \
+	-- echo all is well
+expect 7 '^before$' "a command that fails, and its status" \
+	-- sh -c 'echo before; exit 7'
+expect 124 'time limit' "a hang" \
+	-t 20 -- sleep 1000
+expect 125 'panic.*sysrq' "a panic" \
+	-- sh -c 'echo c >/proc/sysrq-trigger; sleep 5'
+expect 125 'ended early' "a guest that powers off before the command ends" \
+	-- sh -c 'vmexit 0; sleep 5'
+expect 125 'WARNING: .*rogue_init' "a warning from the module" \
+	-p act=warn -- true
+expect 125 'not clean' "a line in the log of a run that passes" \
+	-- sh -c 'echo "<4>BUG: planted" >/dev/kmsg'
+expect 125 'fail modprobe' "a module that does not load" \
+	-p act=refuse -- true
+expect 125 'fail rmmod' "a module that does not unload" \
+	-p act=stay -- true
+expect 125 'invoked oom-killer' "an OOM report that no test announced" \
+	-- sh -c 'echo "<4>x invoked oom-killer: y" >/dev/kmsg'
+
+
+# Killed without a chance to clean up: QEMU must go all the same.
+mkdir "$WORK/tmp"
+TMPDIR=$WORK/tmp "$VM_DIR/run" -k "$NAME" -n -- sleep 1000 >/dev/null 2>&1 </dev/null &
+runner=$!
+running()
+{
+	grep -alsF "$WORK/tmp/mbox-vm" /proc/[0-9]*/cmdline | xargs -r -n 1 dirname |
+	while read -r dir; do
+		case $(readlink "$dir/exe") in
+		*/qemu-*) echo "${dir#/proc/}" ;;
+		esac
+	done
+}
+for _ in $(seq 30); do
+	[ -z "$(running)" ] || break
+	sleep 1
+done
+[ -n "$(running)" ] || failed=1
+kill -KILL "$runner"
+wait "$runner" 2>/dev/null || :
+sleep 2
+if [ -z "$(running)" ]; then
+	result ok "no QEMU outlives the runner"
+else
+	result "not ok" "no QEMU outlives the runner"
+fi
+
+# What klog.awk lets pass, and what it must not.
+oom='x invoked oom-killer: gfp_mask=0x1
+Call Trace:
+Memory cgroup out of memory: Killed process 7 (x)'
+if [ -z "$(printf '%s\n' "mbox-test: expect memcg oom" "$oom" \
+	"mbox-test: end memcg oom" | awk -f "$VM_DIR/klog.awk")" ]; then
+	result ok "an announced OOM report passes"
+else
+	result "not ok" "an announced OOM report passes"
+fi
+if [ "$(printf '%s\n' "mbox-test: expect memcg oom" "$oom" "BUG: KASAN: x" \
+	"mbox-test: end memcg oom" "$oom" | awk -f "$VM_DIR/klog.awk" | wc -l)" = 4 ]; then
+	result ok "other reports count even then"
+else
+	result "not ok" "other reports count even then"
+fi
+exit $failed
