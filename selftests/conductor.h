@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Workers that make calls one at a time, and the comparison of what comes out
+ * with a model: after each step until everything that it led to is at rest.
+ */
+#ifndef SELFTESTS_CONDUCTOR_H
+#define SELFTESTS_CONDUCTOR_H
+
+#include <semaphore.h>
+#include <sys/mman.h>
+
+#include "model_rules.h"
+#include "peers.h"
+#include "random.h"
+
+/**
+ * struct slot - a worker and the call that it is told to make
+ * @go: the call is here
+ * @picked: the worker has begun
+ * @done: it has ended
+ */
+struct slot {
+	sem_t go;
+	struct step step;
+	__u64 id;
+	pid_t pid;
+	pid_t tid;
+	int fd;
+	bool quit;
+	__u32 picked;
+	__u32 done;
+	long ret;
+	struct mbox_msg msg;
+	unsigned char data[LEN_MAX + 1];
+};
+
+/**
+ * struct conductor - who tells the workers what to do
+ * @child: the workers that are processes
+ * @thread: those that are threads
+ * @steps: carried out so far
+ * @report: where to say what differs, or NULL
+ */
+struct conductor {
+	struct slot *slot;
+	pid_t child[NWORKERS];
+	pthread_t thread[NWORKERS];
+	struct random random;
+	unsigned long seed;
+	int device;
+	unsigned long long steps;
+	FILE *report;
+};
+
+/* ---- the workers -------------------------------------------------------- */
+
+/* A message's bytes tell which it is, at any length. */
+static inline unsigned char data_byte(int id, __u32 i)
+{
+	return id * 7 + i;
+}
+
+static void *bad_address;
+
+static inline long send_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	unsigned char data[LEN_MAX];
+	void *buf = s->bad ? bad_address : data;
+	struct mbox_msg msg = msg_of(buf, s->len, s->flags);
+	long ret;
+	__u32 i;
+
+	for (i = 0; i < s->len; i++)
+		data[i] = data_byte(s->id, i);
+	if (s->plain) {
+		ret = neg(write(slot->fd, buf, s->len));
+		return ret == s->len ? 0 : ret;
+	}
+	msg.prio = s->prio;
+	msg.type = s->type;
+	msg.flags |= s->patience == DONTWAIT ? MBOX_DONTWAIT : 0;
+	msg.deadline_ns = s->patience == PAST_DEADLINE;
+	return raw(slot->fd, MBOX_IOC_SEND, &msg);
+}
+
+static inline long recv_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	void *buf = s->bad ? bad_address : slot->data;
+
+	memset(slot->data, POISON, sizeof(slot->data));
+	if (s->plain)
+		return neg(read(slot->fd, buf, s->len));
+	slot->msg = msg_of(buf, s->len, s->flags);
+	slot->msg.type = s->type;
+	slot->msg.skip = s->skip;
+	slot->msg.flags |= s->patience == DONTWAIT ? MBOX_DONTWAIT : 0;
+	slot->msg.deadline_ns = s->patience == PAST_DEADLINE;
+	return raw(slot->fd, MBOX_IOC_RECV, &slot->msg);
+}
+
+static inline long carry_out(struct slot *slot)
+{
+	struct step *s = &slot->step;
+
+	switch (s->op) {
+	case OPEN:
+		slot->fd = raw_open_id(slot->id, s->number | O_CLOEXEC);
+		return slot->fd < 0 ? slot->fd : 0;
+	case CLOSE:
+		return neg(close(slot->fd));
+	case SEND:
+		return send_step(slot);
+	case RECV:
+		return recv_step(slot);
+	case CAPACITY:
+		return raw_set_capacity(slot->fd, s->number);
+	case DESTROY:
+		return raw_destroy(slot->fd);
+	default:
+		return -ENOSYS;
+	}
+}
+
+static inline void *work(void *arg)
+{
+	struct slot *slot = arg;
+
+	slot->pid = getpid();
+	slot->tid = syscall(SYS_gettid);
+	for (;;) {
+		while (sem_wait(&slot->go))
+			;
+		if (slot->quit)
+			return NULL;
+		__atomic_store_n(&slot->picked, 1, __ATOMIC_SEQ_CST);
+		slot->ret = carry_out(slot);
+		__atomic_store_n(&slot->done, 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+static inline int work_in_child(void *arg)
+{
+	work(arg);
+	return 0;
+}
+
+static inline int start_workers(struct conductor *c, bool one_cpu)
+{
+	cpu_set_t cpus;
+	int i;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	if (one_cpu)
+		CHECK_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
+	c->seed = random_seed();
+	c->random.state = c->seed;
+	CHECK_EQ(0, catch_signal(SIGUSR1, 0));
+	c->device = open_device();
+	CHECK(c->device >= 0);
+	bad_address = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(bad_address != MAP_FAILED);
+	c->slot = mmap(NULL, NWORKERS * sizeof(*c->slot), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(c->slot != MAP_FAILED);
+	for (i = 0; i < NWORKERS; i++) {
+		CHECK_EQ(0, sem_init(&c->slot[i].go, 1, 0));
+		c->slot[i].done = 1;
+	}
+	/* The processes first: a fork takes no threads along. */
+	for (i = 0; i < NWORKERS / 2; i++) {
+		c->child[i] = spawn(work_in_child, &c->slot[i]);
+		CHECK(c->child[i] > 0);
+	}
+	for (; i < NWORKERS; i++)
+		CHECK_EQ(0, thread_start(&c->thread[i], work, &c->slot[i]));
+	return 0;
+}
+
+static inline void stop_workers(struct conductor *c)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		c->slot[i].quit = true;
+		sem_post(&c->slot[i].go);
+	}
+	for (i = 0; i < NWORKERS / 2; i++)
+		reap(c->child[i]);
+	for (; i < NWORKERS; i++)
+		pthread_join(c->thread[i], NULL);
+	munmap(c->slot, NWORKERS * sizeof(*c->slot));
+	munmap(bad_address, 4096);
+	close(c->device);
+}
+
+static inline void issue(struct slot *slot, const struct step *s, __u64 id)
+{
+	slot->step = *s;
+	slot->id = id;
+	slot->picked = 0;
+	slot->done = 0;
+	sem_post(&slot->go);
+}
+
+static inline bool is_done(struct slot *slot)
+{
+	return __atomic_load_n(&slot->done, __ATOMIC_SEQ_CST);
+}
+
+/* ---- what has to come out ----------------------------------------------- */
+
+/* Where to say what differs; NULL: nobody wants to know. */
+#define SAY(out, ...) do {			\
+	if (out)				\
+		fprintf(out, __VA_ARGS__);	\
+} while (0)
+
+static inline bool same_number(FILE *out, const char *name, __u64 want, __u64 got)
+{
+	if (want == got)
+		return true;
+	SAY(out, "#   stat: %s is %llu, not %llu\n", name, (unsigned long long)got,
+	    (unsigned long long)want);
+	return false;
+}
+
+static inline bool same_numbers(FILE *out, const struct mbox_stat *want,
+				const struct mbox_stat *got)
+{
+	bool same = same_number(out, "capacity", want->attr.capacity, got->attr.capacity);
+
+	same &= same_number(out, "queued", want->queued, got->queued);
+	same &= same_number(out, "bytes", want->bytes, got->bytes);
+	same &= same_number(out, "waiting_senders", want->waiting_senders, got->waiting_senders);
+	same &= same_number(out, "waiting_receivers", want->waiting_receivers,
+			    got->waiting_receivers);
+	same &= same_number(out, "sent", want->sent, got->sent);
+	same &= same_number(out, "received", want->received, got->received);
+	same &= same_number(out, "dropped", want->dropped, got->dropped);
+	same &= same_number(out, "send_handles", want->send_handles, got->send_handles);
+	same &= same_number(out, "recv_handles", want->recv_handles, got->recv_handles);
+	return same;
+}
+
+/* By walking: no handle of the conductor's shall count. */
+static inline bool same_state(struct conductor *c, FILE *out, const struct model *m, __u64 id)
+{
+	struct mbox_walk pos = { .id = id - 1 };
+	struct mbox_stat want = { 0 };
+	bool gone;
+
+	gone = raw(c->device, MBOX_IOC_WALK, &pos) || pos.id != id;
+	if (gone || m->dead) {
+		if (gone != m->dead)
+			SAY(out, "#   the mailbox is %s\n", gone ? "gone" : "still there");
+		return gone == m->dead;
+	}
+	model_stat(m, &want);
+	return same_numbers(out, &want, &pos.stat);
+}
+
+static inline bool same_message(FILE *out, const struct slot *slot, const struct outcome *want)
+{
+	const struct step *s = &slot->step;
+	const struct message *msg = &want->msg;
+	__u32 i, n = msg->len < s->len ? msg->len : s->len;
+
+	/* The end of the file brings none. */
+	if (s->op != RECV || want->ret < 0 || (s->plain && !want->ret))
+		return true;
+	if (!s->plain && (slot->msg.prio != msg->prio || slot->msg.type != msg->type ||
+			  slot->msg.len != msg->len)) {
+		SAY(out, "#   worker %d got prio %u, type %llu, length %u\n", s->worker,
+		    slot->msg.prio, (unsigned long long)slot->msg.type, slot->msg.len);
+		return false;
+	}
+	for (i = 0; i < n && !s->bad; i++)
+		if (slot->data[i] != data_byte(msg->id, i)) {
+			SAY(out, "#   worker %d did not get message %d\n", s->worker, msg->id);
+			return false;
+		}
+	if (slot->data[n] != POISON) {
+		SAY(out, "#   worker %d got more than the message\n", s->worker);
+		return false;
+	}
+	return true;
+}
+
+static inline const char *result_text(char *text, long ret)
+{
+	if (ret < 0)
+		snprintf(text, 32, "%s", strerrorname_np(-ret) ?: "?");
+	else
+		snprintf(text, 32, "%ld", ret);
+	return text;
+}
+
+static inline bool same_results(struct conductor *c, FILE *out, const struct model *m)
+{
+	const struct outcome *want;
+	char got_text[32], want_text[32];
+	bool same = true;
+	struct slot *slot;
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		slot = &c->slot[i];
+		want = &m->out[i];
+		if (!is_done(slot) || !want->done) {
+			if (is_done(slot) != want->done) {
+				SAY(out, "#   worker %d %s, not %s\n", i,
+				    is_done(slot) ? result_text(got_text, slot->ret) : "waits",
+				    want->done ? result_text(want_text, want->ret) : "waits");
+				same = false;
+			}
+			continue;
+		}
+		if (!want->now)
+			continue;
+		if (slot->ret != want->ret) {
+			SAY(out, "#   worker %d: %s, not %s\n", i,
+			    result_text(got_text, slot->ret), result_text(want_text, want->ret));
+			same = false;
+		} else if (!same_message(out, slot, want)) {
+			same = false;
+		}
+	}
+	return same;
+}
+
+/* Whether worker @slot sleeps in its call: only somebody else can end that. */
+static inline bool is_asleep(struct slot *slot)
+{
+	char path[64], text[256];
+	const char *state;
+
+	if (!__atomic_load_n(&slot->picked, __ATOMIC_SEQ_CST))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", slot->pid, slot->tid);
+	if (read_file(path, text, sizeof(text)))
+		return false;
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+static inline bool all_done_or_asleep(struct conductor *c)
+{
+	bool done[NWORKERS];
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		done[i] = is_done(&c->slot[i]);
+	for (i = 0; i < NWORKERS; i++)
+		if (!done[i] && (!is_asleep(&c->slot[i]) || is_done(&c->slot[i])))
+			return false;
+	return true;
+}
+
+/*
+ * Nothing will happen any more. One look is not enough: who was seen asleep may
+ * have been woken by one that had gone to sleep itself when it was looked at.
+ */
+static inline bool at_rest(struct conductor *c)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		if (!all_done_or_asleep(c))
+			return false;
+	return true;
+}
+
+/* Until all is as the model says; false if it comes to rest in another way. */
+static inline bool agrees(struct conductor *c, const struct model *m, __u64 id)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, PATIENCE_MS);
+	int looks = 0;
+
+	for (;;) {
+		if (same_results(c, NULL, m) && same_state(c, NULL, m, id))
+			return true;
+		sched_yield();
+		if (++looks % 64)
+			continue;
+		if (at_rest(c)) {
+			if (same_results(c, NULL, m) && same_state(c, NULL, m, id))
+				return true;
+			break;
+		}
+		if (now_ns(CLOCK_MONOTONIC) > limit) {
+			SAY(c->report, "#   a worker neither waits nor returns\n");
+			break;
+		}
+	}
+	same_results(c, c->report, m);
+	same_state(c, c->report, m, id);
+	return false;
+}
+
+#endif /* SELFTESTS_CONDUCTOR_H */

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Failing allocations and copies: every call is repeated with the first, the
+ * second, the third ... of them failing, until it succeeds. Each failure leaves
+ * everything as it was.
+ */
+#include "peers.h"
+
+#define FAIL_DIR "/sys/kernel/debug/"
+
+static const char * const waits[] = {
+	FAIL_DIR "failslab/ignore-gfp-wait",
+	FAIL_DIR "fail_page_alloc/ignore-gfp-wait",
+};
+
+FIXTURE(fault)
+{
+	char waits[ARRAY_SIZE(waits)][8];
+	char name[64];
+	int nth;
+	int fd;
+	bool usable;
+};
+
+FIXTURE_SETUP(fault)
+{
+	struct mbox_attr attr = attr_of(0, 8);
+	unsigned int i;
+
+	umask(0);
+	test_name(self->name, sizeof(self->name), "fault");
+	attr.msg_max = 1 << 20;
+	self->fd = raw_create(NULL, O_RDWR, &attr);
+	ASSERT_LE(0, self->fd);
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		if (!read_file(waits[i], self->waits[i], sizeof(self->waits[i])))
+			write_file(waits[i], "N");
+	}
+	self->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	self->usable = self->nth >= 0 && !access(waits[0], W_OK);
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		write_file(waits[i], "%s", self->waits[i]);
+	raw_unlink(self->name);
+	close(self->nth);
+	close(self->fd);
+}
+
+#define NEED_FAULTS(self) do {						\
+	if (!(self)->usable)						\
+		SKIP(return, "the kernel cannot inject failures");	\
+} while (0)
+
+static void inject(FIXTURE_DATA(fault) *self, int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", n), ret;
+
+	/* What is still to be injected can hit this write itself. */
+	do {
+		ret = pwrite(self->nth, text, len, 0);
+	} while (ret < 0 && errno == EFAULT);
+	if (ret != len)
+		abort();
+}
+
+/* Whether the failure has happened; none is left behind. */
+static bool injected(FIXTURE_DATA(fault) *self)
+{
+	char text[16] = { 0 };
+	bool done;
+
+	done = pread(self->nth, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
+	inject(self, 0);
+	return done;
+}
+
+/* What a call that could not have its memory, or could not copy, may say. */
+static bool is_expected(long ret)
+{
+	return ret == -ENOMEM || ret == -EFAULT || ret == -ENFILE || ret == -EMFILE;
+}
+
+/**
+ * struct operation - something to be repeated
+ * @run: does it
+ * @undo: after a success
+ * @prepare: before each attempt
+ */
+struct operation {
+	long (*run)(FIXTURE_DATA(fault) *self);
+	void (*undo)(FIXTURE_DATA(fault) *self, long ret);
+	void (*prepare)(FIXTURE_DATA(fault) *self);
+};
+
+static void repeat(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self,
+		   const struct operation *op)
+{
+	struct mbox_stat before;
+	int n, seen, failures = 0;
+	bool hit = true;
+	long ret;
+
+	for (n = 1; hit; n++) {
+		ASSERT_GT(1000, n);
+		if (op->prepare)
+			op->prepare(self);
+		before = stat_of(self->fd);
+		seen = count_mailboxes();
+		inject(self, n);
+		ret = op->run(self);
+		hit = injected(self);
+		if (ret < 0) {
+			ASSERT_TRUE(hit);
+			ASSERT_TRUE(is_expected(ret))
+				TH_LOG("failure %d: %s", n, strerror(-ret));
+			ASSERT_TRUE(same_stat(self->fd, &before));
+			ASSERT_EQ(seen, count_mailboxes());
+			failures++;
+		} else {
+			op->undo(self, ret);
+		}
+	}
+	EXPECT_LT(0, failures);
+	TH_LOG("%d failures in %d attempts", failures, n - 1);
+}
+
+static void close_result(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)self;
+	close(ret);
+}
+
+static long create_anonymous(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_create arg = { .oflags = O_RDWR, .attr = MBOX_ATTR_INIT };
+	int dev = open_device();
+	long ret;
+
+	(void)self;
+	/* The device itself may be what cannot be opened. */
+	if (dev < 0)
+		return dev;
+	ret = raw(dev, MBOX_IOC_CREATE, &arg);
+	close(dev);
+	return ret;
+}
+
+TEST_F(fault, create)
+{
+	static const struct operation op = { .run = create_anonymous, .undo = close_result };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+}
+
+static long create_named(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+
+	return raw_create(self->name, O_RDWR | O_EXCL, &attr);
+}
+
+static void close_and_unlink(FIXTURE_DATA(fault) *self, long ret)
+{
+	close(ret);
+	raw_unlink(self->name);
+}
+
+TEST_F(fault, create_with_a_name)
+{
+	static const struct operation op = { .run = create_named, .undo = close_and_unlink };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+}
+
+static long open_it(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_open arg = { .oflags = O_RDWR };
+	struct mbox_walk pos = { 0 };
+	int dev = open_device();
+	long ret;
+
+	(void)self;
+	ret = dev < 0 ? dev : raw(dev, MBOX_IOC_WALK, &pos);
+	arg.id = pos.id;
+	if (!ret)
+		ret = raw(dev, MBOX_IOC_OPEN, &arg);
+	close(dev);
+	return ret;
+}
+
+TEST_F(fault, walk_and_open)
+{
+	static const struct operation op = { .run = open_it, .undo = close_result };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+}
+
+static char big[300000];
+
+static long send_len(FIXTURE_DATA(fault) *self, size_t len)
+{
+	return raw_send(self->fd, big, len, MBOX_DONTWAIT);
+}
+
+static long send_small(FIXTURE_DATA(fault) *self)
+{
+	return send_len(self, 8);
+}
+
+static long send_page(FIXTURE_DATA(fault) *self)
+{
+	return send_len(self, 5000);
+}
+
+static long send_big(FIXTURE_DATA(fault) *self)
+{
+	return send_len(self, sizeof(big));
+}
+
+static long write_big(FIXTURE_DATA(fault) *self)
+{
+	return neg(write(self->fd, big, sizeof(big)));
+}
+
+static void receive_all(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	while (raw_recv(self->fd, NULL, 0, MBOX_TRUNC | MBOX_DONTWAIT) >= 0)
+		;
+}
+
+TEST_F(fault, send)
+{
+	static const struct operation ops[] = {
+		{ .run = send_small, .undo = receive_all },
+		{ .run = send_page, .undo = receive_all },
+		{ .run = send_big, .undo = receive_all },
+		{ .run = write_big, .undo = receive_all },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+static long send_by_dropping(FIXTURE_DATA(fault) *self)
+{
+	return send_len(self, 8);
+}
+
+static void fill(FIXTURE_DATA(fault) *self)
+{
+	while (!send_len(self, 8) && stat_of(self->fd).queued < 8)
+		;
+}
+
+static void empty_and_fill(FIXTURE_DATA(fault) *self, long ret)
+{
+	receive_all(self, ret);
+	fill(self);
+}
+
+TEST_F(fault, send_that_would_drop_drops_nothing)
+{
+	static const struct operation op = { .run = send_by_dropping, .undo = empty_and_fill };
+
+	NEED_FAULTS(self);
+	close(self->fd);
+	self->fd = new_mailbox(MBOX_DROP_OLDEST, 8);
+	fill(self);
+	repeat(_metadata, self, &op);
+}
+
+static void queue_three(FIXTURE_DATA(fault) *self)
+{
+	int i;
+
+	receive_all(self, 0);
+	for (i = 0; i < 3; i++)
+		put_as(self->fd, i, i, i);
+}
+
+static long receive_second(FIXTURE_DATA(fault) *self)
+{
+	return take_as(self->fd, MBOX_MATCH, 1, 0);
+}
+
+static long peek_second(FIXTURE_DATA(fault) *self)
+{
+	return take_as(self->fd, MBOX_PEEK, 0, 1);
+}
+
+static long read_first(FIXTURE_DATA(fault) *self)
+{
+	__u32 value;
+
+	return neg(read(self->fd, &value, sizeof(value)));
+}
+
+static void order_is_kept(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	receive_all(self, 0);
+}
+
+TEST_F(fault, receive)
+{
+	static const struct operation ops[] = {
+		{ .prepare = queue_three, .run = receive_second, .undo = order_is_kept },
+		{ .prepare = queue_three, .run = peek_second, .undo = order_is_kept },
+		{ .prepare = queue_three, .run = read_first, .undo = order_is_kept },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	if (access(FAIL_DIR "fail_usercopy", F_OK))
+		SKIP(return, "the kernel cannot let copies fail, and nothing else can");
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+static void batch_of(struct mbox_msg *msgs, __u32 *values)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		values[i] = i;
+		msgs[i] = msg_of(&values[i], sizeof(values[i]), MBOX_DONTWAIT);
+	}
+}
+
+/* A batch that fails later on says how far it came. */
+TEST_F(fault, batches)
+{
+	struct mbox_msg msgs[4];
+	__u32 values[4];
+	int n, i;
+	bool hit;
+	long ret;
+
+	NEED_FAULTS(self);
+	for (n = 1, hit = true; hit; n++) {
+		ASSERT_GT(1000, n);
+		batch_of(msgs, values);
+		inject(self, n);
+		ret = raw_vec(self->fd, MBOX_IOC_SENDV, msgs, 4, 0);
+		hit = injected(self);
+		ASSERT_TRUE(ret > 0 || is_expected(ret));
+		ASSERT_EQ(ret < 0 ? 0U : (__u32)ret, stat_of(self->fd).queued);
+		for (i = 0; i < ret; i++)
+			ASSERT_EQ(i, take(self->fd));
+	}
+	ASSERT_EQ(4, ret);
+	for (n = 1, hit = true; hit; n++) {
+		ASSERT_GT(1000, n);
+		for (i = 0; i < 4; i++)
+			ASSERT_EQ(0, put(self->fd, i));
+		batch_of(msgs, values);
+		inject(self, n);
+		ret = raw_vec(self->fd, MBOX_IOC_RECVV, msgs, 4, 0);
+		hit = injected(self);
+		ASSERT_TRUE(ret > 0 || is_expected(ret));
+		ASSERT_EQ(ret < 0 ? 4U : 4U - (__u32)ret, stat_of(self->fd).queued);
+		for (i = ret < 0 ? 0 : ret; i < 4; i++)
+			ASSERT_EQ(i, take(self->fd));
+	}
+	ASSERT_EQ(4, ret);
+}
+
+static long send_sync(FIXTURE_DATA(fault) *self)
+{
+	return raw_send(self->fd, big, 4, MBOX_SYNC);
+}
+
+/* A receiver waits all the time: only a whole message is handed to it. */
+TEST_F(fault, synchronous_send_to_a_waiting_receiver)
+{
+	struct call c = { 0 };
+	bool hit = true;
+	long ret;
+	int n;
+
+	NEED_FAULTS(self);
+	ASSERT_EQ(0, recv_start(&c, self->fd));
+	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	for (n = 1; hit; n++) {
+		ASSERT_GT(1000, n);
+		inject(self, n);
+		ret = send_sync(self);
+		hit = injected(self);
+		if (ret < 0) {
+			ASSERT_TRUE(is_expected(ret));
+			ASSERT_EQ(1U, stat_of(self->fd).waiting_receivers);
+			ASSERT_EQ(0U, stat_of(self->fd).queued);
+			continue;
+		}
+		ASSERT_EQ(0, recv_join(&c));
+		if (!hit)
+			break;
+		ASSERT_EQ(0, recv_start(&c, self->fd));
+		ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	}
+	EXPECT_EQ(0, ret);
+}
+
+static long change_capacity(FIXTURE_DATA(fault) *self)
+{
+	return raw_set_capacity(self->fd, 8);
+}
+
+static long destroy_it(FIXTURE_DATA(fault) *self)
+{
+	return raw_destroy(self->fd);
+}
+
+/* What needs no memory does not fail. */
+TEST_F(fault, nothing_stops_destroy)
+{
+	int n;
+
+	NEED_FAULTS(self);
+	for (n = 1; n < 4; n++) {
+		queue_three(self);
+		inject(self, n);
+		/* Only its argument can fail to be copied. */
+		if (change_capacity(self))
+			EXPECT_TRUE(injected(self));
+		inject(self, n);
+		EXPECT_EQ(0, destroy_it(self));
+		injected(self);
+		close(self->fd);
+		self->fd = new_mailbox(0, 8);
+	}
+}
+
+TEST_HARNESS_MAIN

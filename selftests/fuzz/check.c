@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What has to be true when a program has ended and nothing is under way.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "fuzz.h"
+
+void broken(const char *format, ...)
+{
+	uint32_t nobody = 0;
+	va_list args;
+
+	/* 1: being written; 2: to be read. */
+	if (!__atomic_compare_exchange_n(&shared->broken, &nobody, 1, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return;
+	va_start(args, format);
+	vsnprintf(shared->why, sizeof(shared->why), format, args);
+	va_end(args);
+	__atomic_store_n(&shared->broken, 2, __ATOMIC_RELEASE);
+}
+
+void check_errno(long ret, bool strict)
+{
+	static const int listed[] = {
+		EAGAIN, ETIMEDOUT, EINTR, EMSGSIZE, EIDRM, EPIPE, EBADF,
+		EACCES, EPERM, EEXIST, ENOENT, ENAMETOOLONG, EDQUOT, EINVAL,
+		E2BIG, EFAULT, ENOMEM, EMFILE, ENFILE, ENOTTY,
+	};
+	unsigned int i;
+
+	if (ret < -EHWPOISON)
+		broken("error %ld, which is the kernel's own", -ret);
+	if (!strict)
+		return;
+	for (i = 0; i < ARRAY_SIZE(listed); i++)
+		if (ret == -listed[i])
+			return;
+	broken("error %ld (%s), which no ioctl of a mailbox has", -ret,
+	       strerror(-ret));
+}
+
+/* ---- mailboxes ---------------------------------------------------------- */
+
+#define LLU(x) ((unsigned long long)(x))
+
+static bool stat_of(int fd, struct mbox_stat *st)
+{
+	memset(st, 0xa5, sizeof(*st));
+	return !ioctl(fd, MBOX_IOC_STAT, st);
+}
+
+static void check_stat(const struct mbox_stat *st)
+{
+	uint64_t most = (uint64_t)st->queued * st->attr.msg_max;
+
+	if (st->sent != st->received + st->queued + st->dropped)
+		broken("sent %llu, received %llu, queued %u, dropped %llu",
+		       LLU(st->sent), LLU(st->received), st->queued,
+		       LLU(st->dropped));
+	if (st->waiting_senders || st->waiting_receivers)
+		broken("%u senders and %u receivers wait, but nobody is there",
+		       st->waiting_senders, st->waiting_receivers);
+	if (st->bytes > most ||
+	    (st->attr.flags & MBOX_FIXED && st->bytes != most))
+		broken("%llu bytes in %u messages of at most %u",
+		       LLU(st->bytes), st->queued, st->attr.msg_max);
+	if (!(st->send_handles | st->recv_handles))
+		broken("a handle that is not counted");
+}
+
+static void check_poll(int fd, const struct mbox_stat *st)
+{
+	const uint32_t drops = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+	int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+	short expect = 0, hangup = 0;
+
+	if (mode != O_WRONLY && st->queued)
+		expect |= POLLIN;
+	if (mode != O_RDONLY &&
+	    (st->queued < st->attr.capacity || st->attr.flags & drops))
+		expect |= POLLOUT;
+	if (st->attr.flags & MBOX_HANGUP) {
+		if (mode != O_WRONLY && !st->send_handles)
+			hangup |= POLLHUP;
+		if (mode != O_RDONLY && !st->recv_handles)
+			hangup |= POLLERR | POLLHUP;
+	}
+	poll(&p, 1, 0);
+	if ((p.revents & (POLLIN | POLLOUT)) != expect ||
+	    (p.revents & (POLLERR | POLLHUP)) != hangup)
+		broken("poll says %#x; queued %u, capacity %u, flags %#x, senders %u, receivers %u, mode %d",
+		       p.revents, st->queued, st->attr.capacity,
+		       st->attr.flags, st->send_handles, st->recv_handles,
+		       mode);
+}
+
+/* Everything that is said to be there can be received, in order. */
+static void drain(int fd, const struct mbox_stat *st)
+{
+	uint32_t n = 0, prio = MBOX_PRIO_MAX;
+	struct mbox_msg m = {};
+	struct mbox_stat after;
+	uint64_t bytes = 0;
+	uint8_t buf[256];
+	int len;
+
+	for (;;) {
+		m.buf = (uintptr_t)buf;
+		m.len = sizeof(buf);
+		m.flags = MBOX_DONTWAIT | MBOX_TRUNC;
+		len = ioctl(fd, MBOX_IOC_RECV, &m);
+		if (len < 0 || n > st->queued)
+			break;
+		n++;
+		bytes += len;
+		if (m.prio > prio)
+			broken("priority %u behind %u", m.prio, prio);
+		prio = m.prio;
+		if (!shared->wild &&
+		    !memory_is_message(buf, MIN(sizeof(buf), (size_t)len), len))
+			broken("a queued message of %d bytes has the wrong content",
+			       len);
+	}
+	if (n != st->queued || bytes != st->bytes)
+		broken("%u messages, %llu bytes received; %u, %llu were queued",
+		       n, LLU(bytes), st->queued, LLU(st->bytes));
+	if (!stat_of(fd, &after))
+		broken("no state after receiving all");
+	else if (after.queued || after.bytes ||
+		 after.received != st->received + n)
+		broken("empty, but %u queued, %llu bytes; received %llu, then %u, gives %llu",
+		       after.queued, LLU(after.bytes), LLU(st->received), n,
+		       LLU(after.received));
+}
+
+/* The handles of one process, while no other looks at its own. */
+void check_process(struct process *p)
+{
+	struct mbox_stat st;
+	unsigned int i;
+
+	for (i = 0; i < SLOTS; i++) {
+		int fd = p->slots[i];
+
+		if (fd < 0 || !stat_of(fd, &st))
+			continue;
+		__atomic_add_fetch(&jobs->checks, 1, __ATOMIC_RELAXED);
+		check_stat(&st);
+		check_poll(fd, &st);
+		if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
+			drain(fd, &st);
+	}
+}
+
+/* ---- the rest of the world ---------------------------------------------- */
+
+static int device = -1;
+
+void check_nothing_left(void)
+{
+	struct mbox_unlink unlink = {};
+	struct mbox_walk walk = {};
+	unsigned int tries = 0;
+
+	if (device < 0)
+		device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	while (!ioctl(device, MBOX_IOC_WALK, &walk)) {
+		if (walk.name[0]) {
+			unlink.name = (uintptr_t)walk.name;
+			unlink.name_len = strlen(walk.name);
+			ioctl(device, MBOX_IOC_UNLINK, &unlink);
+		} else if (++tries < 500) {
+			/* Files of io_uring and of sockets go a little later. */
+			usleep(2000);
+		} else {
+			broken("mailbox %llu is left, with %u and %u handles",
+			       LLU(walk.id), walk.stat.send_handles,
+			       walk.stat.recv_handles);
+			break;
+		}
+		walk.id = 0;
+	}
+	if (!shared->broken && errno != ENOENT)
+		broken("walk: %s", strerror(errno));
+}
+
+#define LIMIT_MAILBOXES	5
+#define LIMIT_BYTES	4096
+
+/* As an unprivileged user: how many mailboxes, how many empty messages fit? */
+static void count_allowed(unsigned int *mailboxes, unsigned int *messages)
+{
+	struct mbox_create create = {
+		.oflags = O_RDWR | O_CLOEXEC,
+		.attr.capacity = MBOX_UNBOUNDED, .attr.msg_max = 64,
+		.attr.perm = 0600,
+	};
+	int fds[LIMIT_MAILBOXES + 1];
+	struct mbox_msg m = {};
+	unsigned int i, n;
+
+	for (n = 0; n < ARRAY_SIZE(fds); n++) {
+		fds[n] = ioctl(device, MBOX_IOC_CREATE, &create);
+		if (fds[n] < 0)
+			break;
+	}
+	*mailboxes = n;
+	for (i = 0; n && i <= LIMIT_BYTES; i++)
+		if (ioctl(fds[0], MBOX_IOC_SEND, &m))
+			break;
+	*messages = i;
+	for (i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* What the users' accounts say when nothing is charged: they can use it all. */
+void check_limits(void)
+{
+	unsigned int i, mailboxes, messages;
+
+	lock(&jobs->param_lock);
+	write_file("/sys/module/mbox/parameters/user_mailboxes", "5");
+	write_file("/sys/module/mbox/parameters/user_bytes", "4096");
+	for (i = 1; i < 4; i++) {
+		syscall(SYS_setresuid, job_user(i), job_user(i), 0);
+		count_allowed(&mailboxes, &messages);
+		syscall(SYS_setresuid, 0, 0, 0);
+		/* A message is charged 64 bytes at least. */
+		if (mailboxes != LIMIT_MAILBOXES ||
+		    messages != LIMIT_BYTES / 64)
+			broken("user %u may have %u of %u mailboxes, %u of %u messages",
+			       job_user(i), mailboxes, LIMIT_MAILBOXES,
+			       messages, LIMIT_BYTES / 64);
+	}
+	module_params_reset();
+	unlock(&jobs->param_lock);
+}
+
+/* ---- the kernel log ----------------------------------------------------- */
+
+static int log_fd = -1;
+
+void check_log_open(void)
+{
+	log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (log_fd >= 0)
+		lseek(log_fd, 0, SEEK_END);
+}
+
+/*
+ * Stop at the first complaint, while it is known which program was there; the
+ * host looks through the whole log again.
+ */
+void check_log(void)
+{
+	static const char *const words[] = {
+		"BUG", "WARNING:", "KASAN", "UBSAN", "INFO: ", "ODEBUG",
+		"refcount_t", "Call Trace", "lock held", "corruption",
+	};
+	char text[2048];
+	unsigned int i;
+	ssize_t len;
+
+	while (log_fd >= 0 && (len = read(log_fd, text, sizeof(text) - 1)) > 0) {
+		text[len] = '\0';
+		for (i = 0; i < ARRAY_SIZE(words); i++)
+			if (strstr(text, words[i]))
+				broken("the kernel says: %s", text);
+	}
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ioctls: how they are made, and how they are spoilt.
+ */
+#include <sys/ioctl.h>
+
+#include "fuzz.h"
+
+/* Tweaks below this do nothing, so that most programs work. */
+#define FIRST_TWEAK 176
+
+enum {
+	SHORTER, LONGER_ZERO, LONGER_JUNK, OTHER_DIR, OTHER_NR, OTHER_TYPE,
+	NULL_POINTER, UNMAPPED, KERNEL_POINTER, STRADDLING, READONLY, REQUIRED,
+	OTHER_WORD, OTHER_BYTE, OTHER_BIT, HUGE,
+};
+
+static unsigned int tweak_of(const struct op *op)
+{
+	return op->tweak < FIRST_TWEAK ? -1 : op->tweak & 15;
+}
+
+/* Whether an operation may send from anywhere, so that payloads are unknown. */
+bool op_is_wild(const struct op *op)
+{
+	switch (tweak_of(op)) {
+	case OTHER_NR:
+	case OTHER_WORD:
+	case OTHER_BYTE:
+	case OTHER_BIT:
+	case SHORTER:
+		return true;
+	}
+	return operation_of(op)->opens || operation_of(op)->run == op_raw;
+}
+
+static unsigned int with_size(unsigned int cmd, size_t size)
+{
+	return _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), _IOC_NR(cmd), size);
+}
+
+static void spoil(uint8_t *arg, size_t size, unsigned int tweak, uint8_t value)
+{
+	uint32_t word = pick32(value >> 3);
+
+	if (!size)
+		return;
+	switch (tweak) {
+	case OTHER_WORD:
+		if (size >= sizeof(word))
+			memcpy(arg + value * 4 % (size & ~3UL), &word,
+			       sizeof(word));
+		break;
+	case OTHER_BYTE:
+		arg[value % size] = value;
+		break;
+	case OTHER_BIT:
+		arg[value / 8 % size] ^= 1 << (value & 7);
+		break;
+	}
+}
+
+/* An error is one of those that the interface lists. */
+static void check_result(unsigned int cmd, long ret)
+{
+	long most = 0;
+
+	if (ret < 0) {
+		check_errno(ret, true);
+		return;
+	}
+	switch (_IOC_NR(cmd)) {
+	case _IOC_NR(MBOX_IOC_CREATE):
+	case _IOC_NR(MBOX_IOC_OPEN):
+		/* Descriptors. */
+		most = 65536;
+		break;
+	case _IOC_NR(MBOX_IOC_RECV):
+		most = 16 << 20;
+		break;
+	case _IOC_NR(MBOX_IOC_SENDV):
+	case _IOC_NR(MBOX_IOC_RECVV):
+		most = MBOX_BATCH_MAX;
+		break;
+	}
+	if (_IOC_TYPE(cmd) == MBOX_IOC_MAGIC && ret > most)
+		broken("ioctl %#x returned %ld", cmd, ret);
+}
+
+long do_ioctl(struct lane *l, const struct op *op, int fd, unsigned int cmd,
+	      void *arg, size_t size)
+{
+	unsigned int tweak = tweak_of(op);
+	uint8_t value = op->tweak_arg;
+	size_t longer = size;
+	uint8_t *at = l->arg;
+	long ret;
+
+	memcpy(at, arg, size);
+	spoil(at, size, tweak, value);
+	switch (tweak) {
+	case SHORTER:
+		cmd = with_size(cmd, size ? value % size : 0);
+		break;
+	case REQUIRED:
+		cmd = with_size(cmd, MIN(size, (size_t)MBOX_MSG_SIZE_MIN));
+		break;
+	case HUGE:
+		longer = _IOC_SIZEMASK;
+		break;
+	case LONGER_ZERO:
+	case LONGER_JUNK:
+		longer = MIN(size + 1 + 8UL * value, (size_t)_IOC_SIZEMASK);
+		break;
+	case OTHER_DIR:
+		cmd = _IOC(value & 3, _IOC_TYPE(cmd), _IOC_NR(cmd), size);
+		break;
+	case OTHER_NR:
+		cmd = _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), value, size);
+		break;
+	case OTHER_TYPE:
+		cmd = _IOC(_IOC_DIR(cmd), value, _IOC_NR(cmd), size);
+		break;
+	case NULL_POINTER:
+		at = NULL;
+		break;
+	case UNMAPPED:
+		at = memory_hole();
+		break;
+	case KERNEL_POINTER:
+		at = memory_source(l, 189, 0);
+		break;
+	case STRADDLING:
+		/* Behind the lane's pages there is nothing. */
+		at = l->arg + 16 * PAGE - (size ? value % size : 0);
+		memmove(at, l->arg, l->arg + 16 * PAGE - at);
+		break;
+	case READONLY:
+		if (!l->arg_shared)
+			break;
+		memcpy(l->arg_shared, l->arg, size);
+		at = l->arg_readonly;
+		break;
+	}
+	if (longer > size) {
+		memset(at + size, 0, longer - size);
+		if (tweak == LONGER_JUNK)
+			at[size + value % (longer - size)] = 1 + value;
+		cmd = with_size(cmd, longer);
+	}
+
+	l->shared->ioctls++;
+	ret = ioctl(fd, cmd, at);
+	if (ret < 0)
+		ret = -errno;
+	if (at == l->arg) {
+		/* What the caller does not know of stays as it is. */
+		if (longer > size && tweak != LONGER_JUNK && ret >= 0 &&
+		    (at[size] || memcmp(at + size, at + size + 1,
+					longer - size - 1)))
+			broken("ioctl %#x wrote behind what it knows", cmd);
+		memcpy(arg, at, size);
+	}
+	check_result(cmd, ret);
+	return ret;
+}
+
+/* Any number with any content on any descriptor. */
+long op_raw(struct lane *l, const struct op *op)
+{
+	static const unsigned int cmds[] = {
+		MBOX_IOC_INFO, MBOX_IOC_CREATE, MBOX_IOC_OPEN,
+		MBOX_IOC_UNLINK, MBOX_IOC_WALK, MBOX_IOC_SEND, MBOX_IOC_RECV,
+		MBOX_IOC_SENDV, MBOX_IOC_RECVV, MBOX_IOC_STAT,
+		MBOX_IOC_SET_CAPACITY, MBOX_IOC_DESTROY,
+	};
+	unsigned int cmd = cmds[op->a[1] % ARRAY_SIZE(cmds)];
+	int fd = op->a[0] & 128 ? l->proc->device : slot_fd(op->a[0]);
+	uint8_t arg[512] = {};
+	unsigned int i;
+	long ret;
+
+	/* Each of the rest fills a word. */
+	for (i = 2; i < sizeof(op->a); i++) {
+		uint32_t word = pick32(op->a[i] & 31);
+
+		memcpy(arg + (op->a[i] >> 5) * 4 + 16 * (i & 1), &word,
+		       sizeof(word));
+	}
+	ret = do_ioctl(l, op, fd, cmd, arg, _IOC_SIZE(cmd));
+	/* It may have made a descriptor. */
+	if (ret > 0 && fd == l->proc->device)
+		slot_put(op->a[2], ret);
+	return ret;
+}

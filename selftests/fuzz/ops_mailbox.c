@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Operations of /dev/mbox, and on a mailbox as a whole.
+ */
+#include <fcntl.h>
+
+#include "fuzz.h"
+
+size_t pool_name(unsigned int i, char *name)
+{
+	if (i == NAMES - 1) {
+		memset(name, 'L', MBOX_NAME_MAX);
+		return MBOX_NAME_MAX;
+	}
+	memcpy(name, "fz0", 3);
+	name[2] += i;
+	return 3;
+}
+
+/* A name: none, one of a few, or a bad one. Sets *@len; returns its address. */
+static uint64_t pick_name(struct lane *l, uint8_t b, uint32_t *len)
+{
+	char *name = (char *)l->arg + 8 * PAGE;
+
+	if (b < 96) {
+		*len = 0;
+		return 0;
+	}
+	if (b < 224) {
+		*len = pool_name(b % NAMES, name);
+		return (uintptr_t)name;
+	}
+	*len = pool_name(b % 3, name);
+	switch (b & 7) {
+	case 0:
+		*len = MBOX_NAME_MAX + 1;
+		break;
+	case 1:
+		name[1] = '/';
+		break;
+	case 2:
+		name[1] = '\0';
+		break;
+	case 3:
+		return (uintptr_t)memory_hole();
+	case 4:
+		return (uintptr_t)memory_source(l, 189, 0);
+	case 5:
+		*len = pick32(b >> 3);
+		break;
+	case 6:
+		return 0;
+	case 7:
+		name[0] = (char)0xff;
+		break;
+	}
+	return (uintptr_t)name;
+}
+
+static uint32_t pick_oflags(uint8_t b, uint8_t other)
+{
+	static const uint32_t modes[] = { O_RDWR, O_RDWR, O_RDONLY, O_WRONLY };
+	uint32_t flags = modes[b & 3];
+
+	if (b & 4)
+		flags |= O_NONBLOCK;
+	if (b & 8)
+		flags |= O_EXCL;
+	if (b & 16)
+		flags |= O_CREAT;
+	if (b & 32)
+		flags |= O_CLOEXEC;
+	if (b >= 0xf8)
+		flags = 1U << (other & 31);
+	else if (b >= 0xf0)
+		flags |= O_ACCMODE;
+	return flags;
+}
+
+static void pick_attr(struct mbox_attr *attr, const struct op *op)
+{
+	const uint32_t old = MBOX_DROP_OLDEST, new = MBOX_DROP_NEWEST;
+	const uint32_t flags[] = {
+		0, 0, 0, 0, MBOX_FIXED, old, old, new, MBOX_HANGUP,
+		MBOX_HANGUP, MBOX_HANGUP | old, MBOX_FIXED | MBOX_HANGUP,
+		MBOX_FIXED | old, old | new, 0, MBOX_HANGUP | new,
+	};
+	static const uint32_t capacities[] = {
+		0, 0, 1, 1, 2, 3, 4, MBOX_UNBOUNDED,
+	};
+	static const uint32_t sizes[] = {
+		64, 64, 100, 256, 4096, 8192, 65536, 1 << 20,
+	};
+	static const uint32_t perms[] = {
+		0666, 0777, 0200, 0400, 0060, 0006, 0, 01000, 0622, 0644,
+		0xffffffff,
+	};
+
+	attr->mode = op->a[7] >= 0xf8 ? op->a[7] & 3 : MBOX_QUEUE;
+	attr->flags = flags[op->a[3] & 15];
+	if (op->a[3] >= 0xe0)
+		attr->flags |= 1U << (op->a[7] & 31);
+	attr->capacity = op->a[4] < 224 ? capacities[op->a[4] & 7] :
+					  pick32(op->a[4] & 31);
+	attr->msg_max = op->a[5] < 224 ? sizes[op->a[5] & 7] :
+					 pick32(op->a[5] & 31);
+	attr->perm = op->a[6] < 96 ? 0600 :
+				     perms[op->a[6] % ARRAY_SIZE(perms)];
+}
+
+static void note_id(uint64_t id)
+{
+	uint32_t n = __atomic_fetch_add(&shared->nids, 1, __ATOMIC_RELAXED);
+
+	shared->ids[n % ARRAY_SIZE(shared->ids)] = id;
+}
+
+long op_create(struct lane *l, const struct op *op)
+{
+	struct mbox_create create = {};
+	long ret;
+
+	create.name = pick_name(l, op->a[1], &create.name_len);
+	create.oflags = pick_oflags(op->a[2], op->a[7]);
+	pick_attr(&create.attr, op);
+	ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_CREATE, &create,
+		       sizeof(create));
+	if (ret >= 0) {
+		slot_put(op->a[0], ret);
+		note_id(create.id);
+	}
+	return ret;
+}
+
+long op_open(struct lane *l, const struct op *op)
+{
+	struct mbox_open open = {};
+	long ret;
+
+	open.name = pick_name(l, op->a[1], &open.name_len);
+	open.oflags = pick_oflags(op->a[2], op->a[7]);
+	/* Creation has more flags. */
+	if (op->a[2] < 0xf0)
+		open.oflags &= ~(O_CREAT | O_EXCL);
+	ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_OPEN, &open,
+		       sizeof(open));
+	if (ret >= 0)
+		slot_put(op->a[0], ret);
+	return ret;
+}
+
+long op_open_id(struct lane *l, const struct op *op)
+{
+	struct mbox_open open = {};
+	long ret;
+
+	open.id = op->a[1] < 224 ?
+		  shared->ids[op->a[1] % ARRAY_SIZE(shared->ids)] :
+		  pick64(op->a[1] & 31);
+	open.oflags = pick_oflags(op->a[2], op->a[7]) & ~(O_CREAT | O_EXCL);
+	ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_OPEN, &open,
+		       sizeof(open));
+	if (ret >= 0)
+		slot_put(op->a[0], ret);
+	return ret;
+}
+
+long op_unlink(struct lane *l, const struct op *op)
+{
+	struct mbox_unlink unlink = {};
+
+	unlink.name = pick_name(l, op->a[1], &unlink.name_len);
+	return do_ioctl(l, op, l->proc->device, MBOX_IOC_UNLINK, &unlink,
+			sizeof(unlink));
+}
+
+long op_walk(struct lane *l, const struct op *op)
+{
+	struct mbox_walk walk = {};
+	unsigned int i;
+	uint64_t last;
+	long ret = 0;
+
+	if (op->a[1] >= 224)
+		walk.id = pick64(op->a[1] & 31);
+	for (i = 0; i <= op->a[2] % 16; i++) {
+		last = walk.id;
+		memset(&walk.name, 0xa5, sizeof(walk) - sizeof(walk.id));
+		ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_WALK, &walk,
+			       sizeof(walk));
+		if (ret)
+			break;
+		/* A tweak can have changed what was asked. */
+		if (op->tweak)
+			break;
+		if (walk.id <= last || walk.id != walk.stat.id ||
+		    !memchr(walk.name, '\0', sizeof(walk.name)))
+			broken("walk from %llu gave %llu, %llu",
+			       (unsigned long long)last,
+			       (unsigned long long)walk.id,
+			       (unsigned long long)walk.stat.id);
+	}
+	return ret;
+}
+
+long op_info(struct lane *l, const struct op *op)
+{
+	struct mbox_info info;
+	long ret;
+
+	memset(&info, 0xa5, sizeof(info));
+	ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_INFO, &info,
+		       sizeof(info));
+	if (!ret && !op->tweak && info.abi != MBOX_ABI_VERSION)
+		broken("ABI version %u", info.abi);
+	return ret;
+}
+
+long op_stat(struct lane *l, const struct op *op)
+{
+	struct mbox_stat stat;
+
+	memset(&stat, 0xa5, sizeof(stat));
+	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_STAT, &stat,
+			sizeof(stat));
+}
+
+long op_set_capacity(struct lane *l, const struct op *op)
+{
+	static const uint32_t capacities[] = {
+		0, 0, 1, 1, 2, 3, 16, MBOX_UNBOUNDED,
+	};
+	struct mbox_set_capacity set = {};
+
+	set.capacity = op->a[1] < 224 ? capacities[op->a[1] & 7] :
+					pick32(op->a[1] & 31);
+	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_SET_CAPACITY, &set,
+			sizeof(set));
+}
+
+long op_destroy(struct lane *l, const struct op *op)
+{
+	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_DESTROY, "", 0);
+}

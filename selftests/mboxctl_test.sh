@@ -1,0 +1,729 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# mboxctl as its users see it: what it prints, where, and its exit status. Each
+# function test_* is one test, and fails when any check in it does.
+#
+# shellcheck disable=SC2317 # they are called by the names found at the end
+set -eu
+
+PATH=$PATH:/usr/local/bin
+if ! command -v mboxctl >/dev/null; then
+	echo "1..0 # SKIP no mboxctl"
+	exit 4
+fi
+if [ ! -c /dev/mbox ]; then
+	echo "1..0 # SKIP no /dev/mbox"
+	exit 4
+fi
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+# As other users see it too.
+chmod 755 "$tmp"
+nl='
+'
+# Mailboxes of this run; each test removes its own.
+m=mbox-test-$$
+patience=$((400 * ${MBOX_TIME_FACTOR:-1}))
+
+# Names with everything that a terminal or a JSON reader could stumble over.
+odd=$(printf '%s-\377"\\\033[31m\342\200\256\303\251' "$m")
+odd_shown="$m-"'\xff"\\\x1b[31m\xe2\x80\xae'$(printf '\303\251')
+odd_json="$m-"'\udcff\"\\\u001b[31m'$(printf '\342\200\256\303\251')
+longest=$(printf '%0255d' 0)
+
+wrong()
+{
+	failed=1
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+# check STATUS STDOUT STDERR COMMAND...: STDOUT is exact but for the last
+# newline, STDERR a pattern for all of it.
+check()
+{
+	want_status=$1
+	want_out=$2
+	want_err=$3
+	shift 3
+	status=0
+	err=
+	out=$("$@" 2>"$tmp/stderr") || status=$?
+	[ ! -s "$tmp/stderr" ] || err=$(cat "$tmp/stderr")
+	[ "$status" = "$want_status" ] || wrong "$*: status $status, not $want_status"
+	[ "$out" = "$want_out" ] || wrong "$*: printed '$out', not '$want_out'"
+	# shellcheck disable=SC2254 # a pattern
+	case $err in
+	$want_err) ;;
+	*) wrong "$*: error '$err', not '$want_err'" ;;
+	esac
+}
+
+ok() { check 0 '' '' "$@"; }
+
+same()
+{
+	[ "$1" = "$2" ] || wrong "'$1', not '$2'"
+}
+
+# json MAILBOX KEY...: sets $value to what its JSON says, a word for each. No
+# process more than needed: they are slow on an emulated machine.
+json()
+{
+	all=$(mboxctl stat --json "$1") || all=
+	shift
+	value=
+	for key; do
+		word=${all#*\""$key"\":}
+		word=${word#\"}
+		value=${value:+$value }${word%%[\",\}]*}
+	done
+}
+
+# has MAILBOX VALUES KEY...: the values are what the keys have
+has()
+{
+	values=$2
+	mailbox=$1
+	shift 2
+	json "$mailbox" "$@"
+	same "$value" "$values"
+}
+
+id_of()
+{
+	json "$1" id
+	echo "$value"
+}
+
+# Until $2 calls wait on the $3 (senders, receivers) side of mailbox $1.
+await()
+{
+	i=0
+	while json "$1" "waiting_$3" && [ "$value" != "$2" ]; do
+		i=$((i + 1))
+		if [ "$i" -gt "$patience" ]; then
+			wrong "$1: no $2 waiting $3"
+			return
+		fi
+		sleep 0.05
+	done
+}
+
+# The last background job ended with status $1.
+ended()
+{
+	status=0
+	wait $! || status=$?
+	same "$status" "$1"
+}
+
+as_nobody()
+{
+	# shellcheck disable=SC2016 # for that shell
+	su -s /bin/sh -c 'exec "$@"' -- nobody sh "$@"
+}
+
+test_create_and_rm()
+{
+	ok mboxctl create "$m"
+	has "$m" "64 8192 0600" capacity msg_max mode
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl rm: cannot unlink '$m': No such file or directory" mboxctl rm "$m"
+}
+
+test_create_options()
+{
+	ok mboxctl create -c 2 -s 100 -m 0640 "$m"
+	has "$m" "2 100 0640" capacity msg_max mode
+	ok mboxctl rm "$m"
+	ok mboxctl create --capacity=0x10 --msg-max 4 --mode=7 --fixed --hangup "$m"
+	has "$m" "16 4 0007" capacity msg_max mode
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo \
+		"flags:             fixed,hangup"
+	ok mboxctl rm "$m"
+	ok mboxctl create -c unbounded "$m"
+	has "$m" unbounded capacity
+	ok mboxctl rm "$m"
+}
+
+test_create_mode_ignores_the_umask()
+{
+	(umask 077 && mboxctl create -m 0666 "$m" && mboxctl create "$m-plain")
+	has "$m" 0666 mode
+	has "$m-plain" 0600 mode
+	ok mboxctl rm "$m" "$m-plain"
+}
+
+test_create_of_an_existing_name()
+{
+	ok mboxctl create -c 2 "$m"
+	ok mboxctl create -c 3 "$m"
+	has "$m" 2 capacity
+	check 1 '' "mboxctl create: cannot create '$m': File exists" mboxctl create -x "$m"
+	check 1 '' "*File exists" mboxctl create --exclusive "$m"
+	ok mboxctl rm "$m"
+	ok mboxctl create -x "$m"
+	ok mboxctl rm "$m"
+}
+
+test_create_goes_on_after_an_error()
+{
+	check 1 '' "mboxctl create: cannot create 'a/b': Invalid argument" \
+		mboxctl create a/b "$m"
+	ok mboxctl rm "$m"
+	check 1 '' "*as 'id:5'" mboxctl create id:5 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_create_bad_usage()
+{
+	try="${nl}try mboxctl create --help"
+	check 2 '' "mboxctl create: no name given$try" mboxctl create
+	check 2 '' "*invalid capacity: 'x'$try" mboxctl create -c x "$m"
+	check 2 '' "*invalid capacity: '-1'$try" mboxctl create -c -1 "$m"
+	check 2 '' "*invalid capacity: '4294967295'$try" mboxctl create -c 4294967295 "$m"
+	check 2 '' "*invalid capacity: ''$try" mboxctl create -c '' "$m"
+	check 2 '' "*invalid size: '1k'$try" mboxctl create -s 1k "$m"
+	check 2 '' "*invalid mode: '8'$try" mboxctl create -m 8 "$m"
+	check 2 '' "*invalid mode: '1000'$try" mboxctl create -m 1000 "$m"
+	check 2 '' "*exclude each other$try" mboxctl create --drop-oldest --drop-newest "$m"
+	check 2 '' "mboxctl create: unrecognized option *$try" mboxctl create --nonsense "$m"
+	check 2 '' "mboxctl create: option requires an argument *$try" mboxctl create -c
+	check 1 '' "*Invalid argument" mboxctl create -s 0 "$m"
+	check 1 '' "*No such file or directory" mboxctl rm "$m"
+}
+
+test_names()
+{
+	check 1 '' "*File name too long" mboxctl create "${longest}0"
+	check 1 '' "*Invalid argument" mboxctl create ''
+	ok mboxctl create "$longest" "$odd" "name:id:$m"
+	for name in "$longest" "$odd" "name:id:$m"; do
+		ok mboxctl send "$name" text
+		check 0 text '' mboxctl recv "$name"
+		ok mboxctl set-capacity "$name" 3
+		has "$name" 3 capacity
+		ok mboxctl rm "$name"
+	done
+	check 1 '' "*'name:id:$m'*" mboxctl rm "name:id:$m"
+	check 1 '' "*'x/y': Invalid argument" mboxctl rm x/y
+}
+
+test_odd_names_are_shown_harmless()
+{
+	ok mboxctl create -c 5 "$odd"
+	check 0 "name:              $odd_shown" '' sh -c "mboxctl stat \"\$1\" | head -n 1" sh "$odd"
+	check 0 "$odd_shown  " '' sh -c \
+		"mboxctl ls \"\$1\" | sed -n 's/^ *[0-9]*  \(.*\)    0  0600 .*/\1/p'" sh "$odd"
+	mboxctl ls --json "$odd" >"$tmp/json"
+	case $(cat "$tmp/json") in
+	*"\"name\":\"$odd_json\""*) ;;
+	*) wrong "$(cat "$tmp/json")" ;;
+	esac
+	ok mboxctl rm "$odd"
+}
+
+test_ls()
+{
+	ok mboxctl create -c 2 -s 100 "$m-a"
+	ok mboxctl create -c unbounded -m 0666 --drop-newest --fixed -s 3 "$m-b"
+	ok mboxctl send "$m-b" abc def
+	head=$(printf '%8s  %-*s  %5s  %4s  %9s  %8s  %8s  %10s  %s' ID $((${#m} + 2)) NAME UID \
+		MODE CAPACITY MSG-MAX QUEUED BYTES FLAGS)
+	a=$(printf '%8s  %s  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-a")" "$m-a" 0 0600 \
+		2 100 0 0 -)
+	b=$(printf '%8s  %s  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-b")" "$m-b" 0 0666 \
+		unbounded 3 2 6 fixed,drop-newest)
+	check 0 "$head$nl$a$nl$b" '' mboxctl ls "$m-a" "$m-b"
+	check 0 "$head$nl$b" '' mboxctl ls "id:$(id_of "$m-b")"
+	check 0 "$(printf '%s\n' "$a" "$b" | tr -s ' ')" '' \
+		sh -c "mboxctl ls | grep '$m-[ab] ' | tr -s ' '"
+	check 1 "$head$nl$a" "mboxctl ls: no mailbox '$m-c' that you may see" \
+		mboxctl ls "$m-c" "$m-a"
+	check 1 '' "*no mailbox*" mboxctl ls "$m-c"
+	check 1 '' "*a name is not empty" mboxctl ls ''
+	ok mboxctl rm "$m-a" "$m-b"
+}
+
+test_json()
+{
+	ok mboxctl create -c 2 -s 100 --hangup --drop-oldest "$m-a"
+	ok mboxctl create -c unbounded -m 0666 "$m-b"
+	ok mboxctl send "$m-b" 12345
+	a="{\"id\":$(id_of "$m-a"),\"name\":\"$m-a\",\"uid\":0,\"gid\":0,\"mode\":\"0600\","
+	a="$a\"capacity\":2,\"msg_max\":100,\"flags\":[\"drop-oldest\",\"hangup\"],"
+	a="$a\"queued\":0,\"bytes\":0,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":0,"
+	a="$a\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
+	b="{\"id\":$(id_of "$m-b"),\"name\":\"$m-b\",\"uid\":0,\"gid\":0,\"mode\":\"0666\","
+	b="$b\"capacity\":\"unbounded\",\"msg_max\":8192,\"flags\":[],"
+	b="$b\"queued\":1,\"bytes\":5,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":1,"
+	b="$b\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
+	for command in ls stat; do
+		for option in -j --json; do
+			check 0 "[$a,$nl $b]" '' mboxctl "$command" "$option" "$m-a" "$m-b"
+			check 0 "[$b]" '' mboxctl "$command" "$m-b" "$option"
+			check 1 "[]" "*no mailbox*" mboxctl "$command" "$option" "$m-c"
+		done
+	done
+	ok mboxctl rm "$m-a" "$m-b"
+}
+
+test_stat()
+{
+	ok mboxctl create -c 1 --drop-oldest "$m"
+	ok mboxctl send "$m" 1 22 333
+	id=$(id_of "$m")
+	check 0 "name:              $m
+id:                $id
+owner:             uid 0, gid 0
+mode:              0600
+capacity:          1
+largest message:   8192
+flags:             drop-oldest
+queued:            1 (3 bytes)
+waiting senders:   0
+waiting receivers: 0
+sent:              3
+received:          0
+dropped:           2
+send handles:      0
+receive handles:   0" '' mboxctl stat "$m"
+	ok mboxctl create -c unbounded "$m-2"
+	check 0 "name:              $m-2" '' sh -c "mboxctl stat id:$id $m-2 | sed -n '17p'"
+	check 0 "capacity:          unbounded" '' sh -c "mboxctl stat $m-2 | sed -n '5p'"
+	check 0 "flags:             none" '' sh -c "mboxctl stat $m-2 | sed -n '7p'"
+	check 2 '' "mboxctl stat: no mailbox given${nl}try mboxctl stat --help" mboxctl stat
+	check 1 '' "mboxctl stat: no mailbox 'id:0' that you may see" mboxctl stat id:0
+	check 1 '' "*invalid mailbox id: 'x'" mboxctl stat id:x
+	ok mboxctl rm "$m" "$m-2"
+}
+
+test_send_and_recv_text()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" one two ''
+	has "$m" 3 queued
+	check 0 one '' mboxctl recv "$m"
+	check 0 two '' mboxctl recv -n 2 -N "$m"
+	has "$m" "0 0" queued bytes
+	ok mboxctl send "$m" -- -x "a  b"
+	check 0 "-xa  b" '' mboxctl recv --count=2 --no-newline "$m"
+	ok mboxctl rm "$m"
+}
+
+test_send_from_files_and_stdin()
+{
+	printf 'l1\nl2\n\nl4' >"$tmp/lines"
+	: >"$tmp/empty"
+	ok mboxctl create "$m"
+	ok mboxctl send -l -f "$tmp/lines" "$m"
+	check 0 "l1${nl}l2${nl}${nl}l4" '' mboxctl recv -N -n 4 "$m"
+	ok mboxctl send --lines "$m" <"$tmp/lines"
+	check 0 "l1-l2--l4-" '' sh -c "mboxctl recv --newline --count 4 $m | tr '\n' -"
+	# As a whole, before any text.
+	ok mboxctl send "$m" text --file "$tmp/lines" -f "$tmp/empty"
+	check 0 "len=9${nl}len=0${nl}len=4" '' sh -c "mboxctl recv -n 3 -M $m |
+		sed -n 's/.*\(len=\)/\1/p'"
+	printf in >"$tmp/in"
+	ok mboxctl send "$m" <"$tmp/in"
+	ok mboxctl send "$m" - x <"$tmp/in"
+	ok mboxctl send -f - "$m" <"$tmp/in"
+	check 0 "ininxin" '' mboxctl recv -n 0 -d "$m"
+	# Nothing on stdin: an empty message, but no line.
+	ok mboxctl send "$m" </dev/null
+	ok mboxctl send -l "$m" </dev/null
+	has "$m" "1 0" queued bytes
+	ok mboxctl rm "$m"
+}
+
+test_send_carries_any_bytes()
+{
+	ok mboxctl create "$m"
+	i=0
+	while [ "$i" -lt 256 ]; do
+		# shellcheck disable=SC2059 # an octal escape
+		printf "\\$(printf %03o "$i")"
+		i=$((i + 1))
+	done >"$tmp/bytes"
+	ok mboxctl send -f "$tmp/bytes" "$m"
+	ok mboxctl recv -o "$tmp/got" "$m"
+	ok cmp "$tmp/bytes" "$tmp/got"
+	same "$(wc -c <"$tmp/got")" 256
+	ok mboxctl rm "$m"
+}
+
+test_send_goes_on_after_what_concerns_one_message()
+{
+	ok mboxctl create -s 10 "$m"
+	check 1 '' "mboxctl send: cannot send to '$m': Message too long" \
+		mboxctl send "$m" first 12345678901 after
+	check 0 "firstafter" '' mboxctl recv -n 0 -d "$m"
+	check 1 '' "mboxctl send: cannot open '$tmp/none': No such file or directory" \
+		mboxctl send -f "$tmp/none" "$m" after
+	check 0 after '' mboxctl recv -d "$m"
+	check 1 '' "mboxctl send: cannot read '$tmp'" mboxctl send -f "$tmp" "$m" after
+	check 0 after '' mboxctl recv -d "$m"
+	ok mboxctl create --fixed -s 4 "$m-f"
+	check 1 '' "*too long" mboxctl send "$m-f" abc abcd
+	check 0 abcd '' mboxctl recv -n 0 -d "$m-f"
+	ok mboxctl rm "$m" "$m-f"
+}
+
+test_send_would_wait_is_3()
+{
+	ok mboxctl create -c 2 "$m"
+	check 3 '' "mboxctl send: cannot send to '$m': Resource temporarily unavailable" \
+		mboxctl send -d "$m" one two three four
+	check 3 '' "*Resource temporarily unavailable" mboxctl send --dontwait "$m" three
+	check 3 '' "mboxctl send: cannot send to '$m': Connection timed out" \
+		mboxctl send -T 0.01 "$m" three four
+	check 3 '' "*timed out" mboxctl send --timeout=0 "$m" three
+	check 0 "onetwo" '' mboxctl recv -n 2 "$m"
+	# With room, none of these matters.
+	ok mboxctl send -T 0 "$m" a
+	ok mboxctl send -d "$m" b
+	check 0 ab '' mboxctl recv -n 0 -d "$m"
+	ok mboxctl set-capacity "$m" 0
+	check 3 '' "*Resource temporarily unavailable" mboxctl send -d "$m" x
+	check 3 '' "*timed out" mboxctl send -s -T 0.01 "$m" x
+	ok mboxctl set-capacity "$m" 1
+	check 3 '' "*timed out" mboxctl send --sync -T 0.01 "$m" x
+	has "$m" 0 queued
+	ok mboxctl rm "$m"
+}
+
+test_send_bad_usage()
+{
+	try="${nl}try mboxctl send --help"
+	ok mboxctl create "$m"
+	check 2 '' "mboxctl send: no mailbox given$try" mboxctl send
+	check 2 '' "*invalid priority: '32768'$try" mboxctl send -p 32768 "$m" x
+	check 2 '' "*invalid priority: '-1'$try" mboxctl send --prio=-1 "$m" x
+	check 2 '' "*invalid type: '18446744073709551616'$try" \
+		mboxctl send -t 18446744073709551616 "$m" x
+	check 2 '' "*invalid number of seconds: '1s'$try" mboxctl send -T 1s "$m" x
+	check 2 '' "*invalid number of seconds: '-1'$try" mboxctl send -T -1 "$m" x
+	check 2 '' "*invalid number of seconds: 'nan'$try" mboxctl send -T nan "$m" x
+	check 2 '' "*invalid number of seconds: 'inf'$try" mboxctl send -T inf "$m" x
+	check 2 '' "*invalid mailbox id: '-1'$try" mboxctl send id:-1 x
+	check 2 '' "mboxctl send: invalid option *$try" mboxctl send -Z "$m" x
+	has "$m" 0 sent
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl send: cannot open '$m': No such file or directory" mboxctl send "$m" x
+	check 1 '' "*cannot open ''*" mboxctl send '' x
+	check 1 '' "*cannot open 'id:0'*" mboxctl send id:0 x
+}
+
+test_priority_type_and_meta()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send -p 5 -t 0x10 "$m" hi
+	ok mboxctl send --prio 32767 --type=18446744073709551615 "$m" top
+	mboxctl recv -n 2 --meta -N "$m" >"$tmp/out"
+	check 0 "prio=32767 type=18446744073709551615 pid=PID uid=0 gid=0 len=3
+top
+prio=5 type=16 pid=PID uid=0 gid=0 len=2
+hi" '' sed 's/pid=[1-9][0-9]*/pid=PID/' "$tmp/out"
+	ok mboxctl rm "$m"
+}
+
+test_recv_would_wait_is_3()
+{
+	ok mboxctl create "$m"
+	check 3 '' "mboxctl recv: cannot receive from '$m': Resource temporarily unavailable" \
+		mboxctl recv -d "$m"
+	check 3 '' "*Resource temporarily unavailable" mboxctl recv --dontwait "$m"
+	check 3 '' "mboxctl recv: cannot receive from '$m': Connection timed out" \
+		mboxctl recv -T 0.01 "$m"
+	check 3 '' "*timed out" mboxctl recv --timeout=0 "$m"
+	ok mboxctl send "$m" one
+	check 3 one "*temporarily unavailable" mboxctl recv -d -n 2 "$m"
+	# To look for more until there are none is no error.
+	check 0 '' '' mboxctl recv -d -n 0 "$m"
+	check 0 '' '' mboxctl recv -T 0.01 -n 0 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_match()
+{
+	ok mboxctl create "$m"
+	for type in 16 18 17 20; do
+		ok mboxctl send -t "$type" "$m" "t$type"
+	done
+	check 3 '' "*temporarily unavailable" mboxctl recv -d -m 19 "$m"
+	check 3 '' "*temporarily unavailable" mboxctl recv -d --match-le 15 "$m"
+	check 0 t17 '' mboxctl recv -d -m 0x11 "$m"
+	check 0 t18 '' mboxctl recv -d --match-not 16 "$m"
+	check 0 t16 '' mboxctl recv -d --match-le 19 "$m"
+	check 3 '' "*temporarily unavailable" mboxctl recv -d --match-not=20 "$m"
+	check 0 t20 '' mboxctl recv -d --match=20 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_peek()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" a b c
+	check 0 a '' mboxctl recv -p "$m"
+	check 0 abc '' mboxctl recv --peek -n 3 "$m"
+	check 0 bc '' mboxctl recv -p --skip 1 -n 0 -d "$m"
+	check 3 '' "*temporarily unavailable" mboxctl recv -p --skip=3 -d "$m"
+	has "$m" 3 queued
+	check 0 abc '' mboxctl recv -d -n 0 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_bad_usage()
+{
+	try="${nl}try mboxctl recv --help"
+	check 2 '' "mboxctl recv: exactly one mailbox is needed$try" mboxctl recv
+	check 2 '' "*exactly one mailbox is needed$try" mboxctl recv a b
+	check 2 '' "*--skip needs --peek$try" mboxctl recv --skip 1 a
+	check 2 '' "*only one --match option is possible$try" mboxctl recv -m 1 --match-le 2 a
+	check 2 '' "*invalid count: 'x'$try" mboxctl recv -n x a
+	check 2 '' "*invalid type: ''$try" mboxctl recv -m '' a
+	check 2 '' "*invalid number: '4294967296'$try" mboxctl recv -p --skip 4294967296 a
+	check 2 '' "*invalid number of seconds: ''$try" mboxctl recv -T '' a
+	check 1 '' "mboxctl recv: cannot open '$m': No such file or directory" mboxctl recv "$m"
+}
+
+test_recv_output()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" text more
+	check 1 '' "mboxctl recv: cannot open '$tmp/no/file': No such file or directory" \
+		mboxctl recv -o "$tmp/no/file" "$m"
+	has "$m" 2 queued
+	ok mboxctl recv --output="$tmp/out" "$m"
+	same "$(cat "$tmp/out")" text
+	check 1 '' "mboxctl recv: cannot write to '/dev/full': No space left on device" \
+		mboxctl recv -o /dev/full "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_waits_for_a_message()
+{
+	ok mboxctl create "$m"
+	mboxctl recv "$m" >"$tmp/out" &
+	await "$m" 1 receivers
+	has "$m" 1 recv_handles
+	ok mboxctl send "$m" late
+	ended 0
+	same "$(cat "$tmp/out")" late
+	ok mboxctl rm "$m"
+}
+
+test_send_waits_for_room()
+{
+	ok mboxctl create -c 1 "$m"
+	mboxctl send "$m" a b &
+	await "$m" 1 senders
+	check 0 ab '' mboxctl recv -n 2 "$m"
+	ended 0
+	ok mboxctl rm "$m"
+}
+
+test_send_sync_waits_for_the_receiver()
+{
+	ok mboxctl create "$m"
+	mboxctl send -s "$m" x &
+	await "$m" 1 senders
+	has "$m" 1 queued
+	check 0 x '' mboxctl recv "$m"
+	ended 0
+	ok mboxctl rm "$m"
+}
+
+test_set_capacity()
+{
+	ok mboxctl create -c 1 "$m"
+	mboxctl send "$m" a b &
+	await "$m" 1 senders
+	ok mboxctl set-capacity "$m" 2
+	ended 0
+	has "$m" "2 2" capacity queued
+	ok mboxctl set-capacity "id:$(id_of "$m")" 0
+	has "$m" "0 2" capacity queued
+	ok mboxctl set-capacity "name:$m" unbounded
+	has "$m" unbounded capacity
+	try="${nl}try mboxctl set-capacity --help"
+	check 2 '' "mboxctl set-capacity: a mailbox and a capacity are needed$try" \
+		mboxctl set-capacity "$m"
+	check 2 '' "*are needed$try" mboxctl set-capacity "$m" 1 2
+	check 2 '' "*invalid capacity: '1.5'$try" mboxctl set-capacity "$m" 1.5
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl set-capacity: cannot open '$m': No such file or directory" \
+		mboxctl set-capacity "$m" 1
+}
+
+test_hangup()
+{
+	ok mboxctl create --hangup "$m"
+	check 1 '' "mboxctl send: cannot send to '$m': Broken pipe" mboxctl send "$m" x y
+	check 1 '' "mboxctl recv: cannot receive from '$m': Broken pipe" mboxctl recv "$m"
+	check 0 '' '' mboxctl recv -n 0 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_unlink()
+{
+	ok mboxctl create "$m" "$m-2"
+	id=$(id_of "$m")
+	mboxctl recv "$m" >"$tmp/out" &
+	await "$m" 1 receivers
+	check 1 '' "mboxctl unlink: cannot unlink '$m-3': No such*" \
+		mboxctl unlink "$m" "$m-3" "$m-2"
+	check 1 '' "*No such*" mboxctl send "$m" x
+	check 1 '' "*No such*" mboxctl send "$m-2" x
+	# Who has it open goes on.
+	check 0 "name:              -" '' sh -c "mboxctl stat id:$id | head -n 1"
+	case $(mboxctl stat -j "id:$id") in
+	*'"name":null,'*) ;;
+	*) wrong "not null" ;;
+	esac
+	ok mboxctl send "id:$id" x
+	ended 0
+	same "$(cat "$tmp/out")" x
+	check 1 '' "*No such*" mboxctl send "id:$id" x
+	check 2 '' "*no name given${nl}try mboxctl unlink --help" mboxctl unlink
+	check 1 '' "*cannot unlink 'id:5': a name is needed" mboxctl unlink id:5
+}
+
+test_rm_destroy()
+{
+	ok mboxctl create "$m" "$m-2"
+	mboxctl recv "$m" 2>"$tmp/err" &
+	await "$m" 1 receivers
+	ok mboxctl rm --destroy "id:$(id_of "$m")"
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl recv: cannot receive from '$m': The mailbox was destroyed"
+	check 1 '' "mboxctl rm: cannot open '$m': No such*" mboxctl rm -D "$m" "$m-2"
+	check 1 '' "*No such*" mboxctl rm "$m-2"
+	check 2 '' "*no name given${nl}try mboxctl rm --help" mboxctl rm -D
+	check 1 '' "*cannot unlink 'id:5': a name is needed" mboxctl rm id:5
+}
+
+test_another_user()
+{
+	ok mboxctl create -m 0622 "$m"
+	ok as_nobody mboxctl send "$m" hello
+	check 1 '' "mboxctl recv: cannot open '$m': Permission denied" as_nobody mboxctl recv "$m"
+	check 1 '' "mboxctl rm: cannot unlink '$m': Permission denied" as_nobody mboxctl rm "$m"
+	check 1 '' "mboxctl rm: cannot open '$m': Permission denied" as_nobody mboxctl rm -D "$m"
+	check 1 '' "*cannot change the capacity of '$m': Operation not permitted" \
+		as_nobody mboxctl set-capacity "$m" 3
+	check 0 hello '' sh -c "mboxctl recv -M $m | sed '1{/ uid=65534 gid=65534 /d}'"
+	ok mboxctl rm "$m"
+	ok mboxctl create -m 0666 "$m"
+	check 1 '' "mboxctl rm: cannot destroy '$m': Operation not permitted" \
+		as_nobody mboxctl rm -D "$m"
+	ok mboxctl rm "$m"
+}
+
+test_what_another_user_sees()
+{
+	ok mboxctl create "$m-0600"
+	ok mboxctl create -m 0604 "$m-0604"
+	ok mboxctl create -m 0602 "$m-0602"
+	ok as_nobody mboxctl create -m 0 "$m-own"
+	check 0 "$m-0602${nl}$m-0604${nl}$m-own" '' sh -c "su -s /bin/sh nobody -c 'mboxctl ls' |
+		sed -n 's/.* \($m-[0-9a-z]*\) .*/\1/p' | sort"
+	check 1 '' "*no mailbox '$m-0600' that you may see" as_nobody mboxctl stat "$m-0600"
+	# The owner of a mailbox without any right for it changes and removes it.
+	check 1 '' "*Permission denied" as_nobody mboxctl recv -d "$m-own"
+	ok as_nobody mboxctl rm "$m-own"
+	ok as_nobody mboxctl create -m 0200 "$m-own"
+	ok as_nobody mboxctl set-capacity "$m-own" 3
+	has "$m-own" 3 capacity
+	ok as_nobody mboxctl rm "$m-own"
+	ok mboxctl rm "$m-0600" "$m-0604" "$m-0602"
+}
+
+test_help_and_version()
+{
+	version=$(mboxctl --version)
+	case $version in
+	"mboxctl (libmbox) v"[0-9]*) ;;
+	*) wrong "$version" ;;
+	esac
+	for command in '' create ls stat send recv set-capacity unlink rm; do
+		# shellcheck disable=SC2086 # no word when empty
+		help=$(mboxctl $command --help)
+		case $help in
+		"Usage: mboxctl ${command:-COMMAND} "*) ;;
+		*) wrong "help of '$command': $help" ;;
+		esac
+		# shellcheck disable=SC2086
+		check 0 "$help" '' mboxctl $command -h
+		# shellcheck disable=SC2086
+		check 0 "$version" '' mboxctl $command -v
+	done
+	check 0 "$version" '' mboxctl rm --version
+	# Every command of the help exists, and the other way round.
+	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
+		"create ls stat send recv set-capacity unlink rm "
+}
+
+test_bad_commands()
+{
+	try="${nl}try mboxctl --help"
+	check 2 '' "mboxctl: no command given$try" mboxctl
+	check 2 '' "mboxctl: unknown command 'lst'$try" mboxctl lst
+	check 2 '' "mboxctl: unknown command ''$try" mboxctl ''
+	check 2 '' "mboxctl: unrecognized option *$try" mboxctl --json ls
+	check 2 '' "mboxctl ls: unrecognized option *${nl}try mboxctl ls --help" mboxctl ls --all
+}
+
+test_output_that_cannot_be_written_is_1()
+{
+	for command in ls "ls --json" --help --version "send --help"; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		mboxctl $command >/dev/full 2>"$tmp/err" || status=$?
+		same "$command: $status" "$command: 1"
+		case $(cat "$tmp/err") in
+		mboxctl*"cannot write to standard output: No space left on device") ;;
+		*) wrong "$command: $(cat "$tmp/err")" ;;
+		esac
+	done
+}
+
+test_without_the_device_says_so()
+{
+	missing='/dev/mbox is missing (is the module loaded?)'
+	if ! unshare -m sh -c 'mount -t tmpfs tmpfs /dev' 2>/dev/null; then
+		skip="cannot hide /dev"
+		return
+	fi
+	for command in "ls" "create x" "send x y" "recv x" "rm x" "rm -D x" "unlink x" \
+		"set-capacity x 1" "stat x"; do
+		check 1 '' "mboxctl ${command%% *}: *: $missing" \
+			unshare -m sh -c "mount -t tmpfs tmpfs /dev && exec mboxctl $command"
+	done
+}
+
+test_nothing_is_left()
+{
+	check 0 "$before" '' mboxctl ls --json
+}
+
+tests=$(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0")
+echo "KTAP version 1"
+echo "1..$(echo "$tests" | wc -l)"
+before=$(mboxctl ls --json)
+number=0
+bad=0
+for test in $tests; do
+	failed=0
+	skip=
+	number=$((number + 1))
+	$test
+	if [ $failed = 0 ]; then
+		echo "ok $number ${test#test_}${skip:+ # SKIP $skip}"
+	else
+		echo "not ok $number ${test#test_}"
+		bad=1
+	fi
+done
+exit $bad

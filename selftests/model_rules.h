@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What each call does to the model of a mailbox.
+ */
+#ifndef SELFTESTS_MODEL_RULES_H
+#define SELFTESTS_MODEL_RULES_H
+
+#include "model.h"
+
+/* ---- to receivers ------------------------------------------------------- */
+
+static inline bool look(struct model *m, const struct step *call)
+{
+	struct found found;
+
+	if (!find(m, call, &found))
+		return false;
+	if (!fits(m, call, &found.msg))
+		finish(m, call->worker, -EMSGSIZE, NULL);
+	else if (call->bad && found.msg.len && call->len)
+		finish(m, call->worker, -EFAULT, NULL);
+	else
+		finish(m, call->worker, found.msg.len, &found.msg);
+	return true;
+}
+
+/* Receivers that ask for @msg and have no room for it fail, up to @until. */
+static inline void refuse(struct model *m, const struct message *msg, int until)
+{
+	int i;
+
+	for (i = 0; i < until; i++) {
+		if (!wants(&m->receivers[i].call, msg) || fits(m, &m->receivers[i].call, msg))
+			continue;
+		finish(m, m->receivers[i].call.worker, -EMSGSIZE, NULL);
+		REMOVE(m->receivers, m->nreceivers, i);
+		i--;
+		until--;
+	}
+}
+
+/*
+ * A message has come to where receivers look. Those who wait to look do so when
+ * the step is over: it is one thing for them, whatever it consists of.
+ */
+static inline void show(struct model *m, const struct message *msg)
+{
+	refuse(m, msg, m->nreceivers);
+	m->shown = true;
+}
+
+static inline void let_look(struct model *m)
+{
+	int i;
+
+	for (i = 0; m->shown && i < m->npeekers; i++)
+		if (look(m, &m->peekers[i].call)) {
+			REMOVE(m->peekers, m->npeekers, i);
+			i--;
+		}
+	m->shown = false;
+}
+
+static inline void store(struct model *m, const struct message *msg, bool front)
+{
+	int i;
+
+	for (i = 0; i < m->nstored; i++) {
+		if (m->stored[i].prio < msg->prio)
+			break;
+		if (m->stored[i].prio == msg->prio && (front || broken(m, LAST_IN_FIRST_OUT)))
+			break;
+	}
+	INSERT(m->stored, m->nstored, i, *msg);
+	m->stored[i].arrival = m->arrivals++;
+	show(m, msg);
+}
+
+static inline int find_receiver(const struct model *m, const struct message *msg)
+{
+	int i, last = -1;
+
+	for (i = 0; i < m->nreceivers; i++) {
+		if (!wants(&m->receivers[i].call, msg) || !fits(m, &m->receivers[i].call, msg))
+			continue;
+		if (!broken(m, LAST_RECEIVER_FIRST))
+			return i;
+		last = i;
+	}
+	return last;
+}
+
+static inline void put_back(struct model *m, struct message msg);
+
+/* A receiver has @msg in its hands and copies it. */
+static inline void deliver(struct model *m, const struct step *call, const struct message *msg)
+{
+	__u32 len = msg->len;
+
+	if (call->bad && len && call->len) {
+		finish(m, call->worker, -EFAULT, NULL);
+		put_back(m, *msg);
+		return;
+	}
+	m->received++;
+	if (len > call->len && broken(m, TRUNC_RETURNS_WHAT_FITS))
+		len = call->len;
+	finish(m, call->worker, len, msg);
+	if (msg->sender >= 0)
+		finish(m, msg->sender, 0, NULL);
+}
+
+static inline void hand(struct model *m, int i, const struct message *msg)
+{
+	struct step call = m->receivers[i].call;
+
+	REMOVE(m->receivers, m->nreceivers, i);
+	refuse(m, msg, i);
+	deliver(m, &call, msg);
+}
+
+/* A receiver could not take it: the next one gets it, or it is as before. */
+static inline void put_back(struct model *m, struct message msg)
+{
+	int i = find_receiver(m, &msg);
+
+	if (i >= 0) {
+		hand(m, i, &msg);
+		return;
+	}
+	/* Without capacity it was never accepted. */
+	if (msg.sender >= 0 && !m->capacity) {
+		struct waiting w = { .call = { .op = SEND, .worker = msg.sender }, .msg = msg };
+
+		m->sent--;
+		INSERT(m->senders, m->nsenders, 0, w);
+		show(m, &msg);
+		return;
+	}
+	store(m, &msg, !broken(m, PUT_BACK_GOES_BEHIND));
+}
+
+/* ---- from senders ------------------------------------------------------- */
+
+/* The message of waiting sender @i is accepted. */
+static inline struct message accept_from(struct model *m, int i)
+{
+	struct message msg = m->senders[i].msg;
+
+	REMOVE(m->senders, m->nsenders, i);
+	m->sent++;
+	if (m->capacity && !msg.sync) {
+		finish(m, msg.sender, 0, NULL);
+		msg.sender = -1;
+	}
+	return msg;
+}
+
+static inline void admit(struct model *m, int most)
+{
+	struct message msg;
+
+	while (m->nsenders && (__u32)m->nstored < m->capacity && most--) {
+		msg = accept_from(m, 0);
+		store(m, &msg, false);
+	}
+}
+
+static inline void drop_oldest(struct model *m)
+{
+	int i, oldest = 0;
+
+	for (i = 1; i < m->nstored; i++)
+		if (m->stored[i].arrival < m->stored[oldest].arrival)
+			oldest = i;
+	if (broken(m, DROP_OLDEST_DROPS_THE_LAST))
+		oldest = m->nstored - 1;
+	if (m->stored[oldest].sender >= 0)
+		finish(m, m->stored[oldest].sender, -EPIPE, NULL);
+	REMOVE(m->stored, m->nstored, oldest);
+	m->dropped++;
+}
+
+/* ---- the calls ---------------------------------------------------------- */
+
+static inline long would_wait(const struct step *s)
+{
+	return s->patience == DONTWAIT ? -EAGAIN : -ETIMEDOUT;
+}
+
+/* With the message in its hands, for room or for a receiver. */
+static inline void begin_to_wait(struct model *m, const struct step *s, const struct message *msg)
+{
+	struct waiting w = { .call = *s, .msg = *msg };
+
+	INSERT(m->senders, m->nsenders, m->nsenders, w);
+	if (m->capacity)
+		refuse(m, msg, m->nreceivers);
+	else
+		show(m, msg);
+}
+
+static inline void model_send(struct model *m, const struct step *s)
+{
+	bool sync = s->flags & MBOX_SYNC, waits = s->patience == WAIT;
+	struct message msg = {
+		.id = s->id,
+		.len = s->len,
+		.prio = s->prio,
+		.type = s->type,
+		.sender = -1,
+		.sync = sync,
+	};
+	int i;
+
+	if (!model_may(m, s->worker, SEND))
+		return finish(m, s->worker, -EBADF, NULL);
+	if (m->dead)
+		return finish(m, s->worker, -EIDRM, NULL);
+	if (s->len > m->msg_max || (m->flags & MBOX_FIXED && s->len != m->msg_max))
+		return finish(m, s->worker, -EMSGSIZE, NULL);
+	if (m->flags & MBOX_HANGUP && !m->recv_handles)
+		return finish(m, s->worker, -EPIPE, NULL);
+
+	i = find_receiver(m, &msg);
+	if (i < 0 && sync && !waits)
+		return finish(m, s->worker, would_wait(s), NULL);
+	if (i < 0 && (__u32)m->nstored >= m->capacity && !waits &&
+	    !(m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
+		return finish(m, s->worker, would_wait(s), NULL);
+	if (s->bad && s->len)
+		return finish(m, s->worker, -EFAULT, NULL);
+
+	if (i >= 0) {
+		m->sent++;
+		if (waits && (sync || !m->capacity))
+			msg.sender = s->worker;
+		else
+			finish(m, s->worker, 0, NULL);
+		return hand(m, i, &msg);
+	}
+	if ((__u32)m->nstored >= m->capacity) {
+		if (m->flags & MBOX_DROP_OLDEST && m->capacity) {
+			while ((__u32)m->nstored >= m->capacity)
+				drop_oldest(m);
+		} else if (m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)) {
+			m->sent++;
+			m->dropped++;
+			return finish(m, s->worker, sync ? -EPIPE : 0, NULL);
+		} else if (!broken(m, RENDEZVOUS_IS_STORED) || m->capacity) {
+			msg.sender = s->worker;
+			return begin_to_wait(m, s, &msg);
+		}
+	}
+	m->sent++;
+	if (sync)
+		msg.sender = s->worker;
+	else
+		finish(m, s->worker, 0, NULL);
+	store(m, &msg, false);
+}
+
+static inline void model_recv(struct model *m, const struct step *s)
+{
+	struct waiting w = { .call = *s };
+	struct message msg;
+	struct found found;
+	int i;
+
+	if (!model_may(m, s->worker, RECV))
+		return finish(m, s->worker, -EBADF, NULL);
+	if (m->dead)
+		return finish(m, s->worker, -EIDRM, NULL);
+	if (!find(m, s, &found)) {
+		if (m->flags & MBOX_HANGUP && !m->send_handles)
+			/* The end of the file. */
+			return finish(m, s->worker, s->plain ? 0 : -EPIPE, NULL);
+		if (s->patience != WAIT)
+			return finish(m, s->worker, would_wait(s), NULL);
+		if (s->flags & MBOX_PEEK)
+			INSERT(m->peekers, m->npeekers, m->npeekers, w);
+		else
+			INSERT(m->receivers, m->nreceivers, m->nreceivers, w);
+		return;
+	}
+	if (s->flags & MBOX_PEEK) {
+		look(m, s);
+		return;
+	}
+	if (!fits(m, s, &found.msg))
+		return finish(m, s->worker, -EMSGSIZE, NULL);
+	if (found.stored >= 0) {
+		msg = found.msg;
+		REMOVE(m->stored, m->nstored, found.stored);
+	} else {
+		for (i = 0; m->senders[i].msg.sender != found.msg.sender; i++)
+			;
+		msg = accept_from(m, i);
+	}
+	/* Who waits for room is let in before the copy is made. */
+	admit(m, STORED_MAX);
+	deliver(m, s, &msg);
+}
+
+static inline void end_senders(struct model *m, long error)
+{
+	int i;
+
+	for (; m->nsenders; m->nsenders--)
+		finish(m, m->senders[m->nsenders - 1].msg.sender, error, NULL);
+	for (i = 0; i < m->nstored; i++) {
+		if (m->stored[i].sender < 0)
+			continue;
+		finish(m, m->stored[i].sender, error, NULL);
+		m->sent--;
+		REMOVE(m->stored, m->nstored, i);
+		i--;
+	}
+}
+
+static inline void end_receivers(struct model *m, long error)
+{
+	struct step *call;
+
+	for (; m->nreceivers; m->nreceivers--) {
+		call = &m->receivers[m->nreceivers - 1].call;
+		finish(m, call->worker, call->plain && error == -EPIPE ? 0 : error, NULL);
+	}
+	for (; m->npeekers; m->npeekers--)
+		finish(m, m->peekers[m->npeekers - 1].call.worker, error, NULL);
+}
+
+static inline void model_open(struct model *m, const struct step *s)
+{
+	if (m->dead)
+		return finish(m, s->worker, -ENOENT, NULL);
+	m->access[s->worker] = s->number;
+	m->recv_handles += model_may(m, s->worker, RECV);
+	m->send_handles += model_may(m, s->worker, SEND);
+	finish(m, s->worker, 0, NULL);
+}
+
+static inline void model_close(struct model *m, int worker)
+{
+	bool sends = model_may(m, worker, SEND), receives = model_may(m, worker, RECV);
+
+	m->access[worker] = -1;
+	m->send_handles -= sends;
+	m->recv_handles -= receives;
+	finish(m, worker, 0, NULL);
+	if (!(m->flags & MBOX_HANGUP))
+		return;
+	if (sends && !m->send_handles)
+		end_receivers(m, -EPIPE);
+	if (receives && !m->recv_handles)
+		end_senders(m, -EPIPE);
+}
+
+static inline void model_capacity(struct model *m, const struct step *s)
+{
+	struct message list[NWORKERS];
+	int i, n;
+
+	if (m->dead)
+		return finish(m, s->worker, -EIDRM, NULL);
+	finish(m, s->worker, 0, NULL);
+	if (m->capacity && !s->number) {
+		/* From now on all can see what the waiting senders have. */
+		m->capacity = 0;
+		n = offers(m, list);
+		for (i = 0; i < n; i++)
+			show(m, &list[i]);
+		return;
+	}
+	m->capacity = s->number;
+	admit(m, broken(m, GROWING_ADMITS_ONE) ? 1 : STORED_MAX);
+}
+
+static inline void model_destroy(struct model *m, int worker)
+{
+	if (m->access[worker] != O_RDWR)
+		return finish(m, worker, -EBADF, NULL);
+	if (m->dead)
+		return finish(m, worker, -EIDRM, NULL);
+	m->dead = true;
+	end_receivers(m, -EIDRM);
+	end_senders(m, -EIDRM);
+	m->nstored = 0;
+	finish(m, worker, 0, NULL);
+}
+
+static inline bool forget(struct waiting *list, int *n, int worker)
+{
+	int i;
+
+	for (i = 0; i < *n; i++)
+		if (list[i].call.worker == worker) {
+			REMOVE(list, *n, i);
+			return true;
+		}
+	return false;
+}
+
+static inline void model_interrupt(struct model *m, int worker)
+{
+	int i;
+
+	finish(m, worker, -EINTR, NULL);
+	if (forget(m->receivers, &m->nreceivers, worker) ||
+	    forget(m->peekers, &m->npeekers, worker) ||
+	    forget(m->senders, &m->nsenders, worker))
+		return;
+	for (i = 0; m->stored[i].sender != worker; i++)
+		;
+	REMOVE(m->stored, m->nstored, i);
+	if (!broken(m, WITHDRAWN_STAYS_COUNTED))
+		m->sent--;
+	admit(m, STORED_MAX);
+}
+
+/* Whether @s is a step for a worker in this state. */
+static inline bool model_takes(const struct model *m, const struct step *s)
+{
+	bool waits = !m->out[s->worker].done, opens = s->op == OPEN;
+	bool is_open = m->access[s->worker] >= 0;
+
+	if (s->op == INTERRUPT)
+		return waits;
+	if (waits || is_open == opens || m->nstored == STORED_MAX)
+		return false;
+	/*
+	 * A put-back happens some time after the rest of the step, so who waits
+	 * to look may or may not see what is there in between. What the age of
+	 * such a message is, nobody says.
+	 */
+	if (s->op == RECV && s->bad && (m->npeekers || m->flags & MBOX_DROP_OLDEST))
+		return false;
+	/* Which of two errors is reported is a matter of other tests. */
+	if (s->op == SEND && s->bad && (s->patience != WAIT || m->flags & MBOX_HANGUP))
+		return false;
+	return true;
+}
+
+/* Carries out @s; returns false for a step that means nothing now. */
+static inline bool model_step(struct model *m, const struct step *s)
+{
+	int i;
+
+	if (!model_takes(m, s))
+		return false;
+	for (i = 0; i < NWORKERS; i++)
+		m->out[i].now = false;
+	if (s->op != INTERRUPT)
+		m->out[s->worker].done = false;
+	switch (s->op) {
+	case OPEN:
+		model_open(m, s);
+		break;
+	case CLOSE:
+		model_close(m, s->worker);
+		break;
+	case SEND:
+		model_send(m, s);
+		break;
+	case RECV:
+		model_recv(m, s);
+		break;
+	case CAPACITY:
+		model_capacity(m, s);
+		break;
+	case DESTROY:
+		model_destroy(m, s->worker);
+		break;
+	case INTERRUPT:
+		model_interrupt(m, s->worker);
+		break;
+	}
+	let_look(m);
+	return true;
+}
+
+/* What stat shows of it, in the fields that change. */
+static inline void model_stat(const struct model *m, struct mbox_stat *st)
+{
+	int i;
+
+	st->attr.capacity = m->capacity;
+	st->queued = m->nstored;
+	st->bytes = 0;
+	st->waiting_senders = m->nsenders;
+	for (i = 0; i < m->nstored; i++) {
+		st->bytes += m->stored[i].len;
+		st->waiting_senders += m->stored[i].sender >= 0;
+	}
+	st->waiting_receivers = m->nreceivers + m->npeekers;
+	st->sent = m->sent;
+	st->received = m->received;
+	st->dropped = m->dropped;
+	st->send_handles = m->send_handles;
+	st->recv_handles = m->recv_handles;
+}
+
+#endif /* SELFTESTS_MODEL_RULES_H */

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module against a model of it (model.h): random calls of four workers, two
+ * of them threads and two processes. They act one at a time, and after each
+ * step everything that it led to has come to rest, so that every result and all
+ * of stat is known in advance. A sequence that leads to another result is cut
+ * down to the steps that it takes, and printed.
+ *
+ * MBOX_SEED repeats a run, MBOX_MODEL_STEPS is its length, and MBOX_MODEL_BUG=n
+ * breaks a rule of the model, to look at what is then printed.
+ */
+#include "conductor.h"
+
+#define SEQUENCE_MAX 80
+
+/**
+ * struct sequence - a mailbox and what happens to it
+ * @n: how many of @step count
+ */
+struct sequence {
+	__u32 flags;
+	__u32 capacity;
+	__u32 msg_max;
+	int n;
+	struct step step[SEQUENCE_MAX];
+};
+
+/* ---- sequences ---------------------------------------------------------- */
+
+static void say_flags(FILE *out, __u32 flags)
+{
+	static const char * const names[] = { "DONTWAIT", "REALTIME", "SYNC", "PEEK", "TRUNC",
+					      "MATCH", "MATCH_NOT", "MATCH_LE" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (flags & 1U << i)
+			SAY(out, " %s", names[i]);
+}
+
+static void say_step(FILE *out, const struct step *s)
+{
+	static const char * const patience[] = { "", " DONTWAIT", " past deadline" };
+
+	SAY(out, "# worker %d: ", s->worker);
+	switch (s->op) {
+	case OPEN:
+		SAY(out, "open %s", s->number == O_RDWR ? "O_RDWR" :
+		    s->number == O_RDONLY ? "O_RDONLY" : "O_WRONLY");
+		break;
+	case CLOSE:
+		SAY(out, "close");
+		break;
+	case SEND:
+		SAY(out, "%s message %d, length %u, prio %u, type %llu", s->plain ? "write" : "send",
+		    s->id, s->len, s->prio, (unsigned long long)s->type);
+		say_flags(out, s->flags);
+		SAY(out, "%s%s", patience[s->patience], s->bad ? " bad address" : "");
+		break;
+	case RECV:
+		SAY(out, "%s, room %u", s->plain ? "read" : "receive", s->len);
+		say_flags(out, s->flags);
+		if (s->flags & MATCHING)
+			SAY(out, " %llu", (unsigned long long)s->type);
+		if (s->skip)
+			SAY(out, " skip %u", s->skip);
+		SAY(out, "%s%s", patience[s->patience], s->bad ? " bad address" : "");
+		break;
+	case CAPACITY:
+		SAY(out, "set capacity %d", (int)s->number);
+		break;
+	case DESTROY:
+		SAY(out, "destroy");
+		break;
+	case INTERRUPT:
+		SAY(out, "interrupted by a signal");
+		break;
+	}
+	SAY(out, "\n");
+}
+
+/* write(2) and read(2) can say no more. */
+static void make_simple(struct step *s)
+{
+	s->patience = WAIT;
+	s->flags = 0;
+	s->prio = 0;
+	s->type = 0;
+	s->skip = 0;
+}
+
+/* A step that is of use in the present state, mostly. */
+static struct step random_step(struct random *r, const struct model *m, int id)
+{
+	static const __u32 accesses[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR };
+	static const __u32 matches[] = { 0, 0, 0, MBOX_MATCH, MBOX_MATCH_NOT, MBOX_MATCH_LE };
+	static const __u32 capacities[] = { 0, 1, 2, 3, MBOX_UNBOUNDED };
+	struct step s = { .worker = random_below(r, NWORKERS), .id = id };
+	unsigned int lot = random_below(r, 100);
+	int i;
+
+	/* Rather one that can do something, if there is one. */
+	for (i = 0; i < NWORKERS && !m->out[s.worker].done && !one_in(r, 6); i++)
+		s.worker = (s.worker + 1) % NWORKERS;
+	if (!m->out[s.worker].done) {
+		s.op = INTERRUPT;
+		return s;
+	}
+	if (m->access[s.worker] < 0) {
+		s.op = OPEN;
+		s.number = accesses[random_below(r, 4)];
+		return s;
+	}
+	s.patience = one_in(r, 3) ? DONTWAIT : one_in(r, 6) ? PAST_DEADLINE : WAIT;
+	s.bad = one_in(r, 16);
+	s.plain = one_in(r, 6);
+	s.type = random_below(r, 4);
+	s.prio = random_below(r, 3);
+	s.len = random_below(r, LEN_MAX + 1);
+	if (lot < 44 || (lot < 88 && !model_may(m, s.worker, RECV) && !one_in(r, 8))) {
+		s.op = SEND;
+		s.flags = one_in(r, 5) ? MBOX_SYNC : 0;
+		if (m->flags & MBOX_FIXED && !one_in(r, 8))
+			s.len = m->msg_max;
+		if (s.plain)
+			make_simple(&s);
+	} else if (lot < 88) {
+		s.op = RECV;
+		s.flags = matches[random_below(r, 6)];
+		s.flags |= one_in(r, 5) ? MBOX_PEEK : 0;
+		s.flags |= one_in(r, 5) ? MBOX_TRUNC : 0;
+		if (s.flags & MBOX_PEEK && !(s.flags & MBOX_MATCH_LE) && one_in(r, 2))
+			s.skip = random_below(r, 3);
+		if (!one_in(r, 4))
+			s.len = LEN_MAX;
+		if (s.plain)
+			make_simple(&s);
+	} else if (lot < 94) {
+		s.op = CAPACITY;
+		s.number = capacities[random_below(r, 5)];
+	} else if (lot < 99) {
+		s.op = CLOSE;
+	} else {
+		s.op = DESTROY;
+	}
+	return s;
+}
+
+static void random_mailbox(struct random *r, struct sequence *seq)
+{
+	static const __u32 flags[] = { 0, 0, 0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_HANGUP,
+				       MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED };
+	static const __u32 capacities[] = { 0, 0, 1, 2, 3, MBOX_UNBOUNDED };
+
+	memset(seq, 0, sizeof(*seq));
+	seq->flags = flags[random_below(r, ARRAY_SIZE(flags))];
+	seq->capacity = capacities[random_below(r, ARRAY_SIZE(capacities))];
+	seq->msg_max = one_in(r, 4) ? 8 : LEN_MAX;
+}
+
+/* A mailbox with a name, which lives without handles. Returns its id, or 0. */
+static __u64 make_mailbox(const struct sequence *seq, const char *name)
+{
+	struct mbox_attr attr = attr_of(seq->flags, seq->capacity);
+	__u64 id;
+	int fd;
+
+	attr.msg_max = seq->msg_max;
+	fd = raw_create(name, O_RDONLY | O_EXCL, &attr);
+	if (fd < 0)
+		return 0;
+	id = stat_of(fd).id;
+	close(fd);
+	return id;
+}
+
+/* Ends all that waits and all that is open, whatever state that is in. */
+static bool clean_up(struct conductor *c, struct model *m, const char *name)
+{
+	struct step close_it = { .op = CLOSE };
+	__s64 limit = in_ms(CLOCK_MONOTONIC, PATIENCE_MS);
+	int fd = raw_open(name, O_RDWR), i;
+
+	if (fd >= 0) {
+		raw_destroy(fd);
+		close(fd);
+	}
+	for (i = 0; i < NWORKERS; i++) {
+		while (!is_done(&c->slot[i])) {
+			if (now_ns(CLOCK_MONOTONIC) > limit)
+				return false;
+			sched_yield();
+		}
+		if (m->access[i] < 0)
+			continue;
+		issue(&c->slot[i], &close_it, 0);
+		while (!is_done(&c->slot[i]))
+			sched_yield();
+	}
+	return true;
+}
+
+enum verdict { SAME, DIFFERENT, STUCK };
+
+/*
+ * Carries out @seq, or with @r makes it up, and compares. DIFFERENT: @seq->n is
+ * cut to the step that gave another result.
+ */
+static enum verdict run(struct conductor *c, struct sequence *seq, struct random *r, int bug,
+			FILE *out)
+{
+	enum verdict verdict = SAME;
+	char name[64];
+	struct model m;
+	struct step *s;
+	__u64 id;
+	int i, n = r ? SEQUENCE_MAX : seq->n;
+
+	id = make_mailbox(seq, test_name(name, sizeof(name), "model"));
+	if (!id)
+		return STUCK;
+	model_init(&m, seq->flags, seq->capacity, seq->msg_max, bug);
+	for (i = 0; i < n; i++) {
+		s = &seq->step[i];
+		if (r)
+			*s = random_step(r, &m, i);
+		if (!model_step(&m, s))
+			continue;
+		c->steps++;
+		say_step(out, s);
+		if (s->op == INTERRUPT)
+			syscall(SYS_tgkill, c->slot[s->worker].pid, c->slot[s->worker].tid,
+				SIGUSR1);
+		else
+			issue(&c->slot[s->worker], s, id);
+		if (!agrees(c, &m, id)) {
+			seq->n = i + 1;
+			verdict = DIFFERENT;
+			break;
+		}
+	}
+	if (!clean_up(c, &m, name))
+		verdict = STUCK;
+	return verdict;
+}
+
+/* Whether @shorter still leads to a difference; then it becomes @seq. */
+static bool still_differs(struct conductor *c, struct sequence *seq,
+			  struct sequence *shorter, int bug)
+{
+	if (run(c, shorter, NULL, bug, NULL) != DIFFERENT)
+		return false;
+	*seq = *shorter;
+	return true;
+}
+
+static void cut(struct sequence *seq, int at, int n)
+{
+	seq->n -= n;
+	memmove(&seq->step[at], &seq->step[at + n], (seq->n - at) * sizeof(seq->step[0]));
+}
+
+static bool drop_steps(struct conductor *c, struct sequence *seq, int piece, int bug)
+{
+	struct sequence shorter;
+	bool dropped = false;
+	int at;
+
+	/* From the end: what is opened first is needed longest. */
+	for (at = seq->n - piece; at >= 0; at -= piece) {
+		if (at + piece > seq->n)
+			continue;
+		shorter = *seq;
+		cut(&shorter, at, piece);
+		dropped |= still_differs(c, seq, &shorter, bug);
+	}
+	return dropped;
+}
+
+/* A message and its receipt: one is not left out without the other. */
+static bool drop_pair(struct conductor *c, struct sequence *seq, int bug)
+{
+	struct sequence shorter;
+	int i, j;
+
+	for (i = seq->n - 1; i > 0; i--) {
+		for (j = i - 1; j >= 0; j--) {
+			shorter = *seq;
+			cut(&shorter, i, 1);
+			cut(&shorter, j, 1);
+			if (still_differs(c, seq, &shorter, bug))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Leaves out whatever is not needed for a difference, in ever smaller pieces. */
+static void shrink(struct conductor *c, struct sequence *seq, int bug)
+{
+	int piece;
+
+	for (piece = seq->n / 2; piece > 1; piece /= 2)
+		drop_steps(c, seq, piece, bug);
+	do {
+		while (drop_steps(c, seq, 1, bug))
+			;
+	} while (drop_pair(c, seq, bug));
+}
+
+/* One of several ways to make a step plainer; false: there are no more. */
+static bool make_plainer(struct step *s, int how)
+{
+	static const __u32 flags[] = { MBOX_SYNC, MBOX_PEEK, MBOX_TRUNC, MBOX_MATCH,
+				       MBOX_MATCH_NOT, MBOX_MATCH_LE };
+
+	switch (how) {
+	case 0:
+		s->plain = false;
+		break;
+	case 1:
+		s->bad = false;
+		break;
+	case 2:
+		s->patience = DONTWAIT;
+		break;
+	case 3:
+		s->patience = WAIT;
+		break;
+	case 4:
+		s->prio = 0;
+		break;
+	case 5:
+		s->type = 0;
+		break;
+	case 6:
+		s->skip = 0;
+		break;
+	case 7:
+		s->len = s->op == SEND ? 1 : LEN_MAX;
+		break;
+	default:
+		if (how - 8 >= (int)ARRAY_SIZE(flags))
+			return false;
+		s->flags &= ~flags[how - 8];
+		/* Nothing else may go with it. */
+		if (!(s->flags & MBOX_PEEK))
+			s->skip = 0;
+		break;
+	}
+	return true;
+}
+
+/* Makes the steps that are left plainer, where that makes no difference. */
+static void simplify(struct conductor *c, struct sequence *seq, int bug)
+{
+	struct sequence plainer;
+	struct step *s;
+	int i, how;
+
+	for (i = 0; i < seq->n; i++) {
+		s = &plainer.step[i];
+		plainer = *seq;
+		if (s->op == OPEN) {
+			s->number = O_RDWR;
+			still_differs(c, seq, &plainer, bug);
+		}
+		if (s->op != SEND && s->op != RECV)
+			continue;
+		for (how = 0; ; how++) {
+			plainer = *seq;
+			if (!make_plainer(s, how))
+				break;
+			if (memcmp(s, &seq->step[i], sizeof(*s)))
+				still_differs(c, seq, &plainer, bug);
+		}
+	}
+}
+
+static void print(struct conductor *c, struct sequence *seq, int bug)
+{
+	/* A script that anybody can follow, with what came out in the end. */
+	fprintf(stderr, "# mailbox: flags %#x, capacity %d, msg_max %u\n", seq->flags,
+		(int)seq->capacity, seq->msg_max);
+	c->report = stderr;
+	if (run(c, seq, NULL, bug, stderr) == SAME)
+		fprintf(stderr, "#   not this time\n");
+	c->report = NULL;
+}
+
+/* Random sequences until @steps are done, or one differs, which is in @seq. */
+static enum verdict explore(struct conductor *c, struct sequence *seq,
+			    unsigned long long steps, int bug)
+{
+	enum verdict verdict = SAME;
+
+	for (c->steps = 0; c->steps < steps && verdict == SAME;) {
+		random_mailbox(&c->random, seq);
+		verdict = run(c, seq, &c->random, bug, NULL);
+	}
+	return verdict;
+}
+
+FIXTURE(model)
+{
+	struct conductor conductor;
+};
+
+FIXTURE_VARIANT(model)
+{
+	bool one_cpu;
+};
+
+/* Here the parts of a step overlap as they can. */
+FIXTURE_VARIANT_ADD(model, all_cpus) { .one_cpu = false };
+/* And this is faster. */
+FIXTURE_VARIANT_ADD(model, one_cpu) { .one_cpu = true };
+
+FIXTURE_SETUP(model)
+{
+	ASSERT_EQ(0, start_workers(&self->conductor, variant->one_cpu));
+}
+
+FIXTURE_TEARDOWN(model)
+{
+	stop_workers(&self->conductor);
+}
+
+TEST_F_TIMEOUT(model, agrees_with_the_module, 3600)
+{
+	unsigned long long steps = env_number("MBOX_MODEL_STEPS", 4000 / time_factor());
+	int bug = env_number("MBOX_MODEL_BUG", 0);
+	struct conductor *c = &self->conductor;
+	struct sequence seq;
+	enum verdict verdict;
+	__s64 start = now_ns(CLOCK_MONOTONIC), ms;
+
+	/* The first time may be the only one. */
+	c->report = stderr;
+	verdict = explore(c, &seq, steps, bug);
+	c->report = NULL;
+	ms = (now_ns(CLOCK_MONOTONIC) - start) / NSEC_PER_MSEC;
+	TH_LOG("MBOX_SEED=%lu: %llu steps, %llu a second", c->seed, c->steps,
+	       c->steps * 1000 / (ms ?: 1));
+	ASSERT_NE(STUCK, verdict) {
+		TH_LOG("calls do not end when their mailbox is destroyed");
+	}
+	if (verdict == DIFFERENT) {
+		shrink(c, &seq, bug);
+		simplify(c, &seq, bug);
+		print(c, &seq, bug);
+	}
+	EXPECT_EQ(SAME, verdict);
+}
+
+/* A test of the test: a model with a wrong rule does not pass. */
+FIXTURE(rules)
+{
+	struct conductor conductor;
+};
+
+FIXTURE_SETUP(rules)
+{
+	ASSERT_EQ(0, start_workers(&self->conductor, true));
+}
+
+FIXTURE_TEARDOWN(rules)
+{
+	stop_workers(&self->conductor);
+}
+
+TEST_F_TIMEOUT(rules, broken_ones_are_found, 3600)
+{
+	struct conductor *c = &self->conductor;
+	struct sequence seq;
+	int bug;
+
+	for (bug = 1; bug < NBUGS; bug++) {
+		ASSERT_EQ(DIFFERENT, explore(c, &seq, 20000, bug)) {
+			TH_LOG("MBOX_SEED=%lu MBOX_MODEL_BUG=%d", c->seed, bug);
+		}
+		shrink(c, &seq, bug);
+		/* Each can be shown in a few steps, beside the opening of handles. */
+		EXPECT_GE(16, seq.n) {
+			print(c, &seq, bug);
+		}
+		/* The same steps are no news to the right model. */
+		EXPECT_EQ(SAME, run(c, &seq, NULL, 0, NULL)) {
+			print(c, &seq, 0);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The tracepoints, in a tracing instance of the test's own. */
+#include <sys/mount.h>
+
+#include "peers.h"
+
+#define TRACEFS "/sys/kernel/tracing"
+
+FIXTURE(trace)
+{
+	char dir[128];
+	bool usable;
+	__u64 id;
+	int fd;
+};
+
+static int trace_file(const char *dir, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return write_file(path, "%s", text);
+}
+
+FIXTURE_SETUP(trace)
+{
+	snprintf(self->dir, sizeof(self->dir), TRACEFS "/instances/mbox-test-%d", getpid());
+	/* Where it is mounted already, this fails. */
+	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	self->usable = !mkdir(self->dir, 0700) &&
+		       !trace_file(self->dir, "events/mbox/enable", "1") &&
+		       !trace_file(self->dir, "tracing_on", "1");
+	self->fd = new_mailbox(0, 2);
+	ASSERT_LE(0, self->fd);
+	self->id = stat_of(self->fd).id;
+}
+
+FIXTURE_TEARDOWN(trace)
+{
+	trace_file(self->dir, "events/mbox/enable", "0");
+	close(self->fd);
+	rmdir(self->dir);
+}
+
+#define NEED_TRACING(self) do {						\
+	if (!(self)->usable)						\
+		SKIP(return, "no tracing instance with mbox events");	\
+} while (0)
+
+/* How often an event of this mailbox, with that in it, was recorded. */
+static int events(FIXTURE_DATA(trace) *self, const char *name, const char *with)
+{
+	static char text[1 << 20];
+	char path[256], event[64], id[64], *line;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/trace", self->dir);
+	if (read_file(path, text, sizeof(text)))
+		return -1;
+	snprintf(event, sizeof(event), " mbox_%s: ", name);
+	snprintf(id, sizeof(id), "id=%llu ", (unsigned long long)self->id);
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		n += strstr(line, event) && strstr(line, id) && strstr(line, with);
+	return n;
+}
+
+TEST_F(trace, create_attach_and_destroy)
+{
+	int reader;
+
+	NEED_TRACING(self);
+	EXPECT_EQ(1, events(self, "create", "capacity=2 "));
+	EXPECT_EQ(1, events(self, "attach", ""));
+	reader = raw_open_id(self->id, O_RDONLY);
+	ASSERT_LE(0, reader);
+	EXPECT_EQ(2, events(self, "attach", ""));
+	close(reader);
+	EXPECT_EQ(0, events(self, "destroy", ""));
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(1, events(self, "destroy", ""));
+}
+
+TEST_F(trace, end_of_an_anonymous_mailbox)
+{
+	NEED_TRACING(self);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(1, events(self, "destroy", ""));
+}
+
+TEST_F(trace, name_is_recorded)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[64];
+	int fd;
+
+	NEED_TRACING(self);
+	fd = raw_create(test_name(name, sizeof(name), "trace"), O_RDWR, &attr);
+	ASSERT_LE(0, fd);
+	self->id = stat_of(fd).id;
+	EXPECT_EQ(1, events(self, "create", name));
+	EXPECT_EQ(0, raw_unlink(name));
+	close(fd);
+}
+
+TEST_F(trace, send_and_recv)
+{
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put_as(self->fd, 1, 17, 99));
+	EXPECT_EQ(1, events(self, "send", "len=4 prio=17 type=99"));
+	EXPECT_EQ(0, events(self, "recv", ""));
+	EXPECT_EQ(1, take_as(self->fd, MBOX_PEEK, 0, 0));
+	EXPECT_EQ(0, events(self, "recv", ""));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(1, events(self, "recv", "len=4 prio=17 type=99"));
+	EXPECT_EQ(-EAGAIN, take(self->fd));
+	EXPECT_EQ(1, events(self, "send", ""));
+	EXPECT_EQ(1, events(self, "recv", ""));
+	EXPECT_EQ(0, events(self, "wait", ""));
+}
+
+TEST_F(trace, wait_and_wake_of_a_receiver)
+{
+	struct call c = { 0 };
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, recv_start(&c, self->fd));
+	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	EXPECT_EQ(1, events(self, "wait", "receiver"));
+	EXPECT_EQ(0, events(self, "wake", ""));
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, recv_join(&c));
+	EXPECT_EQ(1, events(self, "wake", ""));
+	EXPECT_EQ(1, events(self, "send", ""));
+	EXPECT_EQ(1, events(self, "recv", ""));
+}
+
+TEST_F(trace, wait_and_wake_of_a_sender)
+{
+	char pid[32];
+	struct call c = { 0 };
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(0, put(self->fd, 2));
+	ASSERT_EQ(0, send_start(&c, self->fd, 3));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	EXPECT_EQ(1, events(self, "wait", "sender"));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(0, call_join(&c));
+	snprintf(pid, sizeof(pid), "pid=%d ", c.tid);
+	EXPECT_EQ(1, events(self, "wake", pid));
+	EXPECT_EQ(3, events(self, "send", ""));
+}
+
+TEST_F(trace, drop)
+{
+	static const __u32 policies[] = { MBOX_DROP_OLDEST, MBOX_DROP_NEWEST };
+	unsigned int i;
+	int fd;
+
+	NEED_TRACING(self);
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		fd = new_mailbox(policies[i], 1);
+		self->id = stat_of(fd).id;
+		ASSERT_EQ(0, put(fd, 1));
+		EXPECT_EQ(0, events(self, "drop", ""));
+		ASSERT_EQ(0, put(fd, 2));
+		EXPECT_EQ(1, events(self, "drop", "len=4 "));
+		close(fd);
+	}
+}
+
+TEST_F(trace, recover)
+{
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(-EFAULT, raw_recv(self->fd, (void *)1, 4, 0));
+	EXPECT_EQ(1, events(self, "recover", "len=4 "));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(1, events(self, "recover", ""));
+}
+
+TEST_F(trace, of_one_mailbox_do_not_show_another)
+{
+	int other = new_mailbox(0, 2);
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put(other, 1));
+	EXPECT_EQ(0, events(self, "send", ""));
+	close(other);
+}
+
+TEST_HARNESS_MAIN
