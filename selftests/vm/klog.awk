@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Print the lines of a kernel log that a clean run does not have.
 #
-# One exception: a test that fills a memory cgroup on purpose writes
+# Two exceptions. A test that fills a memory cgroup on purpose writes
 # "mbox-test: expect memcg oom" to /dev/kmsg before, and "mbox-test: end memcg
 # oom" after. Between the two, an OOM report is excused from its first line
 # ("invoked oom-killer") to its last ("Memory cgroup out of memory: Killed"),
 # and of that only the stack trace; a report of another kind inside still counts.
+#
+# And a report of KCSAN counts when one of the two that race is the module: it is
+# named in the title, or it called one of the functions in "helpers". The kernel
+# has data races of its own.
 
 BEGIN {
 	bad = "WARNING:|BUG:|BUG |Oops|general protection|[Kk]ernel panic"
@@ -21,6 +25,29 @@ BEGIN {
 	bad = bad "|page allocation failure|Out of memory"
 	bad = bad "|Memory cgroup out of memory|invoked oom-killer"
 	bad = bad "|disagrees about version|Unknown symbol|nobody cared"
+
+	helpers = "(__list_(add|del)|rb_|__rb_|memcpy|memset|memmove|memcmp"
+	helpers = helpers "|__mem(cpy|set|move)|refcount_)"
+}
+
+# One report of KCSAN, up to its last line; then it is known whose it is.
+/BUG: KCSAN:/ { title = $0; report = $0; ours = /\[mbox\]/; helper = 0; next }
+title && /==================/ {
+	if (ours)
+		print report
+	title = ""
+	next
+}
+title {
+	report = report "\n" $0
+	# The first line of a stack is below the line about the access.
+	if (helper && /\[mbox\]/)
+		ours = 1
+	helper = 0
+	if (access_line && $0 ~ "\\] *" helpers)
+		helper = 1
+	access_line = / bytes by (task|interrupt)/
+	next
 }
 
 /mbox-test: expect memcg oom/ { expected = 1; next }
@@ -32,3 +59,8 @@ in_oom && /Call Trace:/ { next }
 expected && /oom_reaper:/ { next }
 
 $0 ~ bad { print }
+
+END {
+	if (title)
+		print report
+}

@@ -66,7 +66,7 @@ expect()
 }
 
 echo "KTAP version 1"
-echo "1..13"
+echo "1..15"
 expect 0 '^all is well$' "a run that passes" \
 	-- echo all is well
 expect 7 '^before$' "a command that fails, and its status" \
@@ -131,5 +131,31 @@ if [ "$(printf '%s\n' "mbox-test: expect memcg oom" "$oom" "BUG: KASAN: x" \
 	result ok "other reports count even then"
 else
 	result "not ok" "other reports count even then"
+fi
+# race TITLE FUNCTION: KCSAN's report, of a function that the module calls.
+race()
+{
+	cat <<EOF
+[    1.000000] ==================================================================
+[    1.000000] BUG: KCSAN: data-race in $1
+[    1.000000]
+[    1.000000] write to 0xffff888000000000 of 8 bytes by task 7 on cpu 1:
+[    1.000000]  $2+0x1/0x2
+[    1.000000]  mbox_send+0x1/0x2 [mbox]
+[    1.000000] 1 lock held by x/7:
+[    1.000000] ==================================================================
+EOF
+}
+if [ -z "$(race "a / b" a | awk -f "$VM_DIR/klog.awk")" ]; then
+	result ok "a data race of the kernel passes"
+else
+	result "not ok" "a data race of the kernel passes"
+fi
+if { race "a / mbox_send [mbox]" a; echo; race "a / rb_erase" rb_erase; } |
+	awk -f "$VM_DIR/klog.awk" | grep -c KCSAN | grep -qx 2 &&
+	[ "$({ race "a / b" a; echo "BUG: x"; } | awk -f "$VM_DIR/klog.awk")" = "BUG: x" ]; then
+	result ok "one of the module counts"
+else
+	result "not ok" "one of the module counts"
 fi
 exit $failed
