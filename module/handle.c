@@ -44,7 +44,8 @@ static struct mailbox *file_mailbox(struct file *file)
 
 static bool nonblock(struct file *file)
 {
-	return file->f_flags & O_NONBLOCK;
+	/* fcntl(2) may be changing it: either value will do. */
+	return data_race(file->f_flags) & O_NONBLOCK;
 }
 
 static bool nowait(struct kiocb *iocb)

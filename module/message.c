@@ -6,6 +6,7 @@
  * depend on contiguous memory, and no user value sizes an allocation.
  */
 #include <linux/cred.h>
+#include <linux/kcsan-checks.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -101,6 +102,8 @@ static struct mbox_chunk *first_piece(struct mbox_message *msg, u8 **data,
 				      size_t *room)
 {
 	*data = msg->data;
+	/* Meanwhile others may change other bits, under the lock. */
+	ASSERT_EXCLUSIVE_BITS(msg->flags, MBOX_MSG_EXT);
 	if (likely(!(msg->flags & MBOX_MSG_EXT))) {
 		*room = PLAIN_ROOM;
 		return NULL;

@@ -21,7 +21,8 @@ TRACE_EVENT(mbox_create,
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
-		__entry->capacity = mb->capacity;
+		/* It is known to others by now, and they may change it. */
+		__entry->capacity = data_race(mb->capacity);
 		__entry->msg_max = mb->msg_max;
 		__entry->flags = mb->flags;
 		mbox_assign_str(name, mb->name ? mb->name : "");

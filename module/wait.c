@@ -97,8 +97,11 @@ void mbox_waiter_init(struct mbox_waiter *w, u32 *count)
 	memset(w, 0, sizeof(*w));
 	w->count = count;
 	w->task = current;
-	/* From -1 (deadline) to 139; mbox_message.wprio has no sign. */
-	w->prio = current->prio + 1;
+	/*
+	 * From -1 (deadline) to 139; mbox_message.wprio has no sign. Others may
+	 * be changing it: what was seen counts as long as the call waits.
+	 */
+	w->prio = data_race(current->prio) + 1;
 }
 
 /**
