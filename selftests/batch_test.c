@@ -66,6 +66,11 @@ TEST_F(batch, carries_every_field_of_every_message)
 
 TEST_F(batch, each_message_has_its_own_flags)
 {
+	const __u32 one = 1;
+	__u32 cut = POISON32;
+
+	/* The first byte in memory, whichever that is. */
+	memcpy(&cut, &one, 1);
 	ASSERT_EQ(N, mbox_sendmmsg(self->mb, self->sends, N, 0));
 	self->recvs[0].flags = MBOX_PEEK;
 	self->recvs[0].skip = 2;
@@ -74,7 +79,7 @@ TEST_F(batch, each_message_has_its_own_flags)
 	ASSERT_EQ(3, mbox_recvmmsg(self->mb, self->recvs, 3, MBOX_DONTWAIT));
 	EXPECT_EQ(2U, self->in[0]);
 	EXPECT_EQ(0U, self->in[1]);
-	EXPECT_EQ(POISON32 << 8 | 1, self->in[2]);
+	EXPECT_EQ(cut, self->in[2]);
 	EXPECT_EQ(4U, self->recvs[2].len);
 	EXPECT_EQ(3U, stat_of(self->fd).queued);
 }

@@ -128,15 +128,16 @@ TEST_F(receipt, peek_is_not_a_receipt)
 
 TEST_F(receipt, short_buffer_is_not_a_receipt)
 {
+	const __u32 value = 3;
 	struct call c = { 0 };
 	char byte = (char)POISON;
 
-	ASSERT_EQ(0, start(&c, self->fd, variant->flags, 3, 1));
+	ASSERT_EQ(0, start(&c, self->fd, variant->flags, value, 1));
 	EXPECT_EQ(-EMSGSIZE, raw_recv(self->fd, &byte, 1, MBOX_DONTWAIT));
 	EXPECT_EQ((char)POISON, byte);
 	EXPECT_EQ(1U, stat_of(self->fd).waiting_senders);
 	EXPECT_EQ(4, raw_recv(self->fd, &byte, 1, MBOX_DONTWAIT | MBOX_TRUNC));
-	EXPECT_EQ(3, byte);
+	EXPECT_EQ(*(const char *)&value, byte);
 	EXPECT_EQ(0, call_join(&c));
 }
 

@@ -5,11 +5,19 @@
  */
 #include <dirent.h>
 #include <linux/io_uring.h>
+#include <linux/swab.h>
 #include <poll.h>
 
 #include "peers.h"
 
 #define ENTRIES 8
+
+/* Its halves are in the order of two numbers of 16 bits. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define POLL32_IN __swahw32(POLLIN)
+#else
+#define POLL32_IN POLLIN
+#endif
 
 /* As little of a ring as these tests need: one entry is submitted at a time. */
 struct ring {
@@ -259,7 +267,7 @@ TEST_F(uring, cancelled_read_takes_nothing)
 TEST_F(uring, multishot_poll_reports_each_arrival)
 {
 	struct io_uring_sqe sqe = {
-		.opcode = IORING_OP_POLL_ADD, .fd = self->fd, .poll32_events = POLLIN,
+		.opcode = IORING_OP_POLL_ADD, .fd = self->fd, .poll32_events = POLL32_IN,
 		.len = IORING_POLL_ADD_MULTI, .user_data = 1 };
 	struct io_uring_cqe cqe;
 	int i;
