@@ -4,6 +4,10 @@
  * second, the third ... of them failing, until it succeeds. Each failure leaves
  * everything as it was.
  */
+#include <dirent.h>
+#include <sys/epoll.h>
+#include <sys/uio.h>
+
 #include "peers.h"
 
 #define FAIL_DIR "/sys/kernel/debug/"
@@ -19,6 +23,10 @@ FIXTURE(fault)
 	char name[64];
 	int nth;
 	int fd;
+	int epoll;
+	/* For the library, a descriptor that is no handle's yet, and a handle. */
+	int spare;
+	struct mbox *mb;
 	bool usable;
 };
 
@@ -32,6 +40,11 @@ FIXTURE_SETUP(fault)
 	attr.msg_max = 1 << 20;
 	self->fd = raw_create(NULL, O_RDWR, &attr);
 	ASSERT_LE(0, self->fd);
+	self->spare = -1;
+	self->mb = mbox_from_fd(dup(self->fd));
+	ASSERT_TRUE(!!self->mb);
+	self->epoll = epoll_create1(EPOLL_CLOEXEC);
+	ASSERT_LE(0, self->epoll);
 	for (i = 0; i < ARRAY_SIZE(waits); i++) {
 		if (!read_file(waits[i], self->waits[i], sizeof(self->waits[i])))
 			write_file(waits[i], "N");
@@ -48,12 +61,22 @@ FIXTURE_TEARDOWN(fault)
 		write_file(waits[i], "%s", self->waits[i]);
 	raw_unlink(self->name);
 	close(self->nth);
+	close(self->epoll);
+	if (self->spare >= 0)
+		close(self->spare);
+	mbox_close(self->mb);
 	close(self->fd);
 }
 
 #define NEED_FAULTS(self) do {						\
 	if (!(self)->usable)						\
 		SKIP(return, "the kernel cannot inject failures");	\
+} while (0)
+
+/* For calls that allocate nothing. */
+#define NEED_COPY_FAULTS() do {						\
+	if (access(FAIL_DIR "fail_usercopy", F_OK))			\
+		SKIP(return, "the kernel cannot let copies fail");	\
 } while (0)
 
 static void inject(FIXTURE_DATA(fault) *self, int n)
@@ -89,20 +112,34 @@ static bool is_expected(long ret)
 /**
  * struct operation - something to be repeated
  * @run: does it
- * @undo: after a success
- * @prepare: before each attempt
+ * @undo: after a success, or NULL
+ * @prepare: before each attempt, or NULL
+ * @intact: whether all is as it was after a failure, where the figures do not
+ *	say so; or NULL
  */
 struct operation {
 	long (*run)(FIXTURE_DATA(fault) *self);
 	void (*undo)(FIXTURE_DATA(fault) *self, long ret);
 	void (*prepare)(FIXTURE_DATA(fault) *self);
+	bool (*intact)(FIXTURE_DATA(fault) *self);
 };
+
+static int count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
 
 static void repeat(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self,
 		   const struct operation *op)
 {
 	struct mbox_stat before;
-	int n, seen, failures = 0;
+	int n, seen, descriptors, failures = 0;
 	bool hit = true;
 	long ret;
 
@@ -112,6 +149,7 @@ static void repeat(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self,
 			op->prepare(self);
 		before = stat_of(self->fd);
 		seen = count_mailboxes();
+		descriptors = count_descriptors();
 		inject(self, n);
 		ret = op->run(self);
 		hit = injected(self);
@@ -121,8 +159,10 @@ static void repeat(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self,
 				TH_LOG("failure %d: %s", n, strerror(-ret));
 			ASSERT_TRUE(same_stat(self->fd, &before));
 			ASSERT_EQ(seen, count_mailboxes());
+			ASSERT_EQ(descriptors, count_descriptors());
+			ASSERT_TRUE(!op->intact || op->intact(self));
 			failures++;
-		} else {
+		} else if (op->undo) {
 			op->undo(self, ret);
 		}
 	}
@@ -308,27 +348,398 @@ static long read_first(FIXTURE_DATA(fault) *self)
 	return neg(read(self->fd, &value, sizeof(value)));
 }
 
-static void order_is_kept(FIXTURE_DATA(fault) *self, long ret)
+/* What queue_three() queued, highest priority first. */
+static bool three_are_queued(FIXTURE_DATA(fault) *self)
 {
-	(void)ret;
+	return take(self->fd) == 2 && take(self->fd) == 1 && take(self->fd) == 0 &&
+	       !stat_of(self->fd).queued;
+}
+
+/* In two pieces. */
+static long readv_first(FIXTURE_DATA(fault) *self)
+{
+	__u16 halves[2];
+	struct iovec iov[] = { { &halves[0], 2 }, { &halves[1], 2 } };
+
+	return neg(readv(self->fd, iov, 2));
+}
+
+static void queue_big(FIXTURE_DATA(fault) *self)
+{
 	receive_all(self, 0);
+	memset(big, 'b', sizeof(big));
+	send_len(self, sizeof(big));
+	memset(big, POISON, sizeof(big));
+}
+
+static long receive_big(FIXTURE_DATA(fault) *self)
+{
+	return raw_recv(self->fd, big, sizeof(big), MBOX_DONTWAIT);
+}
+
+static bool big_is_queued(FIXTURE_DATA(fault) *self)
+{
+	size_t i;
+
+	if (raw_recv(self->fd, big, sizeof(big), MBOX_DONTWAIT) != sizeof(big))
+		return false;
+	for (i = 0; i < sizeof(big); i++)
+		if (big[i] != 'b')
+			return false;
+	return true;
 }
 
 TEST_F(fault, receive)
 {
 	static const struct operation ops[] = {
-		{ .prepare = queue_three, .run = receive_second, .undo = order_is_kept },
-		{ .prepare = queue_three, .run = peek_second, .undo = order_is_kept },
-		{ .prepare = queue_three, .run = read_first, .undo = order_is_kept },
+		{ receive_second, receive_all, queue_three, three_are_queued },
+		{ peek_second, receive_all, queue_three, three_are_queued },
+		{ read_first, receive_all, queue_three, three_are_queued },
+		{ readv_first, receive_all, queue_three, three_are_queued },
+		{ receive_big, receive_all, queue_big, big_is_queued },
 	};
 	unsigned int i;
 
 	NEED_FAULTS(self);
-	if (access(FAIL_DIR "fail_usercopy", F_OK))
-		SKIP(return, "the kernel cannot let copies fail, and nothing else can");
+	NEED_COPY_FAULTS();
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		repeat(_metadata, self, &ops[i]);
 }
+
+/* ---- what is left of the ioctls ----------------------------------------- */
+
+static long ask_info(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_info info = { 0 };
+
+	(void)self;
+	return raw_control(MBOX_IOC_INFO, &info);
+}
+
+static long ask_stat(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_stat st;
+
+	return raw_stat(self->fd, &st);
+}
+
+static long grow(FIXTURE_DATA(fault) *self)
+{
+	return raw_set_capacity(self->fd, 16);
+}
+
+static void shrink(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	raw_set_capacity(self->fd, 8);
+}
+
+static void have_name(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	int fd = raw_create(self->name, O_RDWR, &attr);
+
+	close(fd);
+}
+
+static bool name_is_there(FIXTURE_DATA(fault) *self)
+{
+	int fd = raw_open(self->name, O_RDWR);
+
+	close(fd);
+	return fd >= 0;
+}
+
+static long unlink_name(FIXTURE_DATA(fault) *self)
+{
+	return raw_unlink(self->name);
+}
+
+static long open_name(FIXTURE_DATA(fault) *self)
+{
+	return raw_open(self->name, O_RDWR);
+}
+
+static long create_existing(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+
+	return raw_create(self->name, O_RDWR, &attr);
+}
+
+TEST_F(fault, names_and_state)
+{
+	static const struct operation ops[] = {
+		{ .run = ask_info },
+		{ .run = ask_stat },
+		{ .run = grow, .undo = shrink },
+		{ unlink_name, NULL, have_name, name_is_there },
+		{ open_name, close_result, have_name, name_is_there },
+		{ create_existing, close_result, have_name, name_is_there },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+/* ---- what files have besides -------------------------------------------- */
+
+static long writev_halves(FIXTURE_DATA(fault) *self)
+{
+	struct iovec iov[] = { { big, 5000 }, { big + 5000, 5000 } };
+
+	return neg(writev(self->fd, iov, 2));
+}
+
+static long epoll_add(FIXTURE_DATA(fault) *self)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT };
+
+	return neg(epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->fd, &event));
+}
+
+static void epoll_del(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	epoll_ctl(self->epoll, EPOLL_CTL_DEL, self->fd, NULL);
+}
+
+TEST_F(fault, file_operations)
+{
+	static const struct operation ops[] = {
+		{ .run = writev_halves, .undo = receive_all },
+		{ .run = epoll_add, .undo = epoll_del },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+/* ---- the library -------------------------------------------------------- */
+
+/* A handle that was made takes the place of the test's own. */
+static long made(FIXTURE_DATA(fault) *self, struct mbox *mb)
+{
+	if (!mb)
+		return neg(-1);
+	mbox_close(self->mb);
+	self->mb = mb;
+	return 0;
+}
+
+static void renew_mb(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	mbox_close(self->mb);
+	self->mb = mbox_from_fd(dup(self->fd));
+}
+
+static void renew_mb_and_unlink(FIXTURE_DATA(fault) *self, long ret)
+{
+	renew_mb(self, ret);
+	raw_unlink(self->name);
+}
+
+static long lib_create(FIXTURE_DATA(fault) *self)
+{
+	return made(self, mbox_create(NULL, O_RDWR, NULL));
+}
+
+static long lib_create_named(FIXTURE_DATA(fault) *self)
+{
+	return made(self, mbox_create(self->name, O_RDWR | O_EXCL, NULL));
+}
+
+static long lib_open(FIXTURE_DATA(fault) *self)
+{
+	return made(self, mbox_open(self->name, O_RDWR));
+}
+
+static long lib_open_id(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_stat st;
+	long ret = neg(mbox_stat(self->mb, &st));
+
+	return ret < 0 ? ret : made(self, mbox_open_id(st.id, O_RDWR));
+}
+
+static void have_spare(FIXTURE_DATA(fault) *self)
+{
+	if (self->spare < 0)
+		self->spare = dup(self->fd);
+}
+
+static long lib_from_fd(FIXTURE_DATA(fault) *self)
+{
+	long ret = made(self, mbox_from_fd(self->spare));
+
+	if (!ret)
+		self->spare = -1;
+	return ret;
+}
+
+static long lib_unlink(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_unlink(self->name));
+}
+
+static long lib_stat(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_stat st;
+
+	return neg(mbox_stat(self->mb, &st));
+}
+
+static long lib_set_capacity(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_set_capacity(self->mb, 16));
+}
+
+static long lib_walk(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_walk pos = { 0 };
+
+	(void)self;
+	return neg(mbox_walk(&pos));
+}
+
+static long lib_info(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_info info;
+
+	(void)self;
+	return neg(mbox_info(&info));
+}
+
+TEST_F(fault, library_handles_and_names)
+{
+	static const struct operation ops[] = {
+		{ .run = lib_create, .undo = renew_mb },
+		{ .run = lib_create_named, .undo = renew_mb_and_unlink },
+		{ lib_open, renew_mb, have_name, name_is_there },
+		{ .run = lib_open_id, .undo = renew_mb },
+		{ .run = lib_from_fd, .undo = renew_mb, .prepare = have_spare },
+		{ lib_unlink, NULL, have_name, name_is_there },
+		{ .run = lib_stat },
+		{ .run = lib_set_capacity, .undo = shrink },
+		{ .run = lib_walk },
+		{ .run = lib_info },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+static struct timespec soon(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += 60;
+	return ts;
+}
+
+static long lib_send(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_send(self->mb, big, 5000, 0));
+}
+
+static long lib_send_flags(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_send(self->mb, big, 5000, MBOX_DONTWAIT));
+}
+
+static long lib_timedsend(FIXTURE_DATA(fault) *self)
+{
+	struct timespec ts = soon();
+
+	return neg(mbox_timedsend(self->mb, big, 5000, 0, &ts));
+}
+
+static long lib_sendmsg(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, 5000, MBOX_DONTWAIT);
+
+	return neg(mbox_sendmsg(self->mb, &msg));
+}
+
+/* Of one: more than that can be sent in part, see batches. */
+static long lib_sendmmsg(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, 5000, 0);
+
+	return neg(mbox_sendmmsg(self->mb, &msg, 1, MBOX_DONTWAIT));
+}
+
+static long lib_recv(FIXTURE_DATA(fault) *self)
+{
+	__u32 value;
+
+	return neg(mbox_recv(self->mb, &value, sizeof(value), 0));
+}
+
+static long lib_recv_flags(FIXTURE_DATA(fault) *self)
+{
+	__u32 value;
+
+	return neg(mbox_recv(self->mb, &value, sizeof(value), MBOX_DONTWAIT));
+}
+
+static long lib_timedrecv(FIXTURE_DATA(fault) *self)
+{
+	struct timespec ts = soon();
+	__u32 value;
+
+	return neg(mbox_timedrecv(self->mb, &value, sizeof(value), 0, &ts));
+}
+
+static long lib_recvmsg(FIXTURE_DATA(fault) *self)
+{
+	__u32 value;
+	struct mbox_msg msg = msg_of(&value, sizeof(value), MBOX_DONTWAIT);
+
+	return neg(mbox_recvmsg(self->mb, &msg));
+}
+
+static long lib_recvmmsg(FIXTURE_DATA(fault) *self)
+{
+	__u32 value;
+	struct mbox_msg msg = msg_of(&value, sizeof(value), 0);
+
+	return neg(mbox_recvmmsg(self->mb, &msg, 1, MBOX_DONTWAIT));
+}
+
+TEST_F(fault, library_messages)
+{
+	static const struct operation ops[] = {
+		{ .run = lib_send, .undo = receive_all },
+		{ .run = lib_send_flags, .undo = receive_all },
+		{ .run = lib_timedsend, .undo = receive_all },
+		{ .run = lib_sendmsg, .undo = receive_all },
+		{ .run = lib_sendmmsg, .undo = receive_all },
+		{ lib_recv, receive_all, queue_three, three_are_queued },
+		{ lib_recv_flags, receive_all, queue_three, three_are_queued },
+		{ lib_timedrecv, receive_all, queue_three, three_are_queued },
+		{ lib_recvmsg, receive_all, queue_three, three_are_queued },
+		{ lib_recvmmsg, receive_all, queue_three, three_are_queued },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+/* ---- batches ------------------------------------------------------------ */
 
 static void batch_of(struct mbox_msg *msgs, __u32 *values)
 {
