@@ -331,13 +331,21 @@ static inline bool same_results(struct conductor *c, FILE *out, const struct mod
 	return same;
 }
 
-/* Whether worker @slot sleeps in its call: only somebody else can end that. */
+/*
+ * Whether worker @slot sleeps in its call: only somebody else can end that. Its
+ * state alone does not say so, because that is set before it looks for the last
+ * time whether it has been served. The kernel tells the call of a task only when
+ * it does not run.
+ */
 static inline bool is_asleep(struct slot *slot)
 {
 	char path[64], text[256];
 	const char *state;
 
 	if (!__atomic_load_n(&slot->picked, __ATOMIC_SEQ_CST))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", slot->pid, slot->tid);
+	if (read_file(path, text, sizeof(text)) || text[0] < '0' || text[0] > '9')
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", slot->pid, slot->tid);
 	if (read_file(path, text, sizeof(text)))
