@@ -10,6 +10,9 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # A file for the totals of check and lint: "passed failed skipped".
 COUNTS ?=
+# Of fuzz: how long, and where the random numbers begin.
+MINUTES ?= 5
+SEED ?=
 
 VM := selftests/vm
 # The name of build/ folder.
@@ -77,7 +80,7 @@ check-vm:
 
 # On the debug kernel, whatever KERNEL says.
 fuzz:
-	@selftests/fuzz/run -m $(or $(MINUTES),5) $(if $(SEED),-s $(SEED))
+	@selftests/fuzz/run -m $(MINUTES) $(if $(SEED),-s $(SEED))
 
 bench-count:
 	@$(VM)/in-vm count
@@ -96,4 +99,4 @@ clean:
 		-exec rm -f {} +
 
 .PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm bench-count bench-latency lint clean
+	check-vm fuzz bench-count bench-latency lint clean

@@ -53,8 +53,13 @@ bool cover_init(void)
 		files[i] = open(KCOV_FILE, O_RDWR | O_CLOEXEC);
 		if (files[i] < 0)
 			return false;
-		if (ioctl(files[i], KCOV_INIT_TRACE, AREA_SIZE))
-			die("kcov: %s", strerror(errno));
+		if (ioctl(files[i], KCOV_INIT_TRACE, AREA_SIZE)) {
+			/* A program of 32 bits on a kernel of 64. */
+			if (errno != ENOTTY)
+				die("kcov: %s", strerror(errno));
+			close(files[i]);
+			return false;
+		}
 		area = mmap(NULL, AREA_SIZE * sizeof(long),
 			    PROT_READ | PROT_WRITE, MAP_SHARED, files[i], 0);
 		if (area == MAP_FAILED)

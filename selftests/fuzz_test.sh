@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# What the fuzzer has found to reach something, and random programs of a fixed
+# seed: nothing may be wrong after any of them.
+set -u
+
+plan=4
+count=0
+failed=0
+
+# run NAME FOLDER OPTION...: the fuzzer of that suite with these options passes.
+run()
+{
+	what=$1
+	dir=$2
+	shift 2
+	count=$((count + 1))
+	if [ ! -x "$dir/fuzz/fuzz" ]; then
+		echo "ok $count $what # SKIP no such fuzzer was built"
+		return
+	fi
+	if (cd "$dir" && fuzz/fuzz --jobs 2 "$@") >/tmp/fuzz_test.out 2>&1; then
+		grep '^end: ' /tmp/fuzz_test.out | sed 's/^/# /'
+		echo "ok $count $what"
+	else
+		sed 's/^/# /' /tmp/fuzz_test.out
+		echo "not ok $count $what"
+		failed=$((failed + 1))
+	fi
+}
+
+if [ ! -c /dev/mbox ]; then
+	echo "1..0 # SKIP no /dev/mbox"
+	exit 4
+fi
+if [ ! -x fuzz/fuzz ] && [ ! -x ../selftests32/fuzz/fuzz ]; then
+	echo "1..0 # SKIP the fuzzer is built for x86 only"
+	exit 4
+fi
+echo "TAP version 13"
+echo "1..$plan"
+run corpus . --replay fuzz/corpus
+run random_programs . --seed 1 --blind --programs 100
+run corpus_with_32_bits ../selftests32 --replay fuzz/corpus
+run random_programs_with_32_bits ../selftests32 --seed 1 --blind --programs 100
+rm -f /tmp/fuzz_test.out
+[ $failed = 0 ]
