@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Rings: the protocol in shared memory, without a system call.
+ *
+ * The position p = 0, 1, 2, ... of a message is in slot p modulo n. Three kinds
+ * of words carry the protocol:
+ *
+ *   tail	the next position to be claimed. It lags by one while a sender
+ *		is between its two steps, or died there; whoever notices moves
+ *		it on.
+ *   head	the next position to be received.
+ *   slot	position, owner, state. It goes from the previous lap's position
+ *		(COMMITTED or ABANDONED) to BUSY, and then to COMMITTED or
+ *		ABANDONED, of its own.
+ *
+ * tail - head is between -1 and the capacity at any moment. Each store of one of
+ * these words is a release and each load an acquire, so who has seen a word has
+ * seen all that led to it; the checks for corruption below rest on that. When
+ * words that were read one after the other contradict each other, the first is
+ * read again: it changed (then others got on, and it is worth another try) or
+ * the memory is corrupt.
+ *
+ * All that is read from shared memory is read once and checked before it is
+ * used: whatever the others write, at whatever moment, no access is outside the
+ * slots, and no function loops for ever.
+ *
+ * With MBOX_ONE_SENDER, the calls that send on one struct ring must not overlap;
+ * with MBOX_ONE_RECEIVER, those that receive. All others may be made by any
+ * number of threads.
+ */
+#ifndef MBOX_RING_CORE_H
+#define MBOX_RING_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <linux/mbox.h>
+
+/* What the functions return. */
+enum {
+	RING_OK = 0,
+	/* No room. Also after RING_TRIES attempts that others were faster in. */
+	RING_FULL,
+	/* Nothing to receive. Also after RING_TRIES attempts, likewise. */
+	RING_EMPTY,
+	/* The message is longer than the buffer, and still in the ring. */
+	RING_SHORT,
+	/* Someone wrote what the protocol cannot have written. */
+	RING_BROKEN,
+};
+
+/*
+ * Attempts before a call gives up: only a peer that breaks the rules can use
+ * them up. As many again as there are slots are granted for skipping what was
+ * abandoned.
+ */
+#define RING_TRIES	(1U << 16)
+
+/* Internal: try again. */
+#define RING_RETRY	(-1)
+
+#define RING_LINE	64
+
+/* A shared word: aligned on 32-bit machines too, or it would not be atomic. */
+typedef __aligned_u64 ring_word;
+
+/**
+ * struct ring - one participant's view of a ring
+ * @tail: the shared tail; written by senders
+ * @head: the shared head; written by receivers
+ * @slots: the first slot; written by senders
+ * @mask: number of slots - 1
+ * @stride: bytes from slot to slot
+ * @msg_max: longest message
+ * @capacity: most messages
+ * @owner: owner number, in its place in a slot's word; 0: not a sender
+ * @one_sender: MBOX_ONE_SENDER
+ * @one_receiver: MBOX_ONE_RECEIVER
+ * @barrier: the kernel makes the full fences
+ * @head_seen: sender: a former value of @head, which makes the real one
+ *	superfluous while there is room even so
+ * @tail_next: sender, @one_sender: the value of @tail
+ * @head_next: receiver, @one_receiver: the value of @head
+ */
+struct ring {
+	ring_word *tail;
+	ring_word *head;
+	unsigned char *slots;
+	uint32_t mask;
+	uint32_t stride;
+	uint32_t msg_max;
+	uint32_t capacity;
+	uint32_t owner;
+	bool one_sender;
+	bool one_receiver;
+	bool barrier;
+
+	__attribute__((aligned(RING_LINE))) ring_word head_seen;
+	ring_word tail_next;
+
+	__attribute__((aligned(RING_LINE))) ring_word head_next;
+};
+
+/* Every load of a shared word pairs with every store and CAS of it. */
+static inline uint64_t ring__load(const ring_word *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void ring__store(ring_word *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+static inline bool ring__cas(ring_word *word, uint64_t from, uint64_t to)
+{
+	ring_word expected = from;
+
+	return __atomic_compare_exchange_n(word, &expected, to, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static inline struct mbox_ring_slot *ring__slot(const struct ring *r, uint64_t pos)
+{
+	size_t index = pos & r->mask;
+
+	return (struct mbox_ring_slot *)(r->slots + index * r->stride);
+}
+
+static inline uint64_t ring__word(const struct ring *r, uint64_t pos, unsigned int state)
+{
+	return pos << MBOX_SLOT_POS_SHIFT | r->owner | state;
+}
+
+/* Does a word belong to position @pos? */
+static inline bool ring__bears(uint64_t word, uint64_t pos)
+{
+	return !((word ^ pos << MBOX_SLOT_POS_SHIFT) >> MBOX_SLOT_POS_SHIFT);
+}
+
+/* The word without its owner: position and state in one comparison. */
+static inline uint64_t ring__ownerless(uint64_t word)
+{
+	return word & ~((uint64_t)MBOX_SLOT_OWNER_MAX << MBOX_SLOT_OWNER_SHIFT);
+}
+
+/* Is it a word that a receiver has passed? */
+static inline bool ring__done(uint64_t word)
+{
+	unsigned int state = word & MBOX_SLOT_STATE_MASK;
+
+	return state == MBOX_SLOT_COMMITTED || state == MBOX_SLOT_ABANDONED;
+}
+
+static inline void *ring_payload(const struct ring *r, uint64_t pos)
+{
+	return ring__slot(r, pos) + 1;
+}
+
+/*
+ * Where there are several receivers, one may be copying a message that another
+ * has received already and that a sender overwrites; it then discards the copy.
+ * These copies are therefore made of atomic accesses. The units are whole: the
+ * stride leaves room for the last one.
+ */
+static inline void ring__copy_in(const struct ring *r, void *payload, const void *buf, uint32_t len)
+{
+	const unsigned char *from = buf;
+	unsigned long *to = payload;
+	unsigned long unit;
+
+	if (r->one_receiver) {
+		memcpy(payload, buf, len);
+		return;
+	}
+	for (; len >= sizeof(unit); len -= sizeof(unit), from += sizeof(unit)) {
+		memcpy(&unit, from, sizeof(unit));
+		__atomic_store_n(to++, unit, __ATOMIC_RELAXED);
+	}
+	if (len) {
+		unit = 0;
+		memcpy(&unit, from, len);
+		__atomic_store_n(to, unit, __ATOMIC_RELAXED);
+	}
+}
+
+static inline void ring__copy_out(void *buf, const void *payload, uint32_t len)
+{
+	const unsigned long *from = payload;
+	unsigned char *to = buf;
+	unsigned long unit;
+
+	for (; len >= sizeof(unit); len -= sizeof(unit), to += sizeof(unit)) {
+		unit = __atomic_load_n(from++, __ATOMIC_RELAXED);
+		memcpy(to, &unit, sizeof(unit));
+	}
+	if (len) {
+		unit = __atomic_load_n(from, __ATOMIC_RELAXED);
+		memcpy(to, &unit, len);
+	}
+}
+
+/**
+ * ring_init() - start to take part
+ * @r: to be filled
+ * @info: contents of MBOX_RING_INFO, trusted; its owner number is not 0 for a
+ *	sender, after the slots were mapped
+ * @tail: MBOX_RING_TAIL
+ * @head: MBOX_RING_HEAD
+ * @slots: MBOX_RING_SLOTS
+ */
+static inline void ring_init(struct ring *r, const struct mbox_ring_info *info,
+			     void *tail, void *head, void *slots)
+{
+	memset(r, 0, sizeof(*r));
+	r->tail = tail;
+	r->head = head;
+	r->slots = slots;
+	r->mask = info->slots - 1;
+	r->stride = info->stride;
+	r->msg_max = info->msg_max;
+	r->capacity = info->capacity;
+	r->owner = info->owner << MBOX_SLOT_OWNER_SHIFT;
+	r->one_sender = info->flags & MBOX_ONE_SENDER;
+	r->one_receiver = info->flags & MBOX_ONE_RECEIVER;
+	r->barrier = info->barrier;
+	r->head_seen = ring__load(r->head);
+	r->head_next = r->head_seen;
+	r->tail_next = ring__load(r->tail);
+	/* The sender before this one may have died between its two steps. */
+	if (r->one_sender && r->owner &&
+	    ring__bears(ring__load(&ring__slot(r, r->tail_next)->word), r->tail_next))
+		ring__store(r->tail, ++r->tail_next);
+}
+
+/* Is there room for position @t, which was read from the tail? */
+static inline int ring__room(struct ring *r, uint64_t t)
+{
+	/* Pairs with the store below, of another thread. */
+	uint64_t h = ring__load(&r->head_seen);
+	int64_t used;
+
+	if (t - h < r->capacity)
+		return RING_OK;
+	/* Pairs with the receivers' moving on: they are done with the slot. */
+	h = ring__load(r->head);
+	ring__store(&r->head_seen, h);
+	used = t - h;
+	if (used < 0) {
+		/* A receiver took position t: it was claimed. */
+		if (used == -1 && !r->one_sender) {
+			ring__cas(r->tail, t, t + 1);
+			return RING_RETRY;
+		}
+		return ring__load(r->tail) == t ? RING_BROKEN : RING_RETRY;
+	}
+	if (used < r->capacity)
+		return RING_OK;
+	return used == r->capacity ? RING_FULL : RING_BROKEN;
+}
+
+/* The next position of the only sender; its word is still the previous lap's. */
+static inline int ring__claim_alone(struct ring *r, uint64_t *pos)
+{
+	uint64_t t = r->tail_next;
+	int result = ring__room(r, t);
+	uint64_t word;
+
+	if (result != RING_OK)
+		return result == RING_RETRY ? RING_BROKEN : result;
+	word = ring__load(&ring__slot(r, t)->word);
+	if (!ring__bears(word, t - r->mask - 1) || !ring__done(word))
+		return RING_BROKEN;
+	*pos = t;
+	return RING_OK;
+}
+
+/**
+ * ring_claim() - get a slot to fill
+ * @r: the ring; a sender
+ * @pos: where to store the position
+ *
+ * To be followed by ring_commit() or ring_abandon(); receivers do not get past
+ * it before.
+ *
+ * Return: RING_OK, RING_FULL, RING_BROKEN
+ */
+static inline int ring_claim(struct ring *r, uint64_t *pos)
+{
+	struct mbox_ring_slot *slot;
+	unsigned int tries;
+	uint64_t t, word;
+	int result;
+
+	if (r->one_sender) {
+		result = ring__claim_alone(r, &t);
+		if (result != RING_OK)
+			return result;
+		ring__store(&ring__slot(r, t)->word, ring__word(r, t, MBOX_SLOT_BUSY));
+		ring__store(r->tail, t + 1);
+		r->tail_next = t + 1;
+		*pos = t;
+		return RING_OK;
+	}
+
+	for (tries = 0; tries < RING_TRIES; tries++) {
+		t = ring__load(r->tail);
+		result = ring__room(r, t);
+		if (result == RING_RETRY)
+			continue;
+		if (result != RING_OK)
+			return result;
+		slot = ring__slot(r, t);
+		word = ring__load(&slot->word);
+		if (ring__bears(word, t - r->mask - 1)) {
+			/* A receiver is past it, so nobody is filling it. */
+			if (!ring__done(word))
+				return RING_BROKEN;
+			if (ring__cas(&slot->word, word, ring__word(r, t, MBOX_SLOT_BUSY))) {
+				ring__cas(r->tail, t, t + 1);
+				*pos = t;
+				return RING_OK;
+			}
+		} else if (ring__bears(word, t)) {
+			/* Its sender has not moved the tail yet, or died. */
+			ring__cas(r->tail, t, t + 1);
+		} else if (ring__load(r->tail) == t) {
+			return RING_BROKEN;
+		}
+	}
+	return RING_FULL;
+}
+
+/**
+ * ring_commit() - let receivers have a claimed slot
+ * @r: the ring
+ * @pos: from ring_claim()
+ * @len: length of the payload, at most msg_max
+ */
+static inline void ring_commit(struct ring *r, uint64_t pos, uint32_t len)
+{
+	struct mbox_ring_slot *slot = ring__slot(r, pos);
+
+	/*
+	 * Pairs with the load in ring_receive(): a receiver that sees the length
+	 * of a later lap then sees that the head moved on.
+	 */
+	__atomic_store_n(&slot->len, len, __ATOMIC_RELEASE);
+	/* Pairs with the receivers' load of the word: then the payload is there. */
+	ring__store(&slot->word, ring__word(r, pos, MBOX_SLOT_COMMITTED));
+}
+
+/**
+ * ring_abandon() - give a claimed slot back, empty
+ * @r: the ring
+ * @pos: from ring_claim()
+ *
+ * The slot is free again when the receivers have come past it.
+ */
+static inline void ring_abandon(struct ring *r, uint64_t pos)
+{
+	ring__store(&ring__slot(r, pos)->word, ring__word(r, pos, MBOX_SLOT_ABANDONED));
+}
+
+/**
+ * ring_claimed() - the position of a slot that was claimed through @r
+ * @r: the ring
+ * @payload: what may be a result of ring_payload()
+ * @pos: where to store the position, modulo 2^50, which is enough for
+ *	ring_commit() and ring_abandon()
+ *
+ * Return: false when @payload is no slot, or not one that @r's owner is filling
+ */
+static inline bool ring_claimed(const struct ring *r, const void *payload, uint64_t *pos)
+{
+	uintptr_t offset = (uintptr_t)payload - (uintptr_t)r->slots - sizeof(struct mbox_ring_slot);
+	uint64_t word;
+
+	if (offset % r->stride || offset / r->stride > r->mask)
+		return false;
+	word = ring__load((const ring_word *)(r->slots + offset));
+	*pos = word >> MBOX_SLOT_POS_SHIFT;
+	return word == ring__word(r, *pos, MBOX_SLOT_BUSY) &&
+	       (*pos & r->mask) == offset / r->stride;
+}
+
+/**
+ * ring_send() - send a message
+ * @r: the ring; a sender
+ * @buf: the message
+ * @len: its length, at most msg_max
+ *
+ * Return: RING_OK, RING_FULL, RING_BROKEN
+ */
+static inline int ring_send(struct ring *r, const void *buf, uint32_t len)
+{
+	uint64_t t;
+	int result;
+
+	/*
+	 * Nobody else claims slots: the word need not say BUSY. It is stored
+	 * before the tail, so at the worst the tail lags by one.
+	 */
+	result = r->one_sender ? ring__claim_alone(r, &t) : ring_claim(r, &t);
+	if (result != RING_OK)
+		return result;
+	ring__copy_in(r, ring_payload(r, t), buf, len);
+	ring_commit(r, t, len);
+	if (r->one_sender) {
+		ring__store(r->tail, t + 1);
+		r->tail_next = t + 1;
+	}
+	return RING_OK;
+}
+
+/**
+ * ring_front() - look at the next message
+ * @r: the ring; the only receiver
+ * @pos: where to store its position
+ * @payload: where to store its place in the ring
+ * @len: where to store its length
+ *
+ * It stays the next message until ring_release().
+ *
+ * Return: RING_OK, RING_EMPTY, RING_BROKEN
+ */
+static inline int ring_front(struct ring *r, uint64_t *pos, const void **payload, uint32_t *len)
+{
+	uint32_t tries = RING_TRIES + r->mask;
+
+	while (tries--) {
+		uint64_t h = r->head_next;
+		const struct mbox_ring_slot *slot = ring__slot(r, h);
+		/* Pairs with ring_commit(): the message is there. */
+		uint64_t word = ring__load(&slot->word);
+		uint64_t here = h << MBOX_SLOT_POS_SHIFT;
+
+		switch (ring__ownerless(word) - here) {
+		case MBOX_SLOT_COMMITTED:
+			*len = __atomic_load_n(&slot->len, __ATOMIC_RELAXED);
+			if (*len > r->msg_max)
+				return RING_BROKEN;
+			*pos = h;
+			*payload = slot + 1;
+			return RING_OK;
+		case MBOX_SLOT_ABANDONED:
+			r->head_next = h + 1;
+			/* Pairs with ring__room(). */
+			ring__store(r->head, h + 1);
+			continue;
+		case MBOX_SLOT_BUSY:
+			return RING_EMPTY;
+		}
+		if (!ring__bears(word, h - r->mask - 1) || !ring__done(word))
+			return RING_BROKEN;
+		return RING_EMPTY;
+	}
+	return RING_EMPTY;
+}
+
+/**
+ * ring_release() - receive the message that ring_front() showed
+ * @r: the ring; the only receiver
+ * @pos: from ring_front()
+ */
+static inline void ring_release(struct ring *r, uint64_t pos)
+{
+	r->head_next = pos + 1;
+	/* Pairs with ring__room(): the message was read before. */
+	ring__store(r->head, pos + 1);
+}
+
+/**
+ * ring_receive() - receive a message
+ * @r: the ring; a receiver
+ * @buf: where to store the message; overwritten whatever the result
+ * @room: size of @buf
+ * @trunc: whether a longer message is cut to @room bytes
+ * @len: where to store its full length, also of one that is too long
+ *
+ * Return: RING_OK, RING_EMPTY, RING_SHORT, RING_BROKEN
+ */
+static inline int ring_receive(struct ring *r, void *buf, uint32_t room, bool trunc, uint32_t *len)
+{
+	uint32_t tries = RING_TRIES + r->mask;
+
+	if (r->one_receiver) {
+		const void *payload;
+		uint64_t pos;
+		int result = ring_front(r, &pos, &payload, len);
+
+		if (result != RING_OK)
+			return result;
+		if (*len > room && !trunc)
+			return RING_SHORT;
+		memcpy(buf, payload, *len < room ? *len : room);
+		ring_release(r, pos);
+		return RING_OK;
+	}
+
+	while (tries--) {
+		uint64_t h = ring__load(r->head);
+		const struct mbox_ring_slot *slot = ring__slot(r, h);
+		/* Pairs with ring_commit(): the message is there. */
+		uint64_t word = ring__load(&slot->word);
+		uint64_t here = h << MBOX_SLOT_POS_SHIFT;
+		uint32_t n;
+
+		switch (ring__ownerless(word) - here) {
+		case MBOX_SLOT_COMMITTED:
+			/* Pairs with ring_commit(), of a later lap. */
+			n = __atomic_load_n(&slot->len, __ATOMIC_ACQUIRE);
+			if (n > r->msg_max || (n > room && !trunc)) {
+				if (ring__load(r->head) != h)
+					continue;
+				*len = n;
+				return n > r->msg_max ? RING_BROKEN : RING_SHORT;
+			}
+			ring__copy_out(buf, slot + 1, n < room ? n : room);
+			/* Pairs with ring__room(): the message was read before. */
+			if (!ring__cas(r->head, h, h + 1))
+				continue;
+			*len = n;
+			return RING_OK;
+		case MBOX_SLOT_ABANDONED:
+			ring__cas(r->head, h, h + 1);
+			continue;
+		case MBOX_SLOT_BUSY:
+			return RING_EMPTY;
+		}
+		if (ring__bears(word, h - r->mask - 1))
+			return ring__done(word) ? RING_EMPTY : RING_BROKEN;
+		if (ring__load(r->head) == h)
+			return RING_BROKEN;
+	}
+	return RING_EMPTY;
+}
+
+/**
+ * ring_has_message() - need a receiver not sleep?
+ * @r: the ring
+ *
+ * What the kernel evaluates before it puts a receiver to sleep. Also true when
+ * ring_receive() would have abandoned slots to skip, or an error to return.
+ */
+static inline bool ring_has_message(const struct ring *r)
+{
+	uint64_t h = ring__load(r->head);
+	uint64_t word = ring__load(&ring__slot(r, h)->word);
+
+	if (ring__bears(word, h))
+		return (word & MBOX_SLOT_STATE_MASK) != MBOX_SLOT_BUSY;
+	return !ring__bears(word, h - r->mask - 1);
+}
+
+/**
+ * ring_has_room() - need a sender not sleep?
+ * @r: the ring
+ *
+ * What the kernel evaluates before it puts a sender to sleep. The difference is
+ * signed: the tail may lag.
+ */
+static inline bool ring_has_room(const struct ring *r)
+{
+	uint64_t t = ring__load(r->tail);
+
+	return (int64_t)(t - ring__load(r->head)) < (int64_t)r->capacity;
+}
+
+/**
+ * ring_fence() - order what was just published before a look at the sleepers
+ * @r: the ring
+ *
+ * Pairs with the kernel's, between counting a sleeper and evaluating its
+ * condition; with @r->barrier the kernel there makes every CPU that runs a
+ * participant execute one, and it is enough not to be reordered by the compiler.
+ */
+static inline void ring_fence(const struct ring *r)
+{
+	if (r->barrier)
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	else
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/**
+ * ring_recover() - what the kernel does when a sender's mapping ends
+ * @slots: the first slot
+ * @n: number of slots
+ * @stride: bytes from slot to slot
+ * @owner: the sender's owner number
+ *
+ * Return: the number of slots that were abandoned for it
+ */
+static inline unsigned int ring_recover(void *slots, uint32_t n, uint32_t stride, uint32_t owner)
+{
+	const uint64_t mask = (1U << MBOX_SLOT_POS_SHIFT) - 1;
+	const uint64_t busy = (uint64_t)owner << MBOX_SLOT_OWNER_SHIFT | MBOX_SLOT_BUSY;
+	unsigned int found = 0;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		ring_word *word = (ring_word *)((unsigned char *)slots + (size_t)i * stride);
+		uint64_t was = ring__load(word);
+
+		if ((was & mask) == busy)
+			found += ring__cas(word, was, was | MBOX_SLOT_ABANDONED);
+	}
+	return found;
+}
+
+#endif /* MBOX_RING_CORE_H */
