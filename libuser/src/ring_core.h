@@ -415,13 +415,31 @@ static inline int ring_send(struct ring *r, const void *buf, uint32_t len)
 }
 
 /**
+ * ring_release() - receive the message that ring_front() showed
+ * @r: the ring; a receiver
+ * @pos: from ring_front()
+ *
+ * Return: false when another receiver was faster, and what was read may be torn
+ */
+static inline bool ring_release(struct ring *r, uint64_t pos)
+{
+	/* Both pair with ring__room(): the message was read before. */
+	if (!r->one_receiver)
+		return ring__cas(r->head, pos, pos + 1);
+	r->head_next = pos + 1;
+	ring__store(r->head, pos + 1);
+	return true;
+}
+
+/**
  * ring_front() - look at the next message
- * @r: the ring; the only receiver
+ * @r: the ring; a receiver
  * @pos: where to store its position
  * @payload: where to store its place in the ring
  * @len: where to store its length
  *
- * It stays the next message until ring_release().
+ * It stays the next message until ring_release(). Where there are several
+ * receivers, another may take it meanwhile.
  *
  * Return: RING_OK, RING_EMPTY, RING_BROKEN
  */
@@ -430,7 +448,7 @@ static inline int ring_front(struct ring *r, uint64_t *pos, const void **payload
 	uint32_t tries = RING_TRIES + r->mask;
 
 	while (tries--) {
-		uint64_t h = r->head_next;
+		uint64_t h = r->one_receiver ? r->head_next : ring__load(r->head);
 		const struct mbox_ring_slot *slot = ring__slot(r, h);
 		/* Pairs with ring_commit(): the message is there. */
 		uint64_t word = ring__load(&slot->word);
@@ -438,37 +456,28 @@ static inline int ring_front(struct ring *r, uint64_t *pos, const void **payload
 
 		switch (ring__ownerless(word) - here) {
 		case MBOX_SLOT_COMMITTED:
-			*len = __atomic_load_n(&slot->len, __ATOMIC_RELAXED);
-			if (*len > r->msg_max)
+			/* Pairs with ring_commit(), of a later lap. */
+			*len = __atomic_load_n(&slot->len, __ATOMIC_ACQUIRE);
+			if (*len > r->msg_max) {
+				if (!r->one_receiver && ring__load(r->head) != h)
+					continue;
 				return RING_BROKEN;
+			}
 			*pos = h;
 			*payload = slot + 1;
 			return RING_OK;
 		case MBOX_SLOT_ABANDONED:
-			r->head_next = h + 1;
-			/* Pairs with ring__room(). */
-			ring__store(r->head, h + 1);
+			ring_release(r, h);
 			continue;
 		case MBOX_SLOT_BUSY:
 			return RING_EMPTY;
 		}
-		if (!ring__bears(word, h - r->mask - 1) || !ring__done(word))
+		if (ring__bears(word, h - r->mask - 1))
+			return ring__done(word) ? RING_EMPTY : RING_BROKEN;
+		if (r->one_receiver || ring__load(r->head) == h)
 			return RING_BROKEN;
-		return RING_EMPTY;
 	}
 	return RING_EMPTY;
-}
-
-/**
- * ring_release() - receive the message that ring_front() showed
- * @r: the ring; the only receiver
- * @pos: from ring_front()
- */
-static inline void ring_release(struct ring *r, uint64_t pos)
-{
-	r->head_next = pos + 1;
-	/* Pairs with ring__room(): the message was read before. */
-	ring__store(r->head, pos + 1);
 }
 
 /**
