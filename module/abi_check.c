@@ -54,6 +54,17 @@ static_assert(sizeof(struct mbox_vec) ==
 static_assert(sizeof(struct mbox_set_capacity) ==
 	      FIELD(mbox_set_capacity, capacity) +
 		      FIELD(mbox_set_capacity, reserved));
+static_assert(sizeof(struct mbox_ring_info) ==
+	      FIELD(mbox_ring_info, version) + FIELD(mbox_ring_info, owner) +
+		      FIELD(mbox_ring_info, capacity) + FIELD(mbox_ring_info, slots) +
+		      FIELD(mbox_ring_info, msg_max) + FIELD(mbox_ring_info, stride) +
+		      FIELD(mbox_ring_info, flags) + FIELD(mbox_ring_info, barrier) +
+		      FIELD(mbox_ring_info, slots_size));
+static_assert(sizeof(struct mbox_ring_wait) ==
+	      FIELD(mbox_ring_wait, side) + FIELD(mbox_ring_wait, flags) +
+		      FIELD(mbox_ring_wait, deadline_ns));
+static_assert(sizeof(struct mbox_ring_wake) ==
+	      FIELD(mbox_ring_wake, side) + FIELD(mbox_ring_wake, n));
 
 /* What programs were compiled with. */
 static_assert(sizeof(struct mbox_attr) == 20);
@@ -66,5 +77,12 @@ static_assert(sizeof(struct mbox_walk) == 352);
 static_assert(sizeof(struct mbox_msg) == 72);
 static_assert(sizeof(struct mbox_vec) == 24);
 static_assert(sizeof(struct mbox_set_capacity) == 8);
+static_assert(sizeof(struct mbox_ring_info) == 40);
+static_assert(sizeof(struct mbox_ring_kernel) == 192);
+static_assert(offsetof(struct mbox_ring_kernel, receivers) == 64);
+static_assert(offsetof(struct mbox_ring_kernel, senders) == 128);
+static_assert(sizeof(struct mbox_ring_slot) == 16);
+static_assert(sizeof(struct mbox_ring_wait) == 16);
+static_assert(sizeof(struct mbox_ring_wake) == 8);
 static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_msg, deadline_ns) == 24);

@@ -7,6 +7,7 @@
 #define MBOX_COMPAT_H
 
 #include <linux/ktime.h>
+#include <linux/mm.h>
 #include <linux/nsproxy.h>
 #include <linux/sched.h>
 #include <linux/time_namespace.h>
@@ -17,6 +18,15 @@
 #define mbox_assign_str(dst, src) __assign_str(dst, src)
 #else
 #define mbox_assign_str(dst, src) __assign_str(dst)
+#endif
+
+/* Commit bc292ab00f6c (6.3) made vm_flags constant but for these. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define mbox_vm_flags_set(vma, flags) ((void)((vma)->vm_flags |= (flags)))
+#define mbox_vm_flags_clear(vma, flags) ((void)((vma)->vm_flags &= ~(flags)))
+#else
+#define mbox_vm_flags_set(vma, flags) vm_flags_set(vma, flags)
+#define mbox_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
 #endif
 
 /*

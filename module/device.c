@@ -107,7 +107,7 @@ static long ioctl_info(struct file *file, union mbox_arg *arg,
 		       void __user *uarg, size_t usize)
 {
 	arg->info.abi = MBOX_ABI_VERSION;
-	arg->info.modes = 1U << MBOX_QUEUE;
+	arg->info.modes = 1U << MBOX_QUEUE | 1U << MBOX_RING;
 	arg->info.attr_flags = MBOX_ATTR_FLAGS;
 	arg->info.call_flags = MBOX_SEND_FLAGS | MBOX_RECV_FLAGS |
 			       MBOX_WAITFORONE;

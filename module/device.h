@@ -19,6 +19,8 @@ union mbox_arg {
 	struct mbox_vec vec;
 	struct mbox_stat stat;
 	struct mbox_set_capacity set_capacity;
+	struct mbox_ring_wait ring_wait;
+	struct mbox_ring_wake ring_wake;
 };
 
 /**

@@ -14,6 +14,7 @@
 #include "handle.h"
 #include "mailbox.h"
 #include "recv.h"
+#include "ring.h"
 #include "send.h"
 
 /* Number of the first ioctl of handles. */
@@ -264,11 +265,72 @@ static long ioctl_set_capacity(struct file *file, union mbox_arg *arg,
 static long ioctl_destroy(struct file *file, union mbox_arg *arg,
 			  void __user *uarg, size_t usize)
 {
-	const fmode_t both = FMODE_READ | FMODE_WRITE;
+	struct handle *handle = file->private_data;
 
-	if ((file->f_mode & both) != both)
+	if (handle->rights != (MBOX_MAY_RECV | MBOX_MAY_SEND))
 		return -EBADF;
-	return mbox_mailbox_destroy(file_mailbox(file));
+	return mbox_mailbox_destroy(handle->mb);
+}
+
+/* ---- rings --------------------------------------------------------------- */
+
+/* What the mailbox's mode does not have. */
+static long ioctl_unsupported(struct file *file, union mbox_arg *arg,
+			      void __user *uarg, size_t usize)
+{
+	return -EOPNOTSUPP;
+}
+
+static long ioctl_ring_wait(struct file *file, union mbox_arg *arg,
+			    void __user *uarg, size_t usize)
+{
+	const struct mbox_ring_wait *wait = &arg->ring_wait;
+	struct handle *handle = file->private_data;
+	bool send = wait->side == MBOX_RING_SENDERS;
+	struct mbox_call call;
+
+	if (wait->side > MBOX_RING_SENDERS ||
+	    wait->flags & ~(MBOX_DONTWAIT | MBOX_REALTIME))
+		return -EINVAL;
+	if (!(handle->rights & (send ? MBOX_MAY_SEND : MBOX_MAY_RECV)))
+		return -EBADF;
+	mbox_call_init(&call, wait->flags, wait->deadline_ns, nonblock(file));
+	return mbox_ring_wait(handle->mb, send, &call);
+}
+
+static long ioctl_ring_wake(struct file *file, union mbox_arg *arg,
+			    void __user *uarg, size_t usize)
+{
+	const struct mbox_ring_wake *wake = &arg->ring_wake;
+
+	if (wake->side > MBOX_RING_SENDERS)
+		return -EINVAL;
+	return mbox_ring_wake(file_mailbox(file),
+			      wake->side == MBOX_RING_SENDERS, wake->n);
+}
+
+static ssize_t ring_read_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	return -EOPNOTSUPP;
+}
+
+static ssize_t ring_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	return -EOPNOTSUPP;
+}
+
+static int ring_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct handle *handle = file->private_data;
+
+	return mbox_ring_mmap(handle->mb, vma, handle->rights);
+}
+
+static __poll_t ring_poll(struct file *file, poll_table *wait)
+{
+	struct handle *handle = file->private_data;
+
+	return mbox_ring_poll(handle->mb, file, wait, handle->rights);
 }
 
 static const struct mbox_ioctl handle_ioctls[] = {
@@ -280,12 +342,37 @@ static const struct mbox_ioctl handle_ioctls[] = {
 	{ MBOX_IOC_SET_CAPACITY, sizeof(struct mbox_set_capacity), false,
 	  ioctl_set_capacity },
 	{ MBOX_IOC_DESTROY, 0, false, ioctl_destroy },
+	{ MBOX_IOC_RING_WAIT, sizeof(struct mbox_ring_wait), false,
+	  ioctl_unsupported },
+	{ MBOX_IOC_RING_WAKE, sizeof(struct mbox_ring_wake), false,
+	  ioctl_unsupported },
+};
+
+static const struct mbox_ioctl ring_ioctls[] = {
+	{ MBOX_IOC_SEND, MBOX_MSG_SIZE_MIN, false, ioctl_unsupported },
+	{ MBOX_IOC_RECV, MBOX_MSG_SIZE_MIN, true, ioctl_unsupported },
+	{ MBOX_IOC_SENDV, sizeof(struct mbox_vec), false, ioctl_unsupported },
+	{ MBOX_IOC_RECVV, sizeof(struct mbox_vec), false, ioctl_unsupported },
+	{ MBOX_IOC_STAT, 8, false, ioctl_stat },
+	{ MBOX_IOC_SET_CAPACITY, sizeof(struct mbox_set_capacity), false,
+	  ioctl_set_capacity },
+	{ MBOX_IOC_DESTROY, 0, false, ioctl_destroy },
+	{ MBOX_IOC_RING_WAIT, sizeof(struct mbox_ring_wait), false,
+	  ioctl_ring_wait },
+	{ MBOX_IOC_RING_WAKE, sizeof(struct mbox_ring_wake), false,
+	  ioctl_ring_wake },
 };
 
 static long handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	return mbox_ioctl(file, cmd, arg, handle_ioctls, FIRST_NR,
 			  ARRAY_SIZE(handle_ioctls));
+}
+
+static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return mbox_ioctl(file, cmd, arg, ring_ioctls, FIRST_NR,
+			  ARRAY_SIZE(ring_ioctls));
 }
 
 static __poll_t handle_poll(struct file *file, poll_table *wait)
@@ -309,7 +396,7 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 		seq_puts(m, "mbox-state:\tdestroyed\n");
 		return;
 	}
-	seq_printf(m, "mbox-mode:\t%s\n", "queue");
+	seq_printf(m, "mbox-mode:\t%s\n", mb->ring ? "ring" : "queue");
 	seq_printf(m, "mbox-flags:\t%#x\n", st.attr.flags);
 	if (st.attr.capacity == MBOX_UNBOUNDED)
 		seq_puts(m, "mbox-capacity:\tunbounded\n");
@@ -350,10 +437,42 @@ static const struct file_operations handle_fops = {
 	.show_fdinfo = handle_show_fdinfo,
 };
 
+static const struct file_operations ring_fops = {
+	.owner = THIS_MODULE,
+	.release = handle_release,
+	.read_iter = ring_read_iter,
+	.write_iter = ring_write_iter,
+	.poll = ring_poll,
+	.mmap = ring_mmap,
+	.unlocked_ioctl = ring_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = handle_show_fdinfo,
+};
+
+/*
+ * Every participant maps some regions to read and some to write, which mmap(2)
+ * allows for files that were opened for both. What the handle may do is in its
+ * rights, and F_GETFL tells that.
+ */
+static struct file *ring_file(struct handle *handle, unsigned int oflags)
+{
+	struct file *file;
+
+	file = anon_inode_getfile("[mbox]", &ring_fops, handle,
+				  O_RDWR | (oflags & O_NONBLOCK));
+	if (IS_ERR(file))
+		return file;
+	stream_open(NULL, file);
+	file->f_flags = (file->f_flags & ~O_ACCMODE) | (oflags & O_ACCMODE);
+	return file;
+}
+
 static struct file *handle_file(struct handle *handle, unsigned int oflags)
 {
 	struct file *file;
 
+	if (handle->mb->ring)
+		return ring_file(handle, oflags);
 	file = anon_inode_getfile("[mbox]", &handle_fops, handle,
 				  oflags & (O_ACCMODE | O_NONBLOCK));
 	if (IS_ERR(file))

@@ -17,6 +17,7 @@
  *   mailbox.lock	all that changes in a mailbox
  *   handle.lock		the identity that a handle caches
  *   users_lock		the table of users
+ *   ring.lock		who has mapped a ring (a mutex, under mmap_lock)
  *
  * None of them is taken inside another. Under mailbox.lock tasks are woken,
  * and nothing else is called that takes a lock: messages are freed, and poll
@@ -34,6 +35,7 @@
 #include "limits.h"
 #include "mailbox.h"
 #include "namespace.h"
+#include "ring.h"
 #include "trace.h"
 
 static struct kmem_cache *mailbox_cache;
@@ -48,10 +50,19 @@ static atomic64_t last_id = ATOMIC64_INIT(0);
 int mbox_attr_check(const struct mbox_attr *attr)
 {
 	const u32 drops = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
+	u32 flags;
 
-	if (attr->mode != MBOX_QUEUE)
+	switch (attr->mode) {
+	case MBOX_QUEUE:
+		flags = MBOX_QUEUE_FLAGS;
+		break;
+	case MBOX_RING:
+		flags = MBOX_RING_FLAGS;
+		break;
+	default:
 		return -EINVAL;
-	if (attr->flags & ~MBOX_ATTR_FLAGS || (attr->flags & drops) == drops)
+	}
+	if (attr->flags & ~flags || (attr->flags & drops) == drops)
 		return -EINVAL;
 	if (attr->perm & ~0777)
 		return -EINVAL;
@@ -60,7 +71,7 @@ int mbox_attr_check(const struct mbox_attr *attr)
 	if (attr->msg_max > READ_ONCE(mbox_msg_max_limit) &&
 	    !capable(CAP_SYS_RESOURCE))
 		return -EINVAL;
-	return 0;
+	return attr->mode == MBOX_RING ? mbox_ring_attr_check(attr) : 0;
 }
 
 /**
@@ -95,6 +106,13 @@ struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
 	ret = mbox_charge_mailbox(mb->user);
 	if (ret)
 		goto err_put_user;
+	if (attr->mode == MBOX_RING) {
+		mb->ring = mbox_ring_new(attr, mb->user);
+		if (IS_ERR(mb->ring)) {
+			ret = PTR_ERR(mb->ring);
+			goto err_uncharge;
+		}
+	}
 
 	spin_lock_init(&mb->lock);
 	mb->capacity = attr->capacity;
@@ -117,6 +135,8 @@ struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
 	mb->user_ns = get_user_ns(current->nsproxy->net_ns->user_ns);
 	return mb;
 
+err_uncharge:
+	mbox_uncharge_mailbox(mb->user);
 err_put_user:
 	mbox_user_put(mb->user);
 err_free_name:
@@ -136,6 +156,8 @@ static void mailbox_release(struct kref *refs)
 		trace_mbox_destroy(mb, false);
 
 	mbox_drop_all(mb);
+	if (mb->ring)
+		mbox_ring_free(mb->ring, mb->user);
 	mbox_uncharge_mailbox(mb->user);
 	mbox_user_put(mb->user);
 	put_user_ns(mb->user_ns);
@@ -200,6 +222,20 @@ bool mbox_mailbox_owned(struct mailbox *mb)
 	return uid_eq(current_fsuid(), mb->uid) || has_override(mb);
 }
 
+/* Nobody who waits on one side will get what it waits for. */
+static void end_side(struct mailbox *mb, bool send, int result,
+		     struct mbox_after *after)
+{
+	/* What is left in a ring is there for receivers to find. */
+	if (mb->ring)
+		mbox_ring_end(mb, send, result == -EPIPE && !send ? 0 : result,
+			      after);
+	else if (send)
+		mbox_end_senders(mb, result, after);
+	else
+		mbox_end_receivers(mb, result, after);
+}
+
 /**
  * mbox_mailbox_attach() - count a handle
  * @mb: the mailbox
@@ -220,6 +256,8 @@ int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights)
 		mb->recv_handles++;
 	if (rights & MBOX_MAY_SEND)
 		mb->send_handles++;
+	if (mb->ring)
+		mbox_ring_publish(mb);
 	kref_get(&mb->refs);
 	trace_mbox_attach(mb, rights);
 out:
@@ -240,10 +278,10 @@ void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights)
 	spin_lock(&mb->lock);
 	if (rights & MBOX_MAY_RECV && !--mb->recv_handles &&
 	    mb->flags & MBOX_HANGUP)
-		mbox_end_senders(mb, -EPIPE, &after);
+		end_side(mb, true, -EPIPE, &after);
 	if (rights & MBOX_MAY_SEND && !--mb->send_handles &&
 	    mb->flags & MBOX_HANGUP)
-		mbox_end_receivers(mb, -EPIPE, &after);
+		end_side(mb, false, -EPIPE, &after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
 	mbox_mailbox_put(mb);
@@ -254,13 +292,15 @@ void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights)
  * @mb: the mailbox
  * @capacity: the new one
  *
- * Return: 0, or -EPERM, -EIDRM.
+ * Return: 0, or -EOPNOTSUPP, -EPERM, -EIDRM.
  */
 int mbox_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 {
 	struct mbox_after after;
 	int ret = 0;
 
+	if (mb->ring)
+		return -EOPNOTSUPP;
 	if (!mbox_mailbox_owned(mb))
 		return -EPERM;
 
@@ -310,8 +350,8 @@ int mbox_mailbox_destroy(struct mailbox *mb)
 	/* Pairs with the READ_ONCE() of calls that look before they work. */
 	WRITE_ONCE(mb->dead, true);
 	trace_mbox_destroy(mb, true);
-	mbox_end_senders(mb, -EIDRM, &after);
-	mbox_end_receivers(mb, -EIDRM, &after);
+	end_side(mb, true, -EIDRM, &after);
+	end_side(mb, false, -EIDRM, &after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
 
@@ -332,7 +372,7 @@ int mbox_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 
 	memset(st, 0, sizeof(*st));
 	st->id = mb->id;
-	st->attr.mode = MBOX_QUEUE;
+	st->attr.mode = mb->ring ? MBOX_RING : MBOX_QUEUE;
 	st->attr.flags = mb->flags;
 	st->attr.msg_max = mb->msg_max;
 	st->attr.perm = mb->perm;
@@ -353,6 +393,8 @@ int mbox_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->send_handles = mb->send_handles;
 	st->recv_handles = mb->recv_handles;
 	spin_unlock(&mb->lock);
+	if (mb->ring)
+		mbox_ring_stat(mb, st);
 	return ret;
 }
 

@@ -12,6 +12,7 @@
 #include "queue.h"
 
 struct mbox_namespace;
+struct mbox_ring;
 struct mbox_user;
 struct user_namespace;
 
@@ -53,6 +54,7 @@ struct user_namespace;
  * @name_node: in ns->names while @named; under namespace_lock
  * @user_ns: whose CAP_IPC_OWNER counts
  * @user: whose limit of mailboxes is charged
+ * @ring: MBOX_RING: the memory; otherwise NULL
  */
 struct mailbox {
 	spinlock_t lock;
@@ -90,11 +92,17 @@ struct mailbox {
 	struct rb_node name_node;
 	struct user_namespace *user_ns;
 	struct mbox_user *user;
+	struct mbox_ring *ring;
 };
 
 /* The flags that a mailbox can have. */
 #define MBOX_ATTR_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
-			 MBOX_HANGUP)
+			 MBOX_HANGUP | MBOX_ONE_SENDER | MBOX_ONE_RECEIVER)
+/* And those of each mode. */
+#define MBOX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
+			  MBOX_HANGUP)
+#define MBOX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
+			 MBOX_ONE_RECEIVER)
 
 /* Rights of a handle, as bits of a permission class. */
 #define MBOX_MAY_RECV 4

@@ -110,6 +110,42 @@ DEFINE_EVENT(mbox_message_class, mbox_recover,
 	TP_ARGS(mb, msg)
 );
 
+/* A process maps a ring to send, with an owner number, or to receive. */
+TRACE_EVENT(mbox_ring_attach,
+	TP_PROTO(const struct mailbox *mb, bool sender, u32 owner),
+	TP_ARGS(mb, sender, owner),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, owner)
+		__field(bool, sender)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->owner = owner;
+		__entry->sender = sender;
+	),
+	TP_printk("id=%llu %s owner=%u", __entry->id,
+		  __entry->sender ? "sender" : "receiver", __entry->owner)
+);
+
+/* A process that sent to a ring is gone; what it was filling is given up. */
+TRACE_EVENT(mbox_ring_recover,
+	TP_PROTO(const struct mailbox *mb, u32 owner, unsigned int abandoned),
+	TP_ARGS(mb, owner, abandoned),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, owner)
+		__field(unsigned int, abandoned)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->owner = owner;
+		__entry->abandoned = abandoned;
+	),
+	TP_printk("id=%llu owner=%u abandoned=%u", __entry->id, __entry->owner,
+		  __entry->abandoned)
+);
+
 TRACE_EVENT(mbox_wait,
 	TP_PROTO(const struct mailbox *mb, bool sender),
 	TP_ARGS(mb, sender),

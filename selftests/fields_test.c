@@ -2,7 +2,8 @@
 /* The fields of the ioctls' structures: flags, reserved ones, partial ones. */
 #include "wrappers.h"
 
-#define ATTR_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | MBOX_HANGUP)
+#define QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | MBOX_HANGUP)
+#define RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | MBOX_ONE_RECEIVER)
 #define SEND_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_SYNC)
 #define RECV_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_PEEK | MBOX_TRUNC | MBOX_MATCH | \
 		    MBOX_MATCH_NOT | MBOX_MATCH_LE)
@@ -40,8 +41,8 @@ TEST_F(fields, info_tells_what_the_header_knows)
 	memset(&raw_info, POISON, sizeof(raw_info));
 	ASSERT_EQ(0, raw(self->dev, MBOX_IOC_INFO, &raw_info));
 	EXPECT_EQ((__u32)MBOX_ABI_VERSION, raw_info.abi);
-	EXPECT_EQ(1U << MBOX_QUEUE, raw_info.modes);
-	EXPECT_EQ(ATTR_FLAGS, raw_info.attr_flags);
+	EXPECT_EQ(1U << MBOX_QUEUE | 1U << MBOX_RING, raw_info.modes);
+	EXPECT_EQ(QUEUE_FLAGS | RING_FLAGS, raw_info.attr_flags);
 	EXPECT_EQ(SEND_FLAGS | RECV_FLAGS | MBOX_WAITFORONE, raw_info.call_flags);
 
 	memset(&info, POISON, sizeof(info));
@@ -88,10 +89,15 @@ TEST_F(fields, unknown_mailbox_flags_are_EINVAL)
 
 	for (bit = 0; bit < 32; bit++) {
 		attr = attr_of(1U << bit, 8);
-		if (ATTR_FLAGS >> bit & 1)
-			continue;
-		EXPECT_EQ(-EINVAL, raw_create(NULL, O_RDWR, &attr))
-			TH_LOG("bit %d", bit);
+		if (!(QUEUE_FLAGS >> bit & 1)) {
+			EXPECT_EQ(-EINVAL, raw_create(NULL, O_RDWR, &attr))
+				TH_LOG("bit %d", bit);
+		}
+		attr.mode = MBOX_RING;
+		if (!(RING_FLAGS >> bit & 1)) {
+			EXPECT_EQ(-EINVAL, raw_create(NULL, O_RDWR, &attr))
+				TH_LOG("bit %d of a ring", bit);
+		}
 	}
 	EXPECT_EQ(seen, count_mailboxes());
 }

@@ -93,8 +93,8 @@ TEST_F(mailbox, stat_counts_what_happens)
 TEST_F(mailbox, bad_attributes_are_EINVAL)
 {
 	static const struct mbox_attr bad[] = {
-		{ 1, 0, 64, 8192, 0600 },
 		{ 2, 0, 64, 8192, 0600 },
+		{ 3, 0, 64, 8192, 0600 },
 		{ ~0U, 0, 64, 8192, 0600 },
 		{ MBOX_QUEUE, MBOX_DROP_OLDEST | MBOX_DROP_NEWEST, 64, 8192, 0600 },
 		{ MBOX_QUEUE, 0, 64, 0, 0600 },

@@ -16,9 +16,8 @@
  * names, attributes and buffers may go as soon as the call returns.
  *
  * Threads: every function may be called from any thread, also several at once
- * on one handle. Only mbox_close() must be the last call on its handle. The
- * library has no state of its own, so fork(2) needs no care: a child uses the
- * handles that it inherits.
+ * on one handle. Only mbox_close() must be the last call on its handle. After
+ * fork(2) a child uses the handles that it inherits, without further ado.
  *
  * Signals: "async-signal-safe" below means what signal-safety(7) means by it:
  * the function may be called from a signal handler. mbox_send() and
@@ -29,6 +28,28 @@
  * Blocking: a call that waits can be ended by a signal. It fails with EINTR,
  * or goes on with its deadline unchanged if the handler was installed with
  * SA_RESTART.
+ *
+ * Rings: the same calls work on mailboxes of mode MBOX_RING, whose messages are
+ * in memory that the participants share. Sending and receiving make no system
+ * call while neither side has to wait. What is different:
+ *
+ *   - A slot holds bytes and their length: no priority, no type, no sender.
+ *     MBOX_SYNC, MBOX_PEEK, MBOX_MATCH and its kin, a prio or type that is not
+ *     zero, read(2), write(2) and mbox_set_capacity() fail with EOPNOTSUPP.
+ *   - The first send, and the first receive, of a process on a handle maps the
+ *     memory. They can fail with EBUSY (MBOX_ONE_SENDER or MBOX_ONE_RECEIVER,
+ *     and another process is it), EUSERS (too many senders), ENOMEM, EAGAIN
+ *     (RLIMIT_MEMLOCK) and EPROTONOSUPPORT (the module has another layout).
+ *   - A bad address is a SIGSEGV, not EFAULT; what a failed receive leaves in
+ *     the buffer is undefined.
+ *   - EIO: a participant has written to the shared memory what no honest one
+ *     can have written. The ring is of no more use; destroy it.
+ *   - "async-signal-safe" does not hold for the first call of a process on a
+ *     handle, nor with MBOX_ONE_SENDER (send) and MBOX_ONE_RECEIVER (receive).
+ *   - A process may end at any moment, also by SIGKILL: what it had sent is
+ *     received, what it had not finished sending is not, and others go on. A
+ *     thread that is stopped between mbox_reserve() and mbox_commit() holds up
+ *     the messages behind its own.
  *
  * Standards: sending and receiving follow POSIX message queues (mq_send(3),
  * mq_receive(3)); the batch calls sendmmsg(2) and recvmmsg(2); MBOX_MATCH
@@ -437,6 +458,107 @@ int mbox_sendmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigne
  * mbox_recvmsg().
  */
 int mbox_recvmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags);
+
+/**
+ * mbox_reserve() - get room for a message in a ring, to be written in place
+ * @mb: a handle of a ring with the right to send
+ * @len: bytes that will be written at most, up to msg_max
+ * @flags: 0 or MBOX_DONTWAIT
+ *
+ * The message has its place in the order of messages from now on, and those
+ * behind it are received after it: end the reservation soon, with mbox_commit()
+ * or mbox_discard(), on the same handle and in the same process. Several
+ * reservations may be open, and be ended in any order. What the memory contains
+ * is left over from other messages.
+ *
+ * Waits, without a limit, while the ring is full. Thread-safe. An extension
+ * without a standard.
+ *
+ * Return: the address, aligned to 16 bytes, or NULL and errno: EAGAIN (it would
+ * wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no right to send),
+ * EBUSY, EIDRM, EINTR, EINVAL (an unknown flag), EIO, EMSGSIZE, EOPNOTSUPP (not
+ * a ring), EPIPE, and those of the first call (see "Rings" above).
+ */
+void *mbox_reserve(struct mbox *mb, size_t len, unsigned int flags);
+
+/**
+ * mbox_commit() - send what was written to a reserved place
+ * @mb: the handle
+ * @slot: from mbox_reserve(); not to be touched afterwards
+ * @len: length of the message, up to msg_max
+ *
+ * Does not block. Thread-safe; async-signal-safe.
+ *
+ * Return: 0, or -1 and errno: EINVAL (@slot is no reservation of this process on
+ * this handle), EMSGSIZE (the reservation stays), EOPNOTSUPP.
+ */
+int mbox_commit(struct mbox *mb, void *slot, size_t len);
+
+/**
+ * mbox_discard() - give a reserved place back, without a message
+ * @mb: the handle
+ * @slot: from mbox_reserve(); not to be touched afterwards
+ *
+ * Does not block. Thread-safe; async-signal-safe.
+ *
+ * Return: 0, or -1 and errno: EINVAL (as mbox_commit()), EOPNOTSUPP.
+ */
+int mbox_discard(struct mbox *mb, void *slot);
+
+/**
+ * mbox_peek() - look at the next message of a ring, in place
+ * @mb: a handle of a ring with the right to receive
+ * @len: where the message's length goes
+ * @flags: 0 or MBOX_DONTWAIT
+ *
+ * The message stays the next one until mbox_release(), so if the process ends
+ * before, the next receiver finds it. This is for rings with one receiver:
+ * where there are more, another may take the message while it is being looked
+ * at, which mbox_release() then tells. One message at a time on a handle. A
+ * sender that does not keep to the protocol can change the message meanwhile:
+ * read what is checked only once.
+ *
+ * Waits, without a limit, while there is no message. Thread-safe, but threads
+ * that look at the same time see the same message. An extension without a
+ * standard.
+ *
+ * Return: the address, aligned to 16 bytes, or NULL and errno: EAGAIN (it would
+ * wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no right to receive),
+ * EBUSY, EIDRM, EINTR, EINVAL (an unknown flag), EIO, EOPNOTSUPP (not a ring),
+ * EPIPE, and those of the first call (see "Rings" above).
+ */
+const void *mbox_peek(struct mbox *mb, size_t *len, unsigned int flags);
+
+/**
+ * mbox_release() - receive the message that mbox_peek() showed
+ * @mb: the handle
+ * @slot: from mbox_peek(); not to be touched afterwards
+ *
+ * Does not block. Thread-safe; async-signal-safe, except with
+ * MBOX_ONE_RECEIVER.
+ *
+ * Return: 0, or -1 and errno: EINVAL (@slot is not what mbox_peek() showed last
+ * on this handle), EOPNOTSUPP, ESTALE (another receiver took the message: what
+ * was read of it may be part of another).
+ */
+int mbox_release(struct mbox *mb, const void *slot);
+
+/**
+ * mbox_set_spin() - how long calls on a ring look before they sleep
+ * @mb: a handle of a ring
+ * @n: at most so many looks, of some ten nanoseconds each; 0: none
+ *
+ * A call that would wait looks at the ring for a while before it asks the
+ * kernel to be put to sleep: longer, up to @n, where that has been of use, and
+ * shorter where not. Unset, it is 1000, and 0 in a process that runs on one CPU
+ * only.
+ *
+ * Does not block. Thread-safe; async-signal-safe. An extension without a
+ * standard.
+ *
+ * Return: 0, or -1 and errno: EOPNOTSUPP (not a ring).
+ */
+int mbox_set_spin(struct mbox *mb, unsigned int n);
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,7 @@ static int learn(struct mbox *mb)
 	if (ioctl(mb->fd, MBOX_IOC_STAT, &st) < 0)
 		return -1;
 	mb->eof = st.attr.flags & MBOX_HANGUP;
+	mb->ring = st.attr.mode == MBOX_RING;
 
 	return 0;
 }
@@ -28,7 +29,7 @@ static struct mbox *handle_from_control(unsigned long cmd, void *arg)
 	struct mbox *mb;
 	int saved;
 
-	mb = malloc(sizeof(*mb));
+	mb = calloc(1, sizeof(*mb));
 	if (!mb)
 		return NULL;
 
@@ -90,20 +91,21 @@ MBOX_API struct mbox *mbox_open_id(uint64_t id, int oflags)
 
 MBOX_API struct mbox *mbox_from_fd(int fd)
 {
-	struct mbox probe = { .fd = fd };
 	struct mbox *mb;
+	int saved;
 
-	/* Only a mailbox handle answers this. */
-	if (learn(&probe) < 0) {
-		if (errno == ENOTTY)
-			errno = EINVAL;
-		return NULL;
-	}
-
-	mb = malloc(sizeof(*mb));
+	mb = calloc(1, sizeof(*mb));
 	if (!mb)
 		return NULL;
-	*mb = probe;
+	mb->fd = fd;
+
+	/* Only a mailbox handle answers this. */
+	if (learn(mb) < 0) {
+		saved = errno == ENOTTY ? EINVAL : errno;
+		free(mb);
+		errno = saved;
+		return NULL;
+	}
 
 	return mb;
 }
@@ -121,6 +123,7 @@ MBOX_API int mbox_close(struct mbox *mb)
 		return 0;
 
 	fd = mb->fd;
+	mbox__ring_close(mb);
 	free(mb);
 
 	return close(fd);

@@ -11,6 +11,7 @@
 #ifndef MBOX_INTERNAL_H
 #define MBOX_INTERNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "mbox.h"
@@ -18,16 +19,26 @@
 /* Everything else stays hidden (-fvisibility=hidden). */
 #define MBOX_API __attribute__((visibility("default")))
 
+struct mbox__side;
+
 /**
  * struct mbox - one handle
  * @fd: its descriptor
  * @eof: read(2) returns 0 when all senders are gone (MBOX_HANGUP)
+ * @ring: the mailbox is a ring
+ * @spin_set: @spin_max is the program's
+ * @spin_max: how often a call looks at a ring before it sleeps
+ * @side: a ring, mapped to receive and to send, at the first such call
  *
- * Neither changes, so no call needs a lock.
+ * The first three do not change, so no call on a queue needs a lock.
  */
 struct mbox {
 	int fd;
 	bool eof;
+	bool ring;
+	bool spin_set;
+	atomic_uint spin_max;
+	struct mbox__side *_Atomic side[2];
 };
 
 /*
@@ -40,5 +51,16 @@ int mbox__control(unsigned long cmd, void *arg);
 
 /* The length of a name, or -1 and errno when it cannot be one. */
 int mbox__name_len(const char *name);
+
+/* The calls on a ring. What they do is in mbox.h; deadline_ns 0: none. */
+int mbox__ring_send(struct mbox *mb, const void *buf, size_t len, uint32_t flags,
+		    uint64_t deadline_ns);
+ssize_t mbox__ring_recv(struct mbox *mb, void *buf, size_t len, uint32_t flags,
+			uint64_t deadline_ns);
+int mbox__ring_sendmsg(struct mbox *mb, const struct mbox_msg *msg);
+ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg);
+int mbox__ring_batch(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags,
+		     bool send);
+void mbox__ring_close(struct mbox *mb);
 
 #endif /* MBOX_INTERNAL_H */

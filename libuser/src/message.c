@@ -76,6 +76,8 @@ MBOX_API int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned in
 {
 	struct mbox_msg msg;
 
+	if (mb->ring)
+		return mbox__ring_send(mb, buf, len, flags, 0);
 	if (send_too_long(len))
 		return -1;
 
@@ -93,6 +95,9 @@ MBOX_API int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned in
 MBOX_API ssize_t mbox_recv(struct mbox *mb, void *buf, size_t len, unsigned int flags)
 {
 	struct mbox_msg msg;
+
+	if (mb->ring)
+		return mbox__ring_recv(mb, buf, len, flags, 0);
 
 	/* The end of the file would look like an empty message. */
 	if (!flags && !mb->eof && len <= RW_MAX)
@@ -115,7 +120,11 @@ MBOX_API int mbox_timedsend(struct mbox *mb, const void *buf, size_t len, unsign
 		return mbox_send(mb, buf, len, flags);
 
 	ns = deadline_to_ns(deadline);
-	if (ns < 0 || send_too_long(len))
+	if (ns < 0)
+		return -1;
+	if (mb->ring)
+		return mbox__ring_send(mb, buf, len, flags, ns);
+	if (send_too_long(len))
 		return -1;
 
 	msg.buf = (uintptr_t)buf;
@@ -138,6 +147,8 @@ MBOX_API ssize_t mbox_timedrecv(struct mbox *mb, void *buf, size_t len, unsigned
 	ns = deadline_to_ns(deadline);
 	if (ns < 0)
 		return -1;
+	if (mb->ring)
+		return mbox__ring_recv(mb, buf, len, flags, ns);
 
 	msg.buf = (uintptr_t)buf;
 	msg.len = clamp_len(len);
@@ -149,11 +160,17 @@ MBOX_API ssize_t mbox_timedrecv(struct mbox *mb, void *buf, size_t len, unsigned
 
 MBOX_API int mbox_sendmsg(struct mbox *mb, struct mbox_msg *msg)
 {
+	if (mb->ring)
+		return mbox__ring_sendmsg(mb, msg);
+
 	return ioctl(mb->fd, MBOX_IOC_SEND, msg);
 }
 
 MBOX_API ssize_t mbox_recvmsg(struct mbox *mb, struct mbox_msg *msg)
 {
+	if (mb->ring)
+		return mbox__ring_recvmsg(mb, msg);
+
 	return ioctl(mb->fd, MBOX_IOC_RECV, msg);
 }
 
@@ -173,11 +190,17 @@ static int batch(struct mbox *mb, unsigned long cmd, struct mbox_msg *vec, unsig
 MBOX_API int mbox_sendmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n,
 			   unsigned int flags)
 {
+	if (mb->ring)
+		return mbox__ring_batch(mb, vec, n, flags, true);
+
 	return batch(mb, MBOX_IOC_SENDV, vec, n, flags);
 }
 
 MBOX_API int mbox_recvmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n,
 			   unsigned int flags)
 {
+	if (mb->ring)
+		return mbox__ring_batch(mb, vec, n, flags, false);
+
 	return batch(mb, MBOX_IOC_RECVV, vec, n, flags);
 }

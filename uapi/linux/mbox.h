@@ -35,6 +35,9 @@
  *   EINVAL      unknown flag or mode, a reserved field that is not zero, a
  *               priority out of range, nonsense sizes, a structure too short
  *               for its required part
+ *   EOPNOTSUPP  a mailbox of this mode does not have the operation
+ *   EUSERS      mmap: a ring has its MBOX_SLOT_OWNER_MAX senders
+ *   EBUSY       mmap: MBOX_ONE_SENDER or MBOX_ONE_RECEIVER, and there is one
  *   E2BIG       a structure longer than the kernel's whose tail is not zero
  *   EFAULT      a bad address; nothing changed
  *   ENOMEM      no memory; nothing changed
@@ -48,7 +51,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every addition to this file. */
-#define MBOX_ABI_VERSION	1
+#define MBOX_ABI_VERSION	2
 
 /* Longest name, in bytes, without a terminator. */
 #define MBOX_NAME_MAX		255
@@ -60,8 +63,10 @@
 #define MBOX_BATCH_MAX		1024
 
 /* Modes: how the mailbox keeps its messages. */
-/* The kernel copies messages in and out. (1 is set aside for rings.) */
+/* The kernel copies messages in and out. */
 #define MBOX_QUEUE		0
+/* Messages are in memory that the participants map. */
+#define MBOX_RING		1
 
 /* Flags of a mailbox, chosen when it is created. */
 /* Every message has exactly msg_max bytes. */
@@ -72,6 +77,10 @@
 #define MBOX_DROP_NEWEST	(1U << 2)
 /* Fail with EPIPE (read: end of file) when nobody holds the other right. */
 #define MBOX_HANGUP		(1U << 3)
+/* MBOX_RING: one mapping at a time may send (mmap: EBUSY). */
+#define MBOX_ONE_SENDER		(1U << 4)
+/* MBOX_RING: one mapping at a time may receive (mmap: EBUSY). */
+#define MBOX_ONE_RECEIVER	(1U << 5)
 
 /* Flags of a call. */
 /* Return EAGAIN where the call would wait. */
@@ -95,10 +104,12 @@
 
 /**
  * struct mbox_attr - what a mailbox is
- * @mode: MBOX_QUEUE
- * @flags: MBOX_FIXED, MBOX_DROP_OLDEST or MBOX_DROP_NEWEST, MBOX_HANGUP
+ * @mode: MBOX_QUEUE or MBOX_RING
+ * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: MBOX_DROP_OLDEST or
+ *	MBOX_DROP_NEWEST; MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver
- *	takes its message (rendezvous); MBOX_UNBOUNDED: a send never waits
+ *	takes its message (rendezvous); MBOX_UNBOUNDED: a send never waits;
+ *	MBOX_RING: 1 to MBOX_RING_CAPACITY_MAX
  * @msg_max: largest message in bytes, from 1 to the module's msg_max_limit
  * @perm: permission bits, 0 to 0777: read is the right to receive, write the
  *	right to send; the umask is taken off at creation
@@ -305,6 +316,150 @@ struct mbox_set_capacity {
 	__u32 reserved;
 };
 
+/*
+ * Rings
+ *
+ * A handle of an MBOX_RING mailbox is mapped region by region: mmap(2) with
+ * MAP_SHARED, the offset MBOX_RING_OFFSET(region), and the region's size. What
+ * may be written depends on the handle's rights; a region that is mapped without
+ * PROT_WRITE cannot get it later. A mapping is not inherited over fork(2),
+ * cannot be split, moved or grown.
+ *
+ * Mapping MBOX_RING_SLOTS with PROT_WRITE makes the process a sender with an
+ * owner number, until that mapping ends: then the kernel turns the slots that it
+ * has left MBOX_SLOT_BUSY into MBOX_SLOT_ABANDONED and wakes all who sleep.
+ * Mapping MBOX_RING_HEAD with PROT_WRITE makes it a receiver.
+ *
+ * The n slots, n a power of two, are used in turn: position p, counted from 0
+ * without end, is in slot p modulo n. A slot's word says which position it
+ * belongs to, who fills it, and how far that has come.
+ */
+#define MBOX_RING_INFO		0	/* struct mbox_ring_info, read */
+#define MBOX_RING_KERNEL	1	/* struct mbox_ring_kernel, read */
+#define MBOX_RING_TAIL		2	/* __u64 tail; senders write */
+#define MBOX_RING_HEAD		3	/* __u64 head; receivers write */
+#define MBOX_RING_SLOTS		4	/* struct mbox_ring_slot; senders write */
+#define MBOX_RING_REGIONS	5
+
+#define MBOX_RING_OFFSET(region)	((__u64)(region) << 32)
+
+/* Grows with every change of the regions' layout or of the protocol. */
+#define MBOX_RING_VERSION	1
+
+/* Most messages that a ring can hold. */
+#define MBOX_RING_CAPACITY_MAX	(1U << 20)
+/* Largest region of slots, in bytes. */
+#define MBOX_RING_SIZE_MAX	(1U << 30)
+
+/* Parts of a slot's word: position, owner number, state. */
+#define MBOX_SLOT_COMMITTED	1	/* holds a message */
+#define MBOX_SLOT_BUSY		2	/* its owner is filling it */
+#define MBOX_SLOT_ABANDONED	3	/* its owner gave up or died */
+#define MBOX_SLOT_STATE_MASK	3
+#define MBOX_SLOT_OWNER_SHIFT	2
+#define MBOX_SLOT_OWNER_MAX	4095	/* numbers start at 1 */
+#define MBOX_SLOT_POS_SHIFT	14	/* positions are kept modulo 2^50 */
+
+/**
+ * struct mbox_ring_info - MBOX_RING_INFO: what a mapping has to know
+ * @version: MBOX_RING_VERSION
+ * @owner: this mapping's owner number while it maps the slots for writing,
+ *	otherwise 0
+ * @capacity: most messages that may be in the ring
+ * @slots: number of slots, a power of two, at least @capacity
+ * @msg_max: longest payload
+ * @stride: bytes from one slot to the next
+ * @flags: flags of the mailbox
+ * @barrier: 1: the kernel orders the memory of the other side before it looks
+ *	whether a call must sleep, so participants need only keep the compiler
+ *	from reordering where the protocol has a full fence; 0: they fence
+ * @slots_size: size of MBOX_RING_SLOTS; the other regions have one page
+ */
+struct mbox_ring_info {
+	__u32 version;
+	__u32 owner;
+	__u32 capacity;
+	__u32 slots;
+	__u32 msg_max;
+	__u32 stride;
+	__u32 flags;
+	__u32 barrier;
+	__aligned_u64 slots_size;
+};
+
+/* Bits of struct mbox_ring_kernel.state. */
+#define MBOX_RING_DEAD		(1U << 0)	/* destroyed */
+#define MBOX_RING_NO_SENDER	(1U << 1)	/* MBOX_HANGUP: none is left */
+#define MBOX_RING_NO_RECEIVER	(1U << 2)	/* MBOX_HANGUP: none is left */
+
+/**
+ * struct mbox_ring_kernel - MBOX_RING_KERNEL: written by the kernel alone
+ * @state: MBOX_RING_DEAD and so on
+ * @receivers: not 0: somebody sleeps or polls until there is something to
+ *	receive; a sender looks at it after each message, and then calls
+ *	MBOX_IOC_RING_WAKE
+ * @senders: the same for room, for receivers to look at
+ *
+ * Each is in a cache line of its own.
+ */
+struct mbox_ring_kernel {
+	__u32 state;
+	__u32 reserved0[15];
+	__u32 receivers;
+	__u32 reserved1[15];
+	__u32 senders;
+	__u32 reserved2[15];
+};
+
+/**
+ * struct mbox_ring_slot - one slot
+ * @word: position, owner and state
+ * @len: length of the payload; valid when MBOX_SLOT_COMMITTED, and to be
+ *	checked by whoever reads it
+ * @reserved: zero
+ *
+ * The payload follows.
+ */
+struct mbox_ring_slot {
+	__aligned_u64 word;
+	__u32 len;
+	__u32 reserved;
+};
+
+/* Sides of a ring, for struct mbox_ring_wait and struct mbox_ring_wake. */
+#define MBOX_RING_RECEIVERS	0
+#define MBOX_RING_SENDERS	1
+
+/**
+ * struct mbox_ring_wait - sleep until there is something to do
+ * @side: MBOX_RING_RECEIVERS: until there is something to receive;
+ *	MBOX_RING_SENDERS: until there is room
+ * @flags: MBOX_REALTIME
+ * @deadline_ns: as in struct mbox_msg
+ *
+ * Needs the right of that side. Returns 0 when it may be worth another try:
+ * the caller looks for itself. EPIPE: MBOX_HANGUP, and nobody is left on the
+ * other side; a receiver gets it only when there is nothing to receive.
+ */
+struct mbox_ring_wait {
+	__u32 side;
+	__u32 flags;
+	__aligned_u64 deadline_ns;
+};
+
+/**
+ * struct mbox_ring_wake - wake those who sleep
+ * @side: whom: MBOX_RING_RECEIVERS or MBOX_RING_SENDERS
+ * @n: at most how many; those who poll are told in any case
+ *
+ * For handles with either right: who took a message wakes senders, and
+ * receivers too when there are more messages (a wake-up is passed on).
+ */
+struct mbox_ring_wake {
+	__u32 side;
+	__u32 n;
+};
+
 #define MBOX_IOC_MAGIC		0xBB
 
 /* On /dev/mbox. */
@@ -323,5 +478,7 @@ struct mbox_set_capacity {
 #define MBOX_IOC_SET_CAPACITY	_IOW(MBOX_IOC_MAGIC, 0x15, struct mbox_set_capacity)
 /* Ends the mailbox for everybody; needs both rights, and the owner or CAP_IPC_OWNER. */
 #define MBOX_IOC_DESTROY	_IO(MBOX_IOC_MAGIC, 0x16)
+#define MBOX_IOC_RING_WAIT	_IOW(MBOX_IOC_MAGIC, 0x17, struct mbox_ring_wait)
+#define MBOX_IOC_RING_WAKE	_IOW(MBOX_IOC_MAGIC, 0x18, struct mbox_ring_wake)
 
 #endif /* _UAPI_LINUX_MBOX_H */
