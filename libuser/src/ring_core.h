@@ -62,6 +62,9 @@ enum {
 
 #define RING_LINE	64
 
+/* What is rarely needed stays out of the callers' way. */
+#define RING_SLOW static __attribute__((noinline, unused))
+
 /* A shared word: aligned on 32-bit machines too, or it would not be atomic. */
 typedef __aligned_u64 ring_word;
 
@@ -234,19 +237,13 @@ static inline void ring_init(struct ring *r, const struct mbox_ring_info *info,
 		ring__store(r->tail, ++r->tail_next);
 }
 
-/* Is there room for position @t, which was read from the tail? */
-static inline int ring__room(struct ring *r, uint64_t t)
+RING_SLOW int ring__room_now(struct ring *r, uint64_t t)
 {
-	/* Pairs with the store below, of another thread. */
-	uint64_t h = ring__load(&r->head_seen);
-	int64_t used;
-
-	if (t - h < r->capacity)
-		return RING_OK;
 	/* Pairs with the receivers' moving on: they are done with the slot. */
-	h = ring__load(r->head);
+	uint64_t h = ring__load(r->head);
+	int64_t used = t - h;
+
 	ring__store(&r->head_seen, h);
-	used = t - h;
 	if (used < 0) {
 		/* A receiver took position t: it was claimed. */
 		if (used == -1 && !r->one_sender) {
@@ -260,20 +257,13 @@ static inline int ring__room(struct ring *r, uint64_t t)
 	return used == r->capacity ? RING_FULL : RING_BROKEN;
 }
 
-/* The next position of the only sender; its word is still the previous lap's. */
-static inline int ring__claim_alone(struct ring *r, uint64_t *pos)
+/* Is there room for position @t, which was read from the tail? */
+static inline int ring__room(struct ring *r, uint64_t t)
 {
-	uint64_t t = r->tail_next;
-	int result = ring__room(r, t);
-	uint64_t word;
-
-	if (result != RING_OK)
-		return result == RING_RETRY ? RING_BROKEN : result;
-	word = ring__load(&ring__slot(r, t)->word);
-	if (!ring__bears(word, t - r->mask - 1) || !ring__done(word))
-		return RING_BROKEN;
-	*pos = t;
-	return RING_OK;
+	/* Pairs with the store above, of another thread. */
+	if (t - ring__load(&r->head_seen) < r->capacity)
+		return RING_OK;
+	return ring__room_now(r, t);
 }
 
 /**
@@ -294,10 +284,15 @@ static inline int ring_claim(struct ring *r, uint64_t *pos)
 	int result;
 
 	if (r->one_sender) {
-		result = ring__claim_alone(r, &t);
+		t = r->tail_next;
+		result = ring__room(r, t);
 		if (result != RING_OK)
-			return result;
-		ring__store(&ring__slot(r, t)->word, ring__word(r, t, MBOX_SLOT_BUSY));
+			return result == RING_RETRY ? RING_BROKEN : result;
+		slot = ring__slot(r, t);
+		word = ring__load(&slot->word);
+		if (!ring__bears(word, t - r->mask - 1) || !ring__done(word))
+			return RING_BROKEN;
+		ring__store(&slot->word, ring__word(r, t, MBOX_SLOT_BUSY));
 		ring__store(r->tail, t + 1);
 		r->tail_next = t + 1;
 		*pos = t;
@@ -385,6 +380,18 @@ static inline bool ring_claimed(const struct ring *r, const void *payload, uint6
 	       (*pos & r->mask) == offset / r->stride;
 }
 
+RING_SLOW int ring__send_shared(struct ring *r, const void *buf, uint32_t len)
+{
+	uint64_t t;
+	int result = ring_claim(r, &t);
+
+	if (result == RING_OK) {
+		ring__copy_in(r, ring_payload(r, t), buf, len);
+		ring_commit(r, t, len);
+	}
+	return result;
+}
+
 /**
  * ring_send() - send a message
  * @r: the ring; a sender
@@ -398,19 +405,21 @@ static inline int ring_send(struct ring *r, const void *buf, uint32_t len)
 	uint64_t t;
 	int result;
 
+	if (!r->one_sender)
+		return ring__send_shared(r, buf, len);
+
 	/*
-	 * Nobody else claims slots: the word need not say BUSY. It is stored
-	 * before the tail, so at the worst the tail lags by one.
+	 * Nobody else writes to the slots: the word need neither be looked at nor
+	 * say BUSY. It is stored before the tail, which lags by one at worst.
 	 */
-	result = r->one_sender ? ring__claim_alone(r, &t) : ring_claim(r, &t);
+	t = r->tail_next;
+	result = ring__room(r, t);
 	if (result != RING_OK)
-		return result;
+		return result == RING_RETRY ? RING_BROKEN : result;
 	ring__copy_in(r, ring_payload(r, t), buf, len);
 	ring_commit(r, t, len);
-	if (r->one_sender) {
-		ring__store(r->tail, t + 1);
-		r->tail_next = t + 1;
-	}
+	ring__store(r->tail, t + 1);
+	r->tail_next = t + 1;
 	return RING_OK;
 }
 
@@ -431,19 +440,7 @@ static inline bool ring_release(struct ring *r, uint64_t pos)
 	return true;
 }
 
-/**
- * ring_front() - look at the next message
- * @r: the ring; a receiver
- * @pos: where to store its position
- * @payload: where to store its place in the ring
- * @len: where to store its length
- *
- * It stays the next message until ring_release(). Where there are several
- * receivers, another may take it meanwhile.
- *
- * Return: RING_OK, RING_EMPTY, RING_BROKEN
- */
-static inline int ring_front(struct ring *r, uint64_t *pos, const void **payload, uint32_t *len)
+RING_SLOW int ring__front(struct ring *r, uint64_t *pos, const void **payload, uint32_t *len)
 {
 	uint32_t tries = RING_TRIES + r->mask;
 
@@ -481,32 +478,40 @@ static inline int ring_front(struct ring *r, uint64_t *pos, const void **payload
 }
 
 /**
- * ring_receive() - receive a message
+ * ring_front() - look at the next message
  * @r: the ring; a receiver
- * @buf: where to store the message; overwritten whatever the result
- * @room: size of @buf
- * @trunc: whether a longer message is cut to @room bytes
- * @len: where to store its full length, also of one that is too long
+ * @pos: where to store its position
+ * @payload: where to store its place in the ring
+ * @len: where to store its length
  *
- * Return: RING_OK, RING_EMPTY, RING_SHORT, RING_BROKEN
+ * It stays the next message until ring_release(). Where there are several
+ * receivers, another may take it meanwhile.
+ *
+ * Return: RING_OK, RING_EMPTY, RING_BROKEN
  */
-static inline int ring_receive(struct ring *r, void *buf, uint32_t room, bool trunc, uint32_t *len)
+static inline int ring_front(struct ring *r, uint64_t *pos, const void **payload, uint32_t *len)
+{
+	if (r->one_receiver) {
+		const struct mbox_ring_slot *slot = ring__slot(r, r->head_next);
+		/* Pairs with ring_commit(): the message is there. */
+		uint64_t word = ring__load(&slot->word);
+
+		word -= r->head_next << MBOX_SLOT_POS_SHIFT;
+		if (ring__ownerless(word) == MBOX_SLOT_COMMITTED) {
+			uint32_t n = __atomic_load_n(&slot->len, __ATOMIC_RELAXED);
+
+			*len = n;
+			*pos = r->head_next;
+			*payload = slot + 1;
+			return n <= r->msg_max ? RING_OK : RING_BROKEN;
+		}
+	}
+	return ring__front(r, pos, payload, len);
+}
+
+RING_SLOW int ring__receive_shared(struct ring *r, void *buf, uint32_t room, bool trunc, uint32_t *len)
 {
 	uint32_t tries = RING_TRIES + r->mask;
-
-	if (r->one_receiver) {
-		const void *payload;
-		uint64_t pos;
-		int result = ring_front(r, &pos, &payload, len);
-
-		if (result != RING_OK)
-			return result;
-		if (*len > room && !trunc)
-			return RING_SHORT;
-		memcpy(buf, payload, *len < room ? *len : room);
-		ring_release(r, pos);
-		return RING_OK;
-	}
 
 	while (tries--) {
 		uint64_t h = ring__load(r->head);
@@ -547,6 +552,40 @@ static inline int ring_receive(struct ring *r, void *buf, uint32_t room, bool tr
 }
 
 /**
+ * ring_receive() - receive a message
+ * @r: the ring; a receiver
+ * @buf: where to store the message; overwritten whatever the result
+ * @room: size of @buf
+ * @trunc: whether a longer message is cut to @room bytes
+ * @len: where to store its full length, also of one that is too long
+ *
+ * Return: RING_OK, RING_EMPTY, RING_SHORT, RING_BROKEN
+ */
+static inline int ring_receive(struct ring *r, void *buf, uint32_t room, bool trunc, uint32_t *len)
+{
+	const void *payload;
+	uint64_t pos;
+	uint32_t n;
+	int result;
+
+	if (!r->one_receiver)
+		return ring__receive_shared(r, buf, room, trunc, len);
+
+	result = ring_front(r, &pos, &payload, &n);
+	if (result != RING_OK)
+		return result;
+	*len = n;
+	if (n > room) {
+		if (!trunc)
+			return RING_SHORT;
+		n = room;
+	}
+	memcpy(buf, payload, n);
+	ring_release(r, pos);
+	return RING_OK;
+}
+
+/**
  * ring_has_message() - need a receiver not sleep?
  * @r: the ring
  *
@@ -561,6 +600,20 @@ static inline bool ring_has_message(const struct ring *r)
 	if (ring__bears(word, h))
 		return (word & MBOX_SLOT_STATE_MASK) != MBOX_SLOT_BUSY;
 	return !ring__bears(word, h - r->mask - 1);
+}
+
+/**
+ * ring_quiet() - is there probably nothing to receive?
+ * @r: the ring; a receiver
+ *
+ * For receivers that look again and again: this reads what senders write when
+ * they are done with a slot, ring_has_message() what they are about to fill, and
+ * each look takes that from their cache. It can be true in spite of a message,
+ * whose sender stopped before it moved the tail: ring_receive() has the last word.
+ */
+static inline bool ring_quiet(const struct ring *r)
+{
+	return ring__load(r->tail) == (r->one_receiver ? r->head_next : ring__load(r->head));
 }
 
 /**
