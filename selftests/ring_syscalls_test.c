@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Rings: no system call while neither side has to wait. Each test traces
+ * processes with ptrace(2) and counts the calls that they make.
+ */
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "wrappers.h"
+
+#define MESSAGES 1000
+
+/* What a traced process does; it calls MARK before and after what counts. */
+typedef int (*work_fn)(struct mbox *mb, _Atomic int *shared);
+
+/* A call that nothing else makes here. */
+#define MARK SYS_getppid
+
+static void mark(void)
+{
+	syscall(MARK);
+}
+
+/**
+ * struct traced - a traced process
+ * @pid: its id
+ * @marks: how often it was seen to call MARK
+ * @counted: its other calls between the first and the second
+ * @first: one of them
+ * @status: how it ended, as waitpid(2) has it; -1: not yet
+ */
+struct traced {
+	pid_t pid;
+	int marks;
+	int counted;
+	int first;
+	int status;
+};
+
+static int start(struct traced *t, work_fn work, struct mbox *mb, _Atomic int *shared)
+{
+	int status;
+
+	*t = (struct traced){ .status = -1, .first = -1 };
+	t->pid = fork();
+	if (t->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0) || raise(SIGSTOP))
+			_exit(100);
+		_exit(work(mb, shared));
+	}
+	if (t->pid < 0 || waitpid(t->pid, &status, 0) != t->pid || !WIFSTOPPED(status))
+		return -1;
+	if (ptrace(PTRACE_SETOPTIONS, t->pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL))
+		return -1;
+	return ptrace(PTRACE_SYSCALL, t->pid, 0, 0);
+}
+
+/* It stopped: note why, and let it go on. */
+static int go_on(struct traced *t, int status)
+{
+	struct __ptrace_syscall_info info = { 0 };
+	int signal = 0;
+
+	if (!WIFSTOPPED(status)) {
+		t->status = status;
+		return 0;
+	}
+	if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
+		signal = WSTOPSIG(status);
+	} else {
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, t->pid, sizeof(info), &info) <= 0)
+			return -1;
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+			if (info.entry.nr == MARK) {
+				t->marks++;
+			} else if (t->marks == 1) {
+				t->counted++;
+				t->first = info.entry.nr;
+			}
+		}
+	}
+	return ptrace(PTRACE_SYSCALL, t->pid, 0, signal);
+}
+
+/* Until all @n have ended. */
+static int trace_all(struct traced *t, int n)
+{
+	int ended = 0, status, i;
+	pid_t pid;
+
+	while (ended < n) {
+		pid = waitpid(-1, &status, __WALL);
+		for (i = 0; i < n && t[i].pid != pid; i++)
+			;
+		if (pid < 0 || i == n || go_on(&t[i], status))
+			return -1;
+		ended += t[i].status != -1;
+	}
+	return 0;
+}
+
+FIXTURE(ring_syscalls)
+{
+	struct mbox *mb;
+	_Atomic int *shared;
+};
+
+FIXTURE_VARIANT(ring_syscalls)
+{
+	__u32 mode;
+	__u32 flags;
+	/* Calls of a send and a receive. */
+	int calls;
+};
+
+FIXTURE_VARIANT_ADD(ring_syscalls, ring)
+{
+	.mode = MBOX_RING,
+};
+
+FIXTURE_VARIANT_ADD(ring_syscalls, one_sender_one_receiver)
+{
+	.mode = MBOX_RING,
+	.flags = MBOX_ONE_SENDER | MBOX_ONE_RECEIVER,
+};
+
+/* What the counting itself is checked with. */
+FIXTURE_VARIANT_ADD(ring_syscalls, queue)
+{
+	.mode = MBOX_QUEUE,
+	.calls = 1,
+};
+
+FIXTURE_SETUP(ring_syscalls)
+{
+	struct mbox_attr attr = attr_of(variant->flags, 4 * MESSAGES);
+
+	attr.mode = variant->mode;
+	attr.msg_max = 64;
+	self->mb = mbox_create(NULL, O_RDWR | O_CLOEXEC, &attr);
+	ASSERT_NE(NULL, self->mb) {
+		TH_LOG("mbox_create: %s", strerror(errno));
+	}
+	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->shared);
+}
+
+FIXTURE_TEARDOWN(ring_syscalls)
+{
+	munmap((void *)self->shared, sizeof(*self->shared));
+	mbox_close(self->mb);
+}
+
+static int send_some(struct mbox *mb, int from, int n)
+{
+	char data[64] = "";
+	int i;
+
+	for (i = from; i < from + n; i++) {
+		memcpy(data, &i, sizeof(i));
+		if (mbox_send(mb, data, sizeof(data), 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int recv_some(struct mbox *mb, int from, int n)
+{
+	char data[64] = "";
+	int i, got;
+
+	for (i = from; i < from + n; i++) {
+		if (mbox_recv(mb, data, sizeof(data), 0) != sizeof(data))
+			return -1;
+		memcpy(&got, data, sizeof(got));
+		if (got != i)
+			return -1;
+	}
+	return 0;
+}
+
+/* The first message of each side maps the ring. */
+static int alone(struct mbox *mb, _Atomic int *shared)
+{
+	if (send_some(mb, 0, 1) || recv_some(mb, 0, 1))
+		return 1;
+	mark();
+	if (send_some(mb, 1, MESSAGES) || recv_some(mb, 1, MESSAGES))
+		return 2;
+	mark();
+	return 0;
+}
+
+TEST_F(ring_syscalls, one_process)
+{
+	struct traced t;
+
+	ASSERT_EQ(0, start(&t, alone, self->mb, self->shared));
+	ASSERT_EQ(0, trace_all(&t, 1));
+	EXPECT_EQ(0, t.status);
+	EXPECT_EQ(2, t.marks);
+	EXPECT_EQ(2 * MESSAGES * variant->calls, t.counted) {
+		TH_LOG("call %d", t.first);
+	}
+}
+
+/* Meet the other process, without a system call. */
+static void meet(_Atomic int *shared, int all)
+{
+	(*shared)++;
+	while (*shared < all)
+		;
+}
+
+/*
+ * The sender is ahead by MESSAGES, and there is room for more: neither waits,
+ * whatever the CPUs do.
+ */
+static int sender(struct mbox *mb, _Atomic int *shared)
+{
+	if (send_some(mb, 0, 1 + MESSAGES))
+		return 1;
+	mark();
+	meet(shared, 2);
+	if (send_some(mb, 1 + MESSAGES, MESSAGES))
+		return 2;
+	mark();
+	/* The end of a sender wakes receivers, and this is about neither. */
+	meet(shared, 4);
+	return 0;
+}
+
+static int receiver(struct mbox *mb, _Atomic int *shared)
+{
+	if (recv_some(mb, 0, 1))
+		return 1;
+	mark();
+	meet(shared, 2);
+	if (recv_some(mb, 1, MESSAGES))
+		return 2;
+	mark();
+	meet(shared, 4);
+	return recv_some(mb, 1 + MESSAGES, MESSAGES) ? 3 : 0;
+}
+
+TEST_F(ring_syscalls, two_processes_that_keep_up)
+{
+	struct traced t[2];
+	int i;
+
+	ASSERT_EQ(0, start(&t[0], sender, self->mb, self->shared));
+	ASSERT_EQ(0, start(&t[1], receiver, self->mb, self->shared));
+	ASSERT_EQ(0, trace_all(t, 2));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, t[i].status);
+		EXPECT_EQ(2, t[i].marks);
+		EXPECT_EQ(MESSAGES * variant->calls, t[i].counted) {
+			TH_LOG("process %d, call %d", i, t[i].first);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
