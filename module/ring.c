@@ -19,9 +19,10 @@
  * A sleeper is counted where the other side sees it, then looks whether there
  * is something to do, then sleeps. The other side publishes, then looks at the
  * count. A full barrier between the two steps on each side makes sure that one
- * of them sees the other. Where the kernel can give the other side's barrier
- * itself, by an interrupt to the CPUs on which it runs (as membarrier(2) does),
- * it does so before it looks, and the fast path goes without.
+ * of them sees the other. Where the other side is one process, the barrier is
+ * most of what a message costs it. If the kernel can give it for that process,
+ * by an interrupt to the CPUs on which it runs (as membarrier(2) does), it does
+ * so before a sleeper looks for the last time, and the fast path goes without.
  *
  * A mailbox's lists of waiters, counts and wait queue are those that queues use.
  *
@@ -281,11 +282,17 @@ static bool side_orphaned(const struct mailbox *mb, bool send)
 }
 
 /*
+ * Whether the kernel gives one side its barriers.
+ *
  * The mask of the CPUs on which a process runs is kept, and entering and
  * leaving it are full barriers, where the TLB of another CPU is emptied by an
  * interrupt.
  */
-#define RING_BARRIER IS_ENABLED(CONFIG_X86)
+static bool orders_side(const struct mbox_ring *ring, bool send)
+{
+	return IS_ENABLED(CONFIG_X86) &&
+	       ring->flags & (send ? MBOX_ONE_SENDER : MBOX_ONE_RECEIVER);
+}
 
 static void full_barrier(void *unused)
 {
@@ -302,7 +309,7 @@ static void order_others(struct mbox_ring *ring, bool send)
 	struct attach *at;
 
 	smp_mb();
-	if (!RING_BARRIER)
+	if (!orders_side(ring, !send) || side_ready(ring, send))
 		return;
 	mutex_lock(&ring->lock);
 	cpumask_clear(ring->cpus);
@@ -649,7 +656,8 @@ static struct attach *new_attach(struct mailbox *mb,
 	info->msg_max = ring->msg_max;
 	info->stride = ring->stride;
 	info->flags = ring->flags;
-	info->barrier = RING_BARRIER;
+	info->barrier = orders_side(ring, false) << MBOX_RING_RECEIVERS |
+			orders_side(ring, true) << MBOX_RING_SENDERS;
 	info->slots_size = ring->slots_size;
 	at->info = info;
 	at->mb = mb;

@@ -550,8 +550,9 @@ int mbox_release(struct mbox *mb, const void *slot);
  *
  * A call that would wait looks at the ring for a while before it asks the
  * kernel to be put to sleep: longer, up to @n, where that has been of use, and
- * shorter where not. Unset, it is 1000, and 0 in a process that runs on one CPU
- * only.
+ * shorter where not. Unset, it is 1000. In a process that runs on one CPU only
+ * each look gives the CPU to others first, as sched_yield(2) does, and it is 64
+ * unless set.
  *
  * Does not block. Thread-safe; async-signal-safe. An extension without a
  * standard.

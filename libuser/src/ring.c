@@ -37,8 +37,12 @@
 #define SEND_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME)
 #define RECV_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_TRUNC)
 
-/* Looks at the ring before a call sleeps: some tens of microseconds. */
+/*
+ * Looks at the ring before a call sleeps: some tens of microseconds. On one CPU
+ * each look is a turn for the others, without which nothing can change.
+ */
 #define SPIN_DEFAULT 1000
+#define SPIN_ONE_CPU 64
 #define SPIN_MIN     16
 
 /*
@@ -56,6 +60,7 @@
  * @locked: calls on this side must not overlap, @lock keeps them apart
  * @lock: see @locked
  * @spin: looks before the next sleep
+ * @yields: there is one CPU only
  * @peeked: position that mbox_peek() showed
  * @peek_slot: its payload, NULL: none
  * @map: the regions
@@ -69,6 +74,7 @@ struct mbox__side {
 	bool locked;
 	pthread_mutex_t lock;
 	atomic_uint spin;
+	bool yields;
 	uint64_t peeked;
 	const void *peek_slot;
 	struct {
@@ -188,11 +194,13 @@ static int map_all(struct mbox *mb, struct mbox__side *s, int side)
 
 	ring_init(&s->ring, info, s->map[MBOX_RING_TAIL].addr, s->map[MBOX_RING_HEAD].addr,
 		  s->map[MBOX_RING_SLOTS].addr);
+	s->ring.barrier = info->barrier & 1U << side;
 	s->kernel = s->map[MBOX_RING_KERNEL].addr;
 	s->fixed = info->flags & MBOX_FIXED;
 	s->locked = info->flags & (send ? MBOX_ONE_SENDER : MBOX_ONE_RECEIVER);
 	if (!mb->spin_set)
-		mb->spin_max = one_cpu() ? 0 : SPIN_DEFAULT;
+		mb->spin_max = one_cpu() ? SPIN_ONE_CPU : SPIN_DEFAULT;
+	s->yields = one_cpu();
 	atomic_init(&s->spin, mb->spin_max);
 
 	return 0;
@@ -306,8 +314,12 @@ static void pass_on(struct mbox *mb, struct mbox__side *s, int side)
 		wake(mb, side, 1);
 }
 
-static void relax(void)
+static void relax(const struct mbox__side *s)
 {
+	if (s->yields) {
+		sched_yield();
+		return;
+	}
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -336,9 +348,9 @@ static bool spin(struct mbox *mb, struct mbox__side *s, int side)
 	if (limit > max)
 		limit = max;
 	for (i = 0; i < limit; i++) {
-		relax();
+		relax(s);
 		if (ready(s, side) || state_of(s, side)) {
-			limit = 2 * limit < max ? 2 * limit : max;
+			limit = limit < max / 2 ? 2 * limit : max;
 			atomic_store_explicit(&s->spin, limit, memory_order_relaxed);
 			return true;
 		}
@@ -538,11 +550,14 @@ static int recv_attempts(struct mbox *mb, struct mbox__side *s, void *buf, uint3
 		switch (result) {
 		case RING_OK:
 			return 0;
-		case RING_SHORT:
-			errno = EMSGSIZE;
-			return -1;
 		case RING_BROKEN:
 			errno = EIO;
+			return -1;
+		}
+		/* Passing what was abandoned has made room, too. */
+		published(mb, s, SENDERS, 1);
+		if (result == RING_SHORT) {
+			errno = EMSGSIZE;
 			return -1;
 		}
 		if (state) {
@@ -737,6 +752,8 @@ MBOX_API const void *mbox_peek(struct mbox *mb, size_t *len, unsigned int flags)
 	}
 	s->peek_slot = slot;
 	*len = full;
+	/* Passing what was abandoned has made room. */
+	published(mb, s, SENDERS, 1);
 
 	return slot;
 }

@@ -370,9 +370,10 @@ struct mbox_set_capacity {
  * @msg_max: longest payload
  * @stride: bytes from one slot to the next
  * @flags: flags of the mailbox
- * @barrier: 1: the kernel orders the memory of the other side before it looks
- *	whether a call must sleep, so participants need only keep the compiler
- *	from reordering where the protocol has a full fence; 0: they fence
+ * @barrier: bit MBOX_RING_RECEIVERS or MBOX_RING_SENDERS: the kernel orders the
+ *	memory of that side before it looks whether a call of the other must
+ *	sleep, so it need only keep the compiler from reordering where the
+ *	protocol has a full fence
  * @slots_size: size of MBOX_RING_SLOTS; the other regions have one page
  */
 struct mbox_ring_info {
