@@ -26,6 +26,7 @@
 
 #define MESSAGE		64
 #define SPIN		2000
+#define PAUSES_MAX	64
 #define REPETITIONS_MAX	101
 
 /* ---- the plain ring for two ------------------------------------------------ */
@@ -156,6 +157,19 @@ static inline void spin(unsigned int *n)
 		sched_yield();
 }
 
+/*
+ * Longer from one look to the next: each takes the line that the other side
+ * writes with every message.
+ */
+static void back_off(unsigned int *tries)
+{
+	unsigned int i, n = *tries < 6 ? 1 << *tries : PAUSES_MAX;
+
+	for (i = 0; i < n; i++)
+		relax();
+	*tries += n;
+}
+
 static uint64_t now(void)
 {
 	struct timespec ts;
@@ -189,8 +203,8 @@ static __attribute__((noinline)) void ring_sender(struct run *run, unsigned int 
 			tries = 0;
 		} else if (result != RING_FULL) {
 			errx(1, "send: result %d", result);
-		} else if (++tries < SPIN) {
-			relax();
+		} else if (tries < SPIN) {
+			back_off(&tries);
 		} else {
 			tries = 0;
 			slept++;
@@ -224,10 +238,10 @@ static __attribute__((noinline)) void ring_receiver(struct run *run, unsigned in
 			tries = 0;
 		} else if (result != RING_EMPTY) {
 			errx(1, "receive: result %d", result);
-		} else if (++tries < SPIN) {
+		} else if (tries < SPIN) {
 			do
-				relax();
-			while (ring_quiet(&r) && ++tries < SPIN);
+				back_off(&tries);
+			while (ring_quiet(&r) && tries < SPIN);
 		} else {
 			tries = 0;
 			slept++;
