@@ -37,6 +37,7 @@ help:
 	@echo 'check-vm         whether the virtual machine runner sees failures'
 	@echo 'bench-count      instructions per send and receive, counted'
 	@echo 'bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
+	@echo 'model            the model of the ring, and the code against it'
 	@echo 'lint             every static check'
 	@echo 'clean            remove build/'
 	@echo
@@ -88,6 +89,9 @@ bench-count:
 bench-latency:
 	@$(VM)/in-vm latency
 
+model:
+	@selftests/model/run
+
 lint:
 	@selftests/lint/run $(if $(COUNTS),-o $(COUNTS))
 
@@ -99,4 +103,4 @@ clean:
 		-exec rm -f {} +
 
 .PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm fuzz bench-count bench-latency lint clean
+	check-vm fuzz bench-count bench-latency model lint clean
