@@ -146,7 +146,7 @@ static void prepare(enum before before, uint32_t flags)
 		memory_slot(&m, t)->word = memory_word(t, 4, MBOX_SLOT_BUSY);
 		recover(4);
 		if (before == OVERTAKEN) {
-			ring_receive(&rx, NULL, 0, true, &i);
+			ring_receive(&rx, &t, 0, true, &i);
 			if (*m.head != t + 1)
 				errx(1, "cannot prepare");
 		}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # usage: deps.sh SET...
 # Install the Debian packages that SET needs and that are not there yet, saying
-# which. Sets: module vm check kernel lint model arm64 s390x.
+# which. Sets: module vm check kernel lint model ring arm64 s390x.
 set -eu
 
 packages()
@@ -14,6 +14,8 @@ packages()
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
 	check) echo gcc-multilib libc6-dev-i386 python3-minimal xz-utils ;;
 	model) echo gcc libc6-dev spin ;;
+	ring) echo gcc gcc-multilib libc6-dev-i386 clang libclang-rt-14-dev \
+		libck-dev xz-utils ;;
 	arm64) echo qemu-system-arm ;;
 	s390x) echo qemu-system-misc ;;
 	kernel) echo gcc libc6-dev make flex bison bc libelf-dev libssl-dev \
