@@ -215,7 +215,7 @@ test_odd_names_are_shown_harmless()
 	ok mboxctl create -c 5 "$odd"
 	check 0 "name:              $odd_shown" '' sh -c "mboxctl stat \"\$1\" | head -n 1" sh "$odd"
 	check 0 "$odd_shown  " '' sh -c \
-		"mboxctl ls \"\$1\" | sed -n 's/^ *[0-9]*  \(.*\)    0  0600 .*/\1/p'" sh "$odd"
+		"mboxctl ls \"\$1\" | sed -n 's/^ *[0-9]*  \(.*\)queue      0  0600 .*/\1/p'" sh "$odd"
 	mboxctl ls --json "$odd" >"$tmp/json"
 	case $(cat "$tmp/json") in
 	*"\"name\":\"$odd_json\""*) ;;
@@ -229,12 +229,12 @@ test_ls()
 	ok mboxctl create -c 2 -s 100 "$m-a"
 	ok mboxctl create -c unbounded -m 0666 --drop-newest --fixed -s 3 "$m-b"
 	ok mboxctl send "$m-b" abc def
-	head=$(printf '%8s  %-*s  %5s  %4s  %9s  %8s  %8s  %10s  %s' ID $((${#m} + 2)) NAME UID \
-		MODE CAPACITY MSG-MAX QUEUED BYTES FLAGS)
-	a=$(printf '%8s  %s  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-a")" "$m-a" 0 0600 \
-		2 100 0 0 -)
-	b=$(printf '%8s  %s  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-b")" "$m-b" 0 0666 \
-		unbounded 3 2 6 fixed,drop-newest)
+	head=$(printf '%8s  %-*s  KIND   %5s  %4s  %9s  %8s  %8s  %10s  %s' ID $((${#m} + 2)) \
+		NAME UID MODE CAPACITY MSG-MAX QUEUED BYTES FLAGS)
+	a=$(printf '%8s  %s  queue  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-a")" "$m-a" \
+		0 0600 2 100 0 0 -)
+	b=$(printf '%8s  %s  queue  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-b")" "$m-b" \
+		0 0666 unbounded 3 2 6 fixed,drop-newest)
 	check 0 "$head$nl$a$nl$b" '' mboxctl ls "$m-a" "$m-b"
 	check 0 "$head$nl$b" '' mboxctl ls "id:$(id_of "$m-b")"
 	check 0 "$(printf '%s\n' "$a" "$b" | tr -s ' ')" '' \
@@ -251,11 +251,13 @@ test_json()
 	ok mboxctl create -c 2 -s 100 --hangup --drop-oldest "$m-a"
 	ok mboxctl create -c unbounded -m 0666 "$m-b"
 	ok mboxctl send "$m-b" 12345
-	a="{\"id\":$(id_of "$m-a"),\"name\":\"$m-a\",\"uid\":0,\"gid\":0,\"mode\":\"0600\","
+	a="{\"id\":$(id_of "$m-a"),\"name\":\"$m-a\",\"kind\":\"queue\",\"uid\":0,\"gid\":0,"
+	a="$a\"mode\":\"0600\","
 	a="$a\"capacity\":2,\"msg_max\":100,\"flags\":[\"drop-oldest\",\"hangup\"],"
 	a="$a\"queued\":0,\"bytes\":0,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":0,"
 	a="$a\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
-	b="{\"id\":$(id_of "$m-b"),\"name\":\"$m-b\",\"uid\":0,\"gid\":0,\"mode\":\"0666\","
+	b="{\"id\":$(id_of "$m-b"),\"name\":\"$m-b\",\"kind\":\"queue\",\"uid\":0,\"gid\":0,"
+	b="$b\"mode\":\"0666\","
 	b="$b\"capacity\":\"unbounded\",\"msg_max\":8192,\"flags\":[],"
 	b="$b\"queued\":1,\"bytes\":5,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":1,"
 	b="$b\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
@@ -276,6 +278,7 @@ test_stat()
 	id=$(id_of "$m")
 	check 0 "name:              $m
 id:                $id
+kind:              queue
 owner:             uid 0, gid 0
 mode:              0600
 capacity:          1
@@ -290,9 +293,9 @@ dropped:           2
 send handles:      0
 receive handles:   0" '' mboxctl stat "$m"
 	ok mboxctl create -c unbounded "$m-2"
-	check 0 "name:              $m-2" '' sh -c "mboxctl stat id:$id $m-2 | sed -n '17p'"
-	check 0 "capacity:          unbounded" '' sh -c "mboxctl stat $m-2 | sed -n '5p'"
-	check 0 "flags:             none" '' sh -c "mboxctl stat $m-2 | sed -n '7p'"
+	check 0 "name:              $m-2" '' sh -c "mboxctl stat id:$id $m-2 | sed -n '18p'"
+	check 0 "capacity:          unbounded" '' sh -c "mboxctl stat $m-2 | sed -n '6p'"
+	check 0 "flags:             none" '' sh -c "mboxctl stat $m-2 | sed -n '8p'"
 	check 2 '' "mboxctl stat: no mailbox given${nl}try mboxctl stat --help" mboxctl stat
 	check 1 '' "mboxctl stat: no mailbox 'id:0' that you may see" mboxctl stat id:0
 	check 1 '' "*invalid mailbox id: 'x'" mboxctl stat id:x
@@ -564,6 +567,77 @@ test_hangup()
 	check 1 '' "mboxctl recv: cannot receive from '$m': Broken pipe" mboxctl recv "$m"
 	check 0 '' '' mboxctl recv -n 0 "$m"
 	ok mboxctl rm "$m"
+}
+
+test_ring()
+{
+	ok mboxctl create --ring -c 3 -s 10 --one-sender --hangup "$m"
+	ok mboxctl create --ring -c 2 --one-receiver "$m-2"
+	has "$m" "ring 3 10 0" kind capacity msg_max queued
+	check 0 "kind:              ring" '' sh -c "mboxctl stat $m | sed -n 3p"
+	check 0 "flags:             hangup,one-sender" '' sh -c "mboxctl stat $m | grep flags"
+	check 0 "ring one-receiver" '' sh -c "mboxctl ls $m-2 |
+		sed -n 's/.*  \(ring\)  .*  \([a-z-]*\)\$/\1 \2/p'"
+	case $(mboxctl stat -j "$m") in
+	*'"kind":"ring",'*'"flags":["hangup","one-sender"],'*) ;;
+	*) wrong "not in the JSON" ;;
+	esac
+	# What is in it stays when nobody has it open.
+	ok mboxctl send "$m-2" one two
+	has "$m-2" "2 2 0" queued sent received
+	check 3 '' "mboxctl send: cannot send to '$m-2': Resource temporarily unavailable" \
+		mboxctl send -d "$m-2" three
+	check 3 '' "*Connection timed out" mboxctl send -T 0.01 "$m-2" three
+	check 0 "onetwo" '' mboxctl recv -n 0 -d "$m-2"
+	check 3 '' "*Connection timed out" mboxctl recv -T 0.01 "$m-2"
+	has "$m-2" "0 2 2" queued sent received
+	check 1 '' "*cannot send to '$m': Broken pipe" mboxctl send "$m" x
+	ok mboxctl rm "$m" "$m-2"
+}
+
+test_ring_waits()
+{
+	ok mboxctl create --ring -c 2 "$m"
+	mboxctl recv -n 4 "$m" >"$tmp/out" &
+	await "$m" 1 receivers
+	ok mboxctl send "$m" a b c d
+	ended 0
+	same "$(cat "$tmp/out")" abcd
+	mboxctl send "$m" 1 2 3 4 &
+	await "$m" 1 senders
+	check 0 1234 '' mboxctl recv -n 4 "$m"
+	ended 0
+	# One receiver at a time, where that was asked for.
+	ok mboxctl create --ring --one-receiver "$m-2"
+	mboxctl recv "$m-2" >"$tmp/out" &
+	await "$m-2" 1 receivers
+	check 1 '' "*cannot receive from '$m-2': Device or resource busy" mboxctl recv -d "$m-2"
+	ok mboxctl send "$m-2" x
+	ended 0
+	same "$(cat "$tmp/out")" x
+	ok mboxctl rm "$m" "$m-2"
+}
+
+test_ring_has_not_everything()
+{
+	ok mboxctl create --ring -c 2 "$m"
+	none="Operation not supported"
+	check 1 '' "*$none" mboxctl send -p 1 "$m" x
+	check 1 '' "*$none" mboxctl send -t 1 "$m" x
+	check 1 '' "*$none" mboxctl send --sync "$m" x
+	check 1 '' "*$none" mboxctl recv --peek -d "$m"
+	check 1 '' "*$none" mboxctl recv --match 1 -d "$m"
+	check 1 '' "*$none" mboxctl set-capacity "$m" 3
+	has "$m" "0 0 2" queued sent capacity
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*--one-sender and --one-receiver need --ring$try" \
+		mboxctl create --one-sender "$m"
+	check 2 '' "*a ring drops no messages$try" mboxctl create --ring --drop-oldest "$m"
+	check 1 '' "*cannot create '$m': Invalid argument" mboxctl create --ring -c 0 "$m"
+	check 1 '' "*cannot create '$m': Invalid argument" \
+		mboxctl create --ring -c unbounded "$m"
+	check 1 '' "*No such file*" mboxctl recv -d "$m"
 }
 
 test_unlink()

@@ -22,6 +22,9 @@ static void create_help(void)
 	printf("      --drop-oldest    a full mailbox drops its oldest message\n");
 	printf("      --drop-newest    a full mailbox drops the new message\n");
 	printf("      --hangup         end of file when the other side has no handle left\n");
+	printf("      --ring           keep messages in memory that senders and receivers share\n");
+	printf("      --one-sender     a ring that one process at a time sends to\n");
+	printf("      --one-receiver   a ring that one process at a time receives from\n");
 	printf("  -h, --help           display this help and exit\n");
 	printf("  -v, --version        output version information and exit\n");
 }
@@ -54,6 +57,9 @@ int cmd_create(int argc, char **argv)
 		{ "drop-oldest", no_argument, NULL, OPT_DROP_OLDEST },
 		{ "drop-newest", no_argument, NULL, OPT_DROP_NEWEST },
 		{ "hangup", no_argument, NULL, OPT_HANGUP },
+		{ "ring", no_argument, NULL, OPT_RING },
+		{ "one-sender", no_argument, NULL, OPT_ONE_SENDER },
+		{ "one-receiver", no_argument, NULL, OPT_ONE_RECEIVER },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -100,6 +106,15 @@ int cmd_create(int argc, char **argv)
 		case OPT_HANGUP:
 			attr.flags |= MBOX_HANGUP;
 			break;
+		case OPT_RING:
+			attr.mode = MBOX_RING;
+			break;
+		case OPT_ONE_SENDER:
+			attr.flags |= MBOX_ONE_SENDER;
+			break;
+		case OPT_ONE_RECEIVER:
+			attr.flags |= MBOX_ONE_RECEIVER;
+			break;
 		case 'h':
 			create_help();
 			return EXIT_OK;
@@ -115,6 +130,10 @@ int cmd_create(int argc, char **argv)
 		return usage_error("no name given");
 	if ((attr.flags & MBOX_DROP_OLDEST) && (attr.flags & MBOX_DROP_NEWEST))
 		return usage_error("--drop-oldest and --drop-newest exclude each other");
+	if (attr.mode != MBOX_RING && attr.flags & (MBOX_ONE_SENDER | MBOX_ONE_RECEIVER))
+		return usage_error("--one-sender and --one-receiver need --ring");
+	if (attr.mode == MBOX_RING && attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST))
+		return usage_error("a ring drops no messages");
 
 	for (; optind < argc; optind++) {
 		if (!parse_target(argv[optind], &target)) {

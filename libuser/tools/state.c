@@ -32,6 +32,8 @@ static const struct {
 	{ MBOX_DROP_OLDEST, "drop-oldest" },
 	{ MBOX_DROP_NEWEST, "drop-newest" },
 	{ MBOX_HANGUP, "hangup" },
+	{ MBOX_ONE_SENDER, "one-sender" },
+	{ MBOX_ONE_RECEIVER, "one-receiver" },
 };
 
 #define NFLAGS (sizeof(flag_names) / sizeof(flag_names[0]))
@@ -114,6 +116,19 @@ static const char *capacity_text(uint32_t capacity, char *text, size_t size)
 	return text;
 }
 
+/* The bits of --mode are called the mode, so this is the kind. */
+static const char *kind_text(uint32_t mode)
+{
+	switch (mode) {
+	case MBOX_QUEUE:
+		return "queue";
+	case MBOX_RING:
+		return "ring";
+	default:
+		return "?";
+	}
+}
+
 static void print_flags(uint32_t flags, const char *none)
 {
 	const char *separator = "";
@@ -144,13 +159,14 @@ static void print_table(const struct list *list)
 			name_width = width;
 	}
 
-	printf("%8s  %-*s  %5s  %4s  %9s  %8s  %8s  %10s  %s\n", "ID", name_width, "NAME", "UID",
-	       "MODE", "CAPACITY", "MSG-MAX", "QUEUED", "BYTES", "FLAGS");
+	printf("%8s  %-*s  %-5s  %5s  %4s  %9s  %8s  %8s  %10s  %s\n", "ID", name_width, "NAME",
+	       "KIND", "UID", "MODE", "CAPACITY", "MSG-MAX", "QUEUED", "BYTES", "FLAGS");
 	for (i = 0; i < list->n; i++) {
 		item = &list->items[i];
 		printf("%8" PRIu64 "  ", (uint64_t)item->id);
 		text_print_padded(*item->name ? item->name : "-", name_width);
-		printf("  %5" PRIu32 "  %04" PRIo32, item->stat.uid, item->stat.attr.perm);
+		printf("  %-5s  %5" PRIu32 "  %04" PRIo32, kind_text(item->stat.attr.mode),
+		       item->stat.uid, item->stat.attr.perm);
 		printf("  %9s  %8" PRIu32,
 		       capacity_text(item->stat.attr.capacity, capacity, sizeof(capacity)),
 		       item->stat.attr.msg_max);
@@ -170,6 +186,7 @@ static void print_long(const struct mbox_walk *item)
 	text_print_padded(*item->name ? item->name : "-", 0);
 	printf("\n");
 	printf("id:                %" PRIu64 "\n", (uint64_t)item->id);
+	printf("kind:              %s\n", kind_text(st->attr.mode));
 	printf("owner:             uid %" PRIu32 ", gid %" PRIu32 "\n", st->uid, st->gid);
 	printf("mode:              %04" PRIo32 "\n", st->attr.perm);
 	printf("capacity:          %s\n",
@@ -200,8 +217,9 @@ static void print_json_item(const struct mbox_walk *item)
 		text_print_json(item->name);
 	else
 		printf("null");
-	printf(",\"uid\":%" PRIu32 ",\"gid\":%" PRIu32 ",\"mode\":\"%04" PRIo32 "\"", st->uid,
-	       st->gid, st->attr.perm);
+	printf(",\"kind\":\"%s\",\"uid\":%" PRIu32 ",\"gid\":%" PRIu32
+	       ",\"mode\":\"%04" PRIo32 "\"",
+	       kind_text(st->attr.mode), st->uid, st->gid, st->attr.perm);
 	if (st->attr.capacity == MBOX_UNBOUNDED)
 		printf(",\"capacity\":\"unbounded\"");
 	else
