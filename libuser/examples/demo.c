@@ -104,6 +104,14 @@ static void end_child(pid_t pid)
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+static void end_killed(pid_t pid)
+{
+	int status;
+
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static struct mbox *create(const char *name, uint32_t capacity)
 {
 	struct mbox_attr attr = MBOX_ATTR_INIT;
@@ -467,6 +475,64 @@ static void show_destroy(void)
 	mbox_close(mb);
 }
 
+static struct mbox *create_ring(uint32_t capacity)
+{
+	struct mbox_attr attr = MBOX_ATTR_INIT;
+	struct mbox *mb;
+
+	attr.mode = MBOX_RING;
+	attr.capacity = capacity;
+	mb = mbox_create(NULL, O_RDWR | O_EXCL, &attr);
+	CHECK(mb);
+
+	return mb;
+}
+
+static void show_ring(void)
+{
+	const uint32_t *numbers;
+	uint32_t *slot, i;
+	struct mbox *mb;
+	uint64_t sum;
+	size_t len;
+	pid_t pid;
+
+	step("A ring: messages in memory that two processes share.");
+
+	mb = create_ring(4);
+	pid = begin_child();
+	if (pid == 0) {
+		send_text(mb, "by the same calls");
+		/* Written where the receiver will read it. */
+		slot = mbox_reserve(mb, 1000 * sizeof(*slot), 0);
+		CHECK(slot);
+		for (i = 0; i < 1000; i++)
+			slot[i] = i + 1;
+		CHECK(mbox_commit(mb, slot, 1000 * sizeof(*slot)) == 0);
+		/* What it does not commit before it dies, nobody sees. */
+		slot = mbox_reserve(mb, 5, 0);
+		CHECK(slot);
+		memcpy(slot, "ghost", 5);
+		send_text(mb, "behind it");
+		kill(getpid(), SIGKILL);
+		_exit(1);
+	}
+	recv_text(mb, "by the same calls");
+	saw("process %d sent 'by the same calls'", pid);
+	numbers = mbox_peek(mb, &len, 0);
+	CHECK(numbers && len == 1000 * sizeof(*numbers));
+	for (i = 0, sum = 0; i < 1000; i++)
+		sum += numbers[i];
+	CHECK(sum == 500500 && mbox_release(mb, numbers) == 0);
+	saw("it wrote 1 to 1000 into the ring, in place, and here their sum is %llu",
+	    (unsigned long long)sum);
+	recv_text(mb, "behind it");
+	end_killed(pid);
+	CHECK(mbox_recv(mb, NULL, 0, MBOX_DONTWAIT) < 0 && errno == EAGAIN);
+	saw("it was killed while it wrote a third: that one is gone, the one behind it came");
+	mbox_close(mb);
+}
+
 int main(int argc, char **argv)
 {
 	struct mbox_info info;
@@ -490,6 +556,7 @@ int main(int argc, char **argv)
 	show_capacity();
 	show_poll();
 	show_destroy();
+	show_ring();
 	step("Speed: messages per second, against a POSIX message queue and a pipe.");
 	show_rates();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages per second through a mailbox, a POSIX message queue and a pipe.
+ * Messages per second through a mailbox, as a queue and as a ring, a POSIX message
+ * queue and a pipe.
  *
  * Everything runs on one CPU: what a wake-up across CPUs costs depends on the
  * machine more than on the transport, and in an emulator on nothing else.
@@ -22,7 +23,7 @@
 #define RUNS 5
 #define RUN_MS 120
 
-/* Messages in a mailbox and in a queue; more of a queue needs privilege. */
+/* Messages in a mailbox and in a message queue; more of that needs privilege. */
 #define CAPACITY 10
 #define SIZE_MAX_SHOWN 4096
 
@@ -46,14 +47,25 @@ static struct mbox *mb;
 static mqd_t mq;
 static int pipe_fds[2];
 
-static void open_mbox(void)
+static void open_mailbox(uint32_t mode)
 {
 	struct mbox_attr attr = MBOX_ATTR_INIT;
 
+	attr.mode = mode;
 	attr.capacity = CAPACITY;
 	attr.msg_max = SIZE_MAX_SHOWN;
 	mb = mbox_create(NULL, O_RDWR, &attr);
 	CHECK(mb);
+}
+
+static void open_queue(void)
+{
+	open_mailbox(MBOX_QUEUE);
+}
+
+static void open_ring(void)
+{
+	open_mailbox(MBOX_RING);
 }
 
 static void close_mbox(void)
@@ -120,7 +132,8 @@ static bool recv_pipe(char *buf, size_t len)
 }
 
 static const struct transport transports[] = {
-	{ "mailbox", open_mbox, close_mbox, send_mbox, recv_mbox },
+	{ "ring", open_ring, close_mbox, send_mbox, recv_mbox },
+	{ "queue", open_queue, close_mbox, send_mbox, recv_mbox },
 	{ "POSIX mq", open_mq, close_mq, send_mq, recv_mq },
 	{ "pipe", open_pipe, close_pipe, send_pipe, recv_pipe },
 };
@@ -236,5 +249,5 @@ void show_rates(void)
 	show_row("from one process to another", run_between, 64);
 	show_row("from one process to another", run_between, SIZE_MAX_SHOWN);
 
-	printf("    (mailbox and mq hold %d messages, the pipe 64 KiB)\n", CAPACITY);
+	printf("    (mailboxes and mq hold %d messages, the pipe 64 KiB)\n", CAPACITY);
 }
