@@ -300,17 +300,20 @@ static void full_barrier(void *unused)
 }
 
 /*
- * Order the memory of those on the other side: what they have published so far
- * is seen after this, and what they publish later comes with a look at the
- * count of sleepers.
+ * Look whether a side is ready, after it was counted. First the memory of those
+ * on the other side is ordered: what they have published so far is seen, and
+ * what they publish later comes with a look at the count of sleepers.
  */
-static void order_others(struct mbox_ring *ring, bool send)
+static bool side_ready_ordered(struct mbox_ring *ring, bool send)
 {
 	struct attach *at;
 
+	/* Pairs with the fence of the other side, after it has published. */
 	smp_mb();
-	if (!orders_side(ring, !send) || side_ready(ring, send))
-		return;
+	if (side_ready(ring, send))
+		return true;
+	if (!orders_side(ring, !send))
+		return false;
 	mutex_lock(&ring->lock);
 	cpumask_clear(ring->cpus);
 	list_for_each_entry(at, &ring->attached, node)
@@ -318,6 +321,7 @@ static void order_others(struct mbox_ring *ring, bool send)
 			cpumask_or(ring->cpus, ring->cpus, mm_cpumask(at->mm));
 	on_each_cpu_mask(ring->cpus, full_barrier, NULL, true);
 	mutex_unlock(&ring->lock);
+	return side_ready(ring, send);
 }
 
 /**
@@ -453,9 +457,7 @@ int mbox_ring_wait(struct mailbox *mb, bool send, const struct mbox_call *call)
 		return orphaned ? -EPIPE : call->again;
 	}
 
-	/* Pairs with the fence of the other side, after it has published. */
-	order_others(ring, send);
-	if (side_ready(ring, send))
+	if (side_ready_ordered(ring, send))
 		return end_wait(mb, &w, 0);
 	ret = mbox_sleep_on(&w, call);
 	return ret ? end_wait(mb, &w, ret) : w.result;
@@ -517,16 +519,10 @@ __poll_t mbox_ring_poll(struct mailbox *mb, struct file *file,
 	mbox_ring_publish(mb);
 	spin_unlock(&mb->lock);
 
-	if (recv) {
-		order_others(ring, false);
-		if (has_message(ring))
-			events |= MBOX_POLL_IN;
-	}
-	if (send) {
-		order_others(ring, true);
-		if (has_room(ring))
-			events |= MBOX_POLL_OUT;
-	}
+	if (recv && side_ready_ordered(ring, false))
+		events |= MBOX_POLL_IN;
+	if (send && side_ready_ordered(ring, true))
+		events |= MBOX_POLL_OUT;
 	return events;
 }
 

@@ -45,7 +45,9 @@
  *   - EIO: a participant has written to the shared memory what no honest one
  *     can have written. The ring is of no more use; destroy it.
  *   - "async-signal-safe" does not hold for the first call of a process on a
- *     handle, nor with MBOX_ONE_SENDER (send) and MBOX_ONE_RECEIVER (receive).
+ *     handle, nor with MBOX_ONE_SENDER (send) and MBOX_ONE_RECEIVER (receive). A
+ *     signal handler must not wait for what the call that it interrupted has not
+ *     finished: there, use MBOX_DONTWAIT.
  *   - A process may end at any moment, also by SIGKILL: what it had sent is
  *     received, what it had not finished sending is not, and others go on. A
  *     thread that is stopped between mbox_reserve() and mbox_commit() holds up

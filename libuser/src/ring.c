@@ -46,10 +46,10 @@
 #define SPIN_MIN     16
 
 /*
- * How often a call is told that there is something to do, and finds nothing,
- * before it takes the ring for broken. Honest others cannot be faster that often.
+ * How often a call is told that there is something to do, finds nothing, and
+ * nobody else has got on either, before it takes the ring for broken.
  */
-#define FRUITLESS_MAX 65536
+#define IDLE_MAX 1024
 
 /**
  * struct mbox__side - a mailbox, mapped to send or to receive
@@ -367,12 +367,16 @@ static bool spin(struct mbox *mb, struct mbox__side *s, int side)
  * @deadline_ns: when it gives up, 0: never
  * @slept: it may have been woken
  * @fruitless: how often it was told to look, and found nothing
+ * @idle: how often in a row that was so without anybody else getting on
+ * @moved: what the positions were then, added up
  */
 struct attempt {
 	uint32_t flags;
 	uint64_t deadline_ns;
 	bool slept;
 	unsigned int fruitless;
+	unsigned int idle;
+	uint64_t moved;
 };
 
 static bool deadline_passed(const struct attempt *a)
@@ -396,6 +400,7 @@ static int wait_side(struct mbox *mb, struct mbox__side *s, int side, struct att
 		.flags = a->flags & MBOX_REALTIME,
 		.deadline_ns = a->deadline_ns,
 	};
+	uint64_t moved;
 
 	if (a->flags & MBOX_DONTWAIT) {
 		errno = EAGAIN;
@@ -407,7 +412,10 @@ static int wait_side(struct mbox *mb, struct mbox__side *s, int side, struct att
 		errno = ETIMEDOUT;
 		return -1;
 	}
-	if (a->fruitless > FRUITLESS_MAX) {
+	moved = ring_progress(&s->ring);
+	a->idle = moved == a->moved ? a->idle + 1 : 0;
+	a->moved = moved;
+	if (a->idle > IDLE_MAX) {
 		errno = EIO;
 		return -1;
 	}
