@@ -239,6 +239,8 @@ try:
 	leaving[me] == 0;
 #endif
 	atomic { sleepers = RECEIVERS_COUNT; SENDER_MAY_DIE };
+	/* The call takes a lock, which lets out what was stored before. */
+	!sleepers || leaving[me] == 0;
 	wake_a_receiver_if_counted();
 pass_on:
 #ifndef SENDER_KEEPS
@@ -411,6 +413,8 @@ call_ends:
 		head_leaving == 0;
 #endif
 		atomic { h = 0; sleepers = SENDERS_COUNT; RECEIVER_MAY_DIE };
+		/* As above. */
+		!sleepers || head_leaving == 0;
 		wake_a_sender_if_counted()
 	:: else
 	fi;
@@ -458,7 +462,16 @@ call_ends:
 	receiver_waits[me] = true;
 #else
 	atomic { receiver_waits[me] = true; RECEIVER_MAY_DIE };
+#ifdef LOOK_TWICE
+	/* The interrupts are saved, but not the second look. */
+	h = head;
+	if
+	:: HAS_MESSAGE(h) -> skip
+	:: else -> order_senders()
+	fi;
+#else
 	order_senders();
+#endif
 	h = head;
 	atomic {
 		if
