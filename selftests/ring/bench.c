@@ -26,6 +26,9 @@
 
 #define MESSAGE		64
 #define SPIN		2000
+#define PARTIES_MAX	8
+/* A run takes no longer. */
+#define LIMIT_NS	2000000000ULL
 #define PAUSES_MAX	64
 #define REPETITIONS_MAX	101
 
@@ -69,12 +72,16 @@ static inline bool plain_receive(struct plain *p, void *buf, uint32_t *len)
 {
 	uint64_t h = __atomic_load_n(&p->head, __ATOMIC_RELAXED);
 	const unsigned char *slot = p->slots + (h & p->mask) * PLAIN_STRIDE;
+	const unsigned char *ahead = p->slots + ((h + RING_AHEAD) & p->mask) * PLAIN_STRIDE;
 
 	if (h == p->tail_seen) {
 		p->tail_seen = __atomic_load_n(&p->tail, __ATOMIC_ACQUIRE);
 		if (h == p->tail_seen)
 			return false;
 	}
+	/* As the mailbox's does it; it is worth something here, too. */
+	__builtin_prefetch(ahead);
+	__builtin_prefetch(ahead + RING_LINE);
 	memcpy(len, slot, sizeof(*len));
 	memcpy(buf, slot + 16, *len);
 	__atomic_store_n(&p->head, h + 1, __ATOMIC_RELEASE);
@@ -120,6 +127,8 @@ enum kind { RING, PLAIN, CK };
  * @received: by all receivers
  * @sum: of the messages' first words
  * @slept: calls that slept
+ * @woke: wake-ups
+ * @progress: of each receiver, now and then: messages that are left
  */
 struct run {
 	struct memory m;
@@ -140,6 +149,9 @@ struct run {
 	uint64_t sum;
 	uint64_t slept;
 	uint64_t woke;
+	struct {
+		_Alignas(128) uint64_t left;
+	} progress[PARTIES_MAX];
 };
 
 static inline void relax(void)
@@ -185,6 +197,13 @@ static void tell(struct run *run, struct sleepers *s, struct ring *r, uint64_t *
 		++*woke;
 		sleep_wake(s, 1);
 	}
+}
+
+/* For runs that are given up. */
+static inline void progress(struct run *run, unsigned int id, uint64_t left)
+{
+	if (left % 64 == 0)
+		__atomic_store_n(&run->progress[id].left, left, __ATOMIC_RELAXED);
 }
 
 static __attribute__((noinline)) void ring_sender(struct run *run, unsigned int id, uint64_t n)
@@ -234,7 +253,7 @@ static __attribute__((noinline)) void ring_receiver(struct run *run, unsigned in
 			    ring_has_message(&r))
 				sleep_wake(&run->receivers, 1);
 			sum += buf[0];
-			n--;
+			progress(run, id, n--);
 			tries = 0;
 		} else if (result != RING_EMPTY) {
 			errx(1, "receive: result %d", result);
@@ -276,7 +295,7 @@ static __attribute__((noinline)) void plain_receiver(struct run *run, unsigned i
 	while (n) {
 		if (plain_receive(p, buf, &len)) {
 			sum += buf[0];
-			n--;
+			progress(run, id, n--);
 		} else {
 			spin(&tries);
 		}
@@ -308,7 +327,7 @@ static __attribute__((noinline)) void ck_receiver(struct run *run, unsigned int 
 		if (ck_ring_dequeue_mpmc_entry(run->ck, run->entries, &e)) {
 			memcpy(buf, e.payload, e.len);
 			sum += buf[0];
-			n--;
+			progress(run, id, n--);
 		} else {
 			spin(&tries);
 		}
@@ -384,7 +403,7 @@ static void participate(struct run *run, unsigned int id)
 		usleep(10);
 	if (!id)
 		run->start = now();
-	part[run->kind][sends](run, id, run->messages / run->pairs);
+	part[run->kind][sends](run, sends ? id : id - run->pairs, run->messages / run->pairs);
 	end = now();
 	seen = __atomic_load_n(&run->end, __ATOMIC_RELAXED);
 	while (seen < end && !__atomic_compare_exchange_n(&run->end, &seen, end, false,
@@ -395,13 +414,15 @@ static void participate(struct run *run, unsigned int id)
 
 /* Nanoseconds per message. */
 static double measure(enum kind kind, unsigned int pairs, uint64_t count,
-		      uint32_t capacity, bool barrier, uint64_t *slept, uint64_t *woke)
+		      uint32_t capacity, bool barrier, uint64_t *slept, uint64_t *woke,
+		      unsigned int *cut)
 {
 	struct run *run = shared(sizeof(*run));
 	uint32_t flags = pairs == 1 ? MBOX_ONE_SENDER | MBOX_ONE_RECEIVER : 0;
 	size_t plain_size = sizeof(struct plain) + (size_t)capacity * PLAIN_STRIDE;
 	size_t entries_size = (size_t)capacity * sizeof(struct entry);
-	uint64_t took, expected, each = count / pairs;
+	uint64_t took, done, expected, each = count / pairs;
+	pid_t pid[PARTIES_MAX];
 	unsigned int i;
 	int status;
 
@@ -420,24 +441,47 @@ static double measure(enum kind kind, unsigned int pairs, uint64_t count,
 	run->entries = shared(entries_size);
 	ck_ring_init(run->ck, capacity);
 
+	for (i = 0; i < pairs; i++)
+		run->progress[i].left = each;
 	for (i = 0; i < 2 * pairs; i++) {
-		switch (fork()) {
-		case -1:
+		pid[i] = fork();
+		if (pid[i] < 0)
 			err(1, "fork");
-		case 0:
+		if (!pid[i])
 			participate(run, i);
+	}
+	for (i = 0; i < 2 * pairs; ) {
+		if (!waitpid(pid[i], &status, WNOHANG)) {
+			if (run->start && now() - run->start > LIMIT_NS)
+				break;
+			usleep(1000);
+		} else if (status) {
+			errx(1, "a participant ended with status %#x", status);
+		} else {
+			i++;
 		}
 	}
-	for (i = 0; i < 2 * pairs; i++)
-		if (wait(&status) < 0 || status)
-			errx(1, "a participant ended with status %#x", status);
 	took = run->end - run->start;
+	if (i < 2 * pairs) {
+		took = now() - run->start;
+		for (; i < 2 * pairs; i++) {
+			kill(pid[i], SIGKILL);
+			waitpid(pid[i], NULL, 0);
+		}
+		done = 1;
+		for (i = 0; i < pairs; i++)
+			done += each - run->progress[i].left;
+		++*cut;
+		goto out;
+	}
 	for (expected = 0, i = 0; i < each; i++)
 		expected += messages[i % MESSAGES][0];
 	/* From each down to 1. */
 	expected += messages[each % MESSAGES][0] - messages[0][0];
 	if (run->sum != pairs * expected)
 		errx(1, "what was received is not what was sent");
+	done = each * pairs;
+out:
 	*slept += run->slept;
 	*woke += run->woke;
 
@@ -446,7 +490,7 @@ static double measure(enum kind kind, unsigned int pairs, uint64_t count,
 	munmap(run->ck, sizeof(*run->ck));
 	munmap(run->entries, entries_size);
 	munmap(run, sizeof(*run));
-	return (double)took / (each * pairs);
+	return (double)took / done;
 }
 
 /* ---- cases ----------------------------------------------------------------- */
@@ -456,6 +500,7 @@ static double measure(enum kind kind, unsigned int pairs, uint64_t count,
  * @target: what its speed should be at least, relative to the first of its case;
  *	0: none
  * @ns: of each repetition
+ * @cut: repetitions that took too long, and count for what they had done
  */
 static struct variant {
 	const char *name;
@@ -467,6 +512,7 @@ static struct variant {
 	double ns[REPETITIONS_MAX];
 	uint64_t slept;
 	uint64_t woke;
+	unsigned int cut;
 } variants[] = {
 	{ "one-to-one", "plain ring", PLAIN, 1 },
 	{ "one-to-one", "mailbox's, fence", RING, 1 },
@@ -531,7 +577,7 @@ int main(int argc, char **argv)
 		for (v = variants; v < variants + VARIANTS; v++)
 			if (wanted(v->name, argv + optind))
 				v->ns[k] = measure(v->kind, v->pairs, count, capacity,
-						   v->barrier, &v->slept, &v->woke);
+						   v->barrier, &v->slept, &v->woke, &v->cut);
 
 	printf("%u-byte messages, capacity %u, %llu messages, %u repetitions\n", MESSAGE,
 	       capacity, (unsigned long long)count, repetitions);
@@ -550,6 +596,8 @@ int main(int argc, char **argv)
 		       first->ns[repetitions / 2] / v->ns[repetitions / 2],
 		       v->slept * 1e6 / repetitions / count,
 		       v->woke * 1e6 / repetitions / count);
+		if (v->cut)
+			printf("  %u cut short", v->cut);
 		if (v->target)
 			printf("  target %.1f", v->target);
 		putchar('\n');
