@@ -65,6 +65,18 @@ static_assert(sizeof(struct mbox_ring_wait) ==
 		      FIELD(mbox_ring_wait, deadline_ns));
 static_assert(sizeof(struct mbox_ring_wake) ==
 	      FIELD(mbox_ring_wake, side) + FIELD(mbox_ring_wake, n));
+static_assert(sizeof(struct mbox_request) ==
+	      FIELD(mbox_request, buf) + FIELD(mbox_request, rep) +
+		      FIELD(mbox_request, len) + FIELD(mbox_request, rep_len) +
+		      FIELD(mbox_request, flags) + FIELD(mbox_request, prio) +
+		      FIELD(mbox_request, type) + FIELD(mbox_request, deadline_ns));
+static_assert(sizeof(struct mbox_reply) ==
+	      FIELD(mbox_reply, token) + FIELD(mbox_reply, buf) +
+		      FIELD(mbox_reply, len) + FIELD(mbox_reply, reserved));
+static_assert(sizeof(struct mbox_reply_recv) ==
+	      FIELD(mbox_reply_recv, reply) + FIELD(mbox_reply_recv, next) +
+		      FIELD(mbox_reply_recv, next_size) +
+		      FIELD(mbox_reply_recv, reserved));
 
 /* What programs were compiled with. */
 static_assert(sizeof(struct mbox_attr) == 20);
@@ -84,5 +96,8 @@ static_assert(offsetof(struct mbox_ring_kernel, senders) == 128);
 static_assert(sizeof(struct mbox_ring_slot) == 16);
 static_assert(sizeof(struct mbox_ring_wait) == 16);
 static_assert(sizeof(struct mbox_ring_wake) == 8);
+static_assert(sizeof(struct mbox_request) == 48);
+static_assert(sizeof(struct mbox_reply) == 24);
+static_assert(sizeof(struct mbox_reply_recv) == 40);
 static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_msg, deadline_ns) == 24);

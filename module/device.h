@@ -21,6 +21,9 @@ union mbox_arg {
 	struct mbox_set_capacity set_capacity;
 	struct mbox_ring_wait ring_wait;
 	struct mbox_ring_wake ring_wake;
+	struct mbox_request request;
+	struct mbox_reply reply;
+	struct mbox_reply_recv reply_recv;
 };
 
 /**

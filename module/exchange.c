@@ -31,10 +31,14 @@
  * receipt or learns that the sender gave up, and then forgets what it copied.
  * A receiver that fails to copy puts the message back in front.
  *
+ * The sender of a request is in mailbox.callers from that moment on, until it
+ * has its reply (call.c).
+ *
  * Whoever looks at a message (MBOX_PEEK) copies it without the lock as well,
  * and is in mailbox.peeks meanwhile. If the message leaves the mailbox before
  * he is done, the last to be done with it frees it.
  */
+#include "call.h"
 #include "exchange.h"
 #include "trace.h"
 
@@ -93,6 +97,8 @@ void mbox_drop_oldest(struct mailbox *mb, struct mbox_after *after)
 	mb->dropped++;
 	trace_mbox_drop(mb, msg);
 	mbox_confirm(mb, msg, -EPIPE, after);
+	if (mbox_ticket_of(msg))
+		mbox_ticket_end(mb, mbox_ticket_of(msg), -EPIPE, after);
 	mbox_retire(mb, msg, after);
 }
 
@@ -203,6 +209,7 @@ void mbox_hand(struct mailbox *mb, struct mbox_waiter *w,
 	if (w->ack)
 		msg->flags |= MBOX_MSG_TRANSIT;
 	w->peeked = mbox_is_peeked(mb, msg);
+	w->token = mbox_ticket_take(mb, msg, w->tokens);
 	mb->received++;
 	trace_mbox_recv(mb, msg);
 	mbox_serve(mb, w, 0, after);
@@ -329,7 +336,8 @@ void mbox_offer(struct mailbox *mb, struct mbox_waiter *w, bool front,
 /**
  * mbox_accept() - take the message of a sender that waits
  * @mb: the mailbox
- * @w: the sender; gone when this returns, unless it waits for the receipt
+ * @w: the sender; gone when this returns, unless it waits for the receipt or for
+ *	a reply
  * @after: to be run without the lock
  *
  * The message is in no list then; the caller stores it or hands it on.
@@ -343,7 +351,10 @@ void mbox_accept(struct mailbox *mb, struct mbox_waiter *w,
 	mbox_queue_remove(&mb->offers, msg);
 	mb->sent++;
 	trace_mbox_send(mb, msg);
-	if (w->sync || !mb->capacity) {
+	if (w->ticket) {
+		w->accepted = true;
+		list_move_tail(&w->node, &mb->callers);
+	} else if (w->sync || !mb->capacity) {
 		msg->flags |= MBOX_MSG_ACK;
 		w->accepted = true;
 		list_move_tail(&w->node, &mb->syncers);
@@ -397,6 +408,27 @@ void mbox_admit_senders(struct mailbox *mb, struct mbox_after *after)
 	}
 }
 
+/* Make the calls fail whose request was accepted. */
+static void end_callers(struct mailbox *mb, int result,
+			struct mbox_after *after)
+{
+	struct mbox_waiter *w, *next;
+	struct mbox_message *msg;
+	bool queued;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry_safe(w, next, &mb->callers, node) {
+		msg = w->msg;
+		queued = w->ticket->state == MBOX_TICKET_QUEUED;
+		mbox_ticket_end(mb, w->ticket, result, after);
+		if (!queued)
+			continue;
+		mb->sent--;
+		mbox_unstore(mb, msg);
+		mbox_retire(mb, msg, after);
+	}
+}
+
 /**
  * mbox_end_senders() - make every send call that waits fail
  * @mb: the mailbox
@@ -414,7 +446,10 @@ void mbox_end_senders(struct mailbox *mb, int result, struct mbox_after *after)
 	list_for_each_entry_safe(w, next, &mb->senders, node) {
 		msg = w->msg;
 		mbox_queue_remove(&mb->offers, msg);
-		mbox_serve(mb, w, result, after);
+		if (w->ticket)
+			mbox_ticket_end(mb, w->ticket, result, after);
+		else
+			mbox_serve(mb, w, result, after);
 		mbox_retire(mb, msg, after);
 	}
 	list_for_each_entry_safe(w, next, &mb->syncers, node) {
@@ -428,6 +463,7 @@ void mbox_end_senders(struct mailbox *mb, int result, struct mbox_after *after)
 		mbox_unstore(mb, msg);
 		mbox_retire(mb, msg, after);
 	}
+	end_callers(mb, result, after);
 	mbox_report(mb, EPOLLHUP | EPOLLERR | MBOX_POLL_OUT, after);
 	after->everyone = true;
 }

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "call.h"
 #include "device.h"
 #include "handle.h"
 #include "mailbox.h"
@@ -26,12 +27,14 @@
  * struct handle - an open mailbox
  * @mb: the mailbox, one reference
  * @sender: identity of the last process that sent with this handle
+ * @tokens: requests that it received and has to reply to; under mailbox.lock
  * @lock: protects @sender
  * @rights: MBOX_MAY_RECV, MBOX_MAY_SEND
  */
 struct handle {
 	struct mailbox *mb;
 	struct mbox_sender *sender;
+	struct mbox_tokens tokens;
 	spinlock_t lock;
 	unsigned int rights;
 };
@@ -54,20 +57,21 @@ static bool nowait(struct kiocb *iocb)
 	return iocb->ki_flags & IOCB_NOWAIT || nonblock(iocb->ki_filp);
 }
 
-static int send_from(struct file *file, const struct mbox_buffer *from,
-		     u32 prio, u64 type, const struct mbox_call *call)
+static int send_draft(struct file *file, const struct mbox_draft *draft,
+		      const struct mbox_call *call)
 {
 	struct handle *handle = file->private_data;
 
-	return mbox_send(handle->mb, &handle->sender, &handle->lock, from, prio,
-			 type, call);
+	return mbox_send(handle->mb, &handle->sender, &handle->lock, draft,
+			 call);
 }
 
 static int send_msg(struct file *file, const struct mbox_msg *m)
 {
-	struct mbox_buffer from = {
-		.user = u64_to_user_ptr(m->buf),
-		.len = m->len,
+	struct mbox_draft draft = {
+		.from = { .user = u64_to_user_ptr(m->buf), .len = m->len },
+		.type = m->type,
+		.prio = m->prio,
 	};
 	struct mbox_call call;
 
@@ -77,7 +81,7 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 	if (unlikely(!(file->f_mode & FMODE_WRITE)))
 		return -EBADF;
 	mbox_call_init(&call, m->flags, m->deadline_ns, nonblock(file));
-	return send_from(file, &from, m->prio, m->type, &call);
+	return send_draft(file, &draft, &call);
 }
 
 static long ioctl_send(struct file *file, union mbox_arg *arg,
@@ -90,26 +94,30 @@ static long ioctl_send(struct file *file, union mbox_arg *arg,
 static ssize_t handle_write(struct file *file, const char __user *buf,
 			    size_t len, loff_t *pos)
 {
-	struct mbox_buffer from = { .user = (void __user *)buf, .len = len };
+	struct mbox_draft draft = {
+		.from = { .user = (void __user *)buf, .len = len },
+	};
 	struct mbox_call call;
 	int ret;
 
 	mbox_call_nonblock(&call, nonblock(file));
-	ret = send_from(file, &from, 0, 0, &call);
+	ret = send_draft(file, &draft, &call);
 	return ret ? ret : (ssize_t)len;
 }
 
 static ssize_t handle_write_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
-	struct mbox_buffer from = { .iter = iter, .len = iov_iter_count(iter) };
+	struct mbox_draft draft = {
+		.from = { .iter = iter, .len = iov_iter_count(iter) },
+	};
 	struct mbox_call call;
 	int ret;
 
 	mbox_call_nonblock(&call, nowait(iocb));
-	ret = send_from(iocb->ki_filp, &from, 0, 0, &call);
+	ret = send_draft(iocb->ki_filp, &draft, &call);
 	if (!ret)
-		return from.len;
-	mbox_buffer_rewind(&from);
+		return draft.from.len;
+	mbox_buffer_rewind(&draft.from);
 	return ret;
 }
 
@@ -127,9 +135,20 @@ static bool recv_flags_valid(const struct mbox_msg *m)
 	return m->flags & MBOX_PEEK && !(m->flags & MBOX_MATCH_LE);
 }
 
+static int recv_check(struct file *file, const struct mbox_msg *m)
+{
+	if (unlikely(!recv_flags_valid(m) || m->nfds || m->fds))
+		return -EINVAL;
+	if (unlikely(!(file->f_mode & FMODE_READ)))
+		return -EBADF;
+	return 0;
+}
+
+/* After recv_check(). */
 static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 			struct mbox_msg __user *umsg, size_t usize)
 {
+	struct handle *handle = file->private_data;
 	struct mbox_match match = {
 		.type = m->type,
 		.flags = m->flags,
@@ -143,18 +162,18 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 	};
 	struct mbox_call call;
 
-	if (unlikely(!recv_flags_valid(m) || m->nfds || m->fds))
-		return -EINVAL;
-	if (unlikely(!(file->f_mode & FMODE_READ)))
-		return -EBADF;
+	if (usize >= offsetofend(struct mbox_msg, token))
+		receipt.tokens = &handle->tokens;
 	mbox_call_init(&call, m->flags, m->deadline_ns, nonblock(file));
-	return mbox_recv(file_mailbox(file), &receipt, &match, &call);
+	return mbox_recv(handle->mb, &receipt, &match, &call);
 }
 
 static long ioctl_recv(struct file *file, union mbox_arg *arg,
 		       void __user *uarg, size_t usize)
 {
-	return recv_msg(file, &arg->msg, uarg, usize);
+	int ret = recv_check(file, &arg->msg);
+
+	return ret ? ret : recv_msg(file, &arg->msg, uarg, usize);
 }
 
 static ssize_t read_to(struct file *file, const struct mbox_receipt *receipt,
@@ -205,7 +224,8 @@ static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
 	m.flags |= flags;
 	if (send)
 		return send_msg(file, &m);
-	return recv_msg(file, &m, umsg, vec->msg_size);
+	ret = recv_check(file, &m);
+	return ret ? ret : recv_msg(file, &m, umsg, vec->msg_size);
 }
 
 static long batch(struct file *file, const struct mbox_vec *vec, bool send)
@@ -243,6 +263,78 @@ static long ioctl_recvv(struct file *file, union mbox_arg *arg,
 			void __user *uarg, size_t usize)
 {
 	return batch(file, &arg->vec, false);
+}
+
+/* ---- call and reply ----------------------------------------------------- */
+
+static long ioctl_call(struct file *file, union mbox_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	const struct mbox_request *r = &arg->request;
+	struct handle *handle = file->private_data;
+	struct mbox_buffer to = {
+		.user = u64_to_user_ptr(r->rep),
+		.len = r->rep_len,
+	};
+	struct mbox_draft draft = {
+		.from = { .user = u64_to_user_ptr(r->buf), .len = r->len },
+		.type = r->type,
+		.prio = r->prio,
+	};
+	struct mbox_call call;
+
+	if (r->flags & ~MBOX_REALTIME || r->prio > MBOX_PRIO_MAX)
+		return -EINVAL;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	mbox_call_init(&call, r->flags, r->deadline_ns, nonblock(file));
+	return mbox_call(handle->mb, &handle->sender, &handle->lock, &draft,
+			 &to, &call);
+}
+
+static int reply_with(struct file *file, const struct mbox_reply *r)
+{
+	struct handle *handle = file->private_data;
+	struct mbox_buffer from = {
+		.user = u64_to_user_ptr(r->buf),
+		.len = r->len,
+	};
+
+	return mbox_reply(handle->mb, &handle->tokens, r->token, &from);
+}
+
+static long ioctl_reply(struct file *file, union mbox_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	return arg->reply.reserved ? -EINVAL : reply_with(file, &arg->reply);
+}
+
+static long ioctl_reply_recv(struct file *file, union mbox_arg *arg,
+			     void __user *uarg, size_t usize)
+{
+	const struct mbox_reply_recv *r = &arg->reply_recv;
+	struct mbox_msg __user *next = u64_to_user_ptr(r->next);
+	struct mbox_reply_recv __user *ur = uarg;
+	struct mbox_msg m;
+	ssize_t ret;
+
+	if (r->reserved || r->reply.reserved ||
+	    r->next_size < MBOX_MSG_SIZE_MIN || r->next_size > VEC_MSG_SIZE_MAX)
+		return -EINVAL;
+	ret = copy_struct_from_user(&m, sizeof(m), next, r->next_size);
+	if (!ret)
+		ret = recv_check(file, &m);
+	if (!ret && r->reply.token)
+		ret = reply_with(file, &r->reply);
+	if (ret)
+		return ret;
+
+	ret = recv_msg(file, &m, next, r->next_size);
+	/* A restarted call is not to reply again. */
+	if (ret < 0 && r->reply.token && put_user(0, &ur->reply.token) &&
+	    ret == -ERESTARTSYS)
+		return -EINTR;
+	return ret;
 }
 
 /* ---- the mailbox itself ------------------------------------------------- */
@@ -346,6 +438,10 @@ static const struct mbox_ioctl handle_ioctls[] = {
 	  ioctl_unsupported },
 	{ MBOX_IOC_RING_WAKE, sizeof(struct mbox_ring_wake), false,
 	  ioctl_unsupported },
+	{ MBOX_IOC_CALL, sizeof(struct mbox_request), false, ioctl_call },
+	{ MBOX_IOC_REPLY, sizeof(struct mbox_reply), false, ioctl_reply },
+	{ MBOX_IOC_REPLY_RECV, sizeof(struct mbox_reply_recv), true,
+	  ioctl_reply_recv },
 };
 
 static const struct mbox_ioctl ring_ioctls[] = {
@@ -361,6 +457,11 @@ static const struct mbox_ioctl ring_ioctls[] = {
 	  ioctl_ring_wait },
 	{ MBOX_IOC_RING_WAKE, sizeof(struct mbox_ring_wake), false,
 	  ioctl_ring_wake },
+	{ MBOX_IOC_CALL, sizeof(struct mbox_request), false,
+	  ioctl_unsupported },
+	{ MBOX_IOC_REPLY, sizeof(struct mbox_reply), false, ioctl_unsupported },
+	{ MBOX_IOC_REPLY_RECV, sizeof(struct mbox_reply_recv), true,
+	  ioctl_unsupported },
 };
 
 static long handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -382,7 +483,8 @@ static __poll_t handle_poll(struct file *file, poll_table *wait)
 
 static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 {
-	struct mailbox *mb = file_mailbox(file);
+	struct handle *handle = file->private_data;
+	struct mailbox *mb = handle->mb;
 	struct mbox_stat st;
 	int ret = mbox_mailbox_stat(mb, &st);
 
@@ -408,12 +510,15 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "mbox-waiting-senders:\t%u\n", st.waiting_senders);
 	seq_printf(m, "mbox-waiting-receivers:\t%u\n", st.waiting_receivers);
 	seq_printf(m, "mbox-dropped:\t%llu\n", st.dropped);
+	seq_printf(m, "mbox-requests:\t%u\n",
+		   mbox_tokens_count(mb, &handle->tokens));
 }
 
 static void handle_free(struct handle *handle)
 {
 	if (handle->sender)
 		mbox_sender_put(handle->sender);
+	mbox_tokens_end(handle->mb, &handle->tokens);
 	mbox_mailbox_detach(handle->mb, handle->rights);
 	kfree(handle);
 }

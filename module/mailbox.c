@@ -27,6 +27,7 @@
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
 #include <linux/nsproxy.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 #include <net/net_namespace.h>
@@ -126,9 +127,12 @@ struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
 	INIT_LIST_HEAD(&mb->receivers);
 	INIT_LIST_HEAD(&mb->senders);
 	INIT_LIST_HEAD(&mb->syncers);
+	INIT_LIST_HEAD(&mb->callers);
 	INIT_LIST_HEAD(&mb->peekers);
 	INIT_LIST_HEAD(&mb->peeks);
 	INIT_LIST_HEAD(&mb->ages);
+	/* So that tokens of different mailboxes are not mistaken. */
+	mb->last_token = get_random_u64();
 	init_waitqueue_head(&mb->pollers);
 	kref_init(&mb->refs);
 	mb->id = atomic64_inc_return(&last_id);

@@ -34,14 +34,17 @@ struct user_namespace;
  * @senders: calls that wait for room or for a receiver; under @lock
  * @syncers: calls whose message was accepted, waiting for its receipt; under
  *	@lock
+ * @callers: calls whose request was accepted, waiting for the reply; under
+ *	@lock
  * @peeks: messages that are being looked at; under @lock
  * @waiting_receivers: length of @receivers and @peekers; under @lock
- * @waiting_senders: length of @senders and @syncers; under @lock
+ * @waiting_senders: length of @senders, @syncers and @callers; under @lock
  * @recv_handles: open handles that may receive; under @lock
  * @send_handles: open handles that may send; under @lock
  * @sent: messages accepted; under @lock
  * @received: messages delivered; under @lock
  * @dropped: messages dropped by the overflow policy; under @lock
+ * @last_token: of a request that was received; under @lock
  * @pollers: poll, epoll, io_uring
  * @refs: handles, the name, and lookups that are under way
  * @id: unique while the module is loaded
@@ -66,6 +69,7 @@ struct mailbox {
 	struct list_head receivers;
 	struct list_head senders;
 	struct list_head syncers;
+	struct list_head callers;
 	struct list_head peekers;
 	struct list_head peeks;
 	struct list_head ages;
@@ -76,6 +80,7 @@ struct mailbox {
 	u64 sent;
 	u64 received;
 	u64 dropped;
+	u64 last_token;
 	wait_queue_head_t pollers;
 	u16 perm;
 	u8 name_len;

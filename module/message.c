@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "call.h"
 #include "compat.h"
 #include "limits.h"
 #include "message.h"
@@ -120,11 +121,19 @@ static struct mbox_chunk *next_piece(struct mbox_chunk *chunk, u8 **data,
 	return chunk->next;
 }
 
-static int message_copy_in(struct mbox_message *msg,
-			   const struct mbox_buffer *from)
+/**
+ * mbox_message_copy_in() - copy a payload from user space
+ * @msg: the message, with memory for that much
+ * @from: the payload
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+int mbox_message_copy_in(struct mbox_message *msg,
+			 const struct mbox_buffer *from)
 {
 	void __user *user = from->user;
-	size_t left = msg->len;
+	size_t left = from->len;
 	struct mbox_chunk *next;
 	size_t room;
 	u8 *data;
@@ -209,6 +218,7 @@ static struct mbox_message *alloc_ext(u32 len)
 	if (!ext)
 		return NULL;
 	ext->more = NULL;
+	ext->ticket = NULL;
 	msg = (struct mbox_message *)(ext + 1);
 	msg->flags = MBOX_MSG_EXT;
 
@@ -229,23 +239,21 @@ static struct mbox_message *alloc_ext(u32 len)
 }
 
 /**
- * mbox_message_new() - make a message of the current process
+ * mbox_message_alloc() - memory for a message of the current process
  * @cache: identity of the handle's last sender
  * @lock: protects *@cache
- * @from: the payload
- * @aged: whether its mailbox keeps messages by age
+ * @len: length of the payload
+ * @ext: whether it needs a struct mbox_message_ext, however short it is
  *
- * Type and priority are left to the caller. The payload is charged to the
- * user until mbox_message_free().
+ * Payload, type and priority are left to the caller. The payload is charged to
+ * the user until mbox_message_free().
  *
  * Context: Process context, may sleep.
- * Return: the message, or -EFAULT, -EDQUOT, -ENOMEM.
+ * Return: the message, or -EDQUOT, -ENOMEM.
  */
-struct mbox_message *mbox_message_new(struct mbox_sender **cache,
-				      spinlock_t *lock,
-				      const struct mbox_buffer *from, bool aged)
+struct mbox_message *mbox_message_alloc(struct mbox_sender **cache,
+					spinlock_t *lock, u32 len, bool ext)
 {
-	u32 len = from->len;
 	struct mbox_sender *sender;
 	struct mbox_message *msg;
 	int ret;
@@ -258,7 +266,7 @@ struct mbox_message *mbox_message_new(struct mbox_sender **cache,
 		goto err_put_sender;
 
 	ret = -ENOMEM;
-	if (likely(!aged && len <= PLAIN_ROOM)) {
+	if (likely(!ext && len <= PLAIN_ROOM)) {
 		msg = kmalloc(sizeof(*msg) + len, GFP_KERNEL_ACCOUNT);
 		if (!msg)
 			goto err_uncharge;
@@ -270,14 +278,8 @@ struct mbox_message *mbox_message_new(struct mbox_sender **cache,
 	}
 	msg->sender = sender;
 	msg->len = len;
-
-	ret = message_copy_in(msg, from);
-	if (ret)
-		goto err_free;
 	return msg;
 
-err_free:
-	free_memory(msg);
 err_uncharge:
 	mbox_uncharge_bytes(sender->user, len);
 err_put_sender:
@@ -286,13 +288,44 @@ err_put_sender:
 }
 
 /**
+ * mbox_message_new() - make a message of the current process
+ * @cache: as for mbox_message_alloc()
+ * @lock: as for mbox_message_alloc()
+ * @from: the payload
+ * @ext: as for mbox_message_alloc()
+ *
+ * Context: Process context, may sleep.
+ * Return: the message, or -EFAULT, -EDQUOT, -ENOMEM.
+ */
+struct mbox_message *mbox_message_new(struct mbox_sender **cache,
+				      spinlock_t *lock,
+				      const struct mbox_buffer *from, bool ext)
+{
+	struct mbox_message *msg;
+	int ret;
+
+	msg = mbox_message_alloc(cache, lock, from->len, ext);
+	if (IS_ERR(msg))
+		return msg;
+	ret = mbox_message_copy_in(msg, from);
+	if (ret) {
+		mbox_message_free(msg);
+		return ERR_PTR(ret);
+	}
+	return msg;
+}
+
+/**
  * mbox_message_free() - free a message that nobody else can see
  * @msg: the message
  */
 void mbox_message_free(struct mbox_message *msg)
 {
+	struct mbox_ticket *ticket = mbox_ticket_of(msg);
 	struct mbox_sender *sender = msg->sender;
 
+	if (ticket)
+		mbox_ticket_put(ticket);
 	mbox_uncharge_bytes(sender->user, msg->len);
 	free_memory(msg);
 	mbox_sender_put(sender);

@@ -17,6 +17,7 @@
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 
+struct mbox_ticket;
 struct mbox_user;
 struct pid;
 
@@ -86,15 +87,25 @@ struct mbox_message {
  * struct mbox_message_ext - what some messages need in addition
  * @age: in mailbox.ages, if it has MBOX_DROP_OLDEST; under mailbox.lock
  * @more: the rest of a long payload
+ * @ticket: a request: its call, one reference; otherwise NULL
  */
 struct mbox_message_ext {
 	struct list_head age;
 	struct mbox_chunk *more;
+	struct mbox_ticket *ticket;
 };
 
 static inline struct mbox_message_ext *mbox_ext(struct mbox_message *msg)
 {
 	return (struct mbox_message_ext *)msg - 1;
+}
+
+/* The call whose request this is, or NULL. */
+static inline struct mbox_ticket *mbox_ticket_of(struct mbox_message *msg)
+{
+	if (likely(!(msg->flags & MBOX_MSG_EXT)))
+		return NULL;
+	return mbox_ext(msg)->ticket;
 }
 
 /**
@@ -121,10 +132,13 @@ static inline void mbox_buffer_rewind(const struct mbox_buffer *buffer)
 }
 
 void mbox_sender_put(struct mbox_sender *sender);
+struct mbox_message *mbox_message_alloc(struct mbox_sender **cache,
+					spinlock_t *lock, u32 len, bool ext);
 struct mbox_message *mbox_message_new(struct mbox_sender **cache,
 				      spinlock_t *lock,
-				      const struct mbox_buffer *from,
-				      bool aged);
+				      const struct mbox_buffer *from, bool ext);
+int mbox_message_copy_in(struct mbox_message *msg,
+			 const struct mbox_buffer *from);
 int mbox_message_copy_out(struct mbox_message *msg,
 			  const struct mbox_buffer *to);
 void mbox_message_free(struct mbox_message *msg);

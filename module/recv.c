@@ -7,6 +7,7 @@
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 
+#include "call.h"
 #include "exchange.h"
 #include "recv.h"
 #include "trace.h"
@@ -14,14 +15,22 @@
 /**
  * struct taken - a message in transit
  * @msg: the message
+ * @token: names a request that can be replied to, otherwise 0
  * @ack: its sender waits for the receipt
  * @peeked: somebody looked at it when it left the mailbox, and may still
  */
 struct taken {
 	struct mbox_message *msg;
+	u64 token;
 	bool ack;
 	bool peeked;
 };
+
+/* A request, and the receiver does not learn its token. */
+static bool is_unanswerable(const struct taken *taken)
+{
+	return !taken->token && mbox_ticket_of(taken->msg);
+}
 
 /*
  * Whether a receiver is shown the messages of waiting senders. With capacity
@@ -53,8 +62,8 @@ static inline struct mbox_message *find(struct mailbox *mb,
 
 /* Take a message out of the mailbox. */
 static inline void take(struct mailbox *mb, struct mbox_message *msg,
-			struct mbox_queue *from, struct taken *taken,
-			struct mbox_after *after)
+			struct mbox_queue *from, struct mbox_tokens *tokens,
+			struct taken *taken, struct mbox_after *after)
 {
 	if (likely(from == &mb->stored))
 		mbox_unstore(mb, msg);
@@ -64,6 +73,7 @@ static inline void take(struct mailbox *mb, struct mbox_message *msg,
 	taken->ack = msg->flags & MBOX_MSG_ACK;
 	if (unlikely(taken->ack))
 		msg->flags |= MBOX_MSG_TRANSIT;
+	taken->token = mbox_ticket_take(mb, msg, tokens);
 	mb->received++;
 	trace_mbox_recv(mb, msg);
 	mbox_room_made(mb, after);
@@ -82,7 +92,8 @@ enum {
 /* Receive without waiting; with TAKEN and SEEN, the message is in @taken. */
 static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
 			   const struct mbox_call *call, size_t room,
-			   struct taken *taken, struct mbox_after *after)
+			   struct mbox_tokens *tokens, struct taken *taken,
+			   struct mbox_after *after)
 {
 	struct mbox_message *msg;
 	struct mbox_queue *from;
@@ -101,7 +112,7 @@ static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
 	taken->msg = msg;
 	if (unlikely(call->flags & MBOX_PEEK))
 		return SEEN;
-	take(mb, msg, from, taken, after);
+	take(mb, msg, from, tokens, taken, after);
 	return TAKEN;
 }
 
@@ -112,6 +123,7 @@ static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
 static noinline int settle(struct mailbox *mb, const struct taken *taken,
 			   int ret)
 {
+	struct mbox_ticket *ticket = mbox_ticket_of(taken->msg);
 	struct mbox_message *msg = taken->msg;
 	struct mbox_after after;
 
@@ -125,13 +137,19 @@ static noinline int settle(struct mailbox *mb, const struct taken *taken,
 		ret = ret ?: 1;
 	} else if (!ret) {
 		mbox_confirm(mb, msg, 0, &after);
+		if (ticket && !taken->token)
+			mbox_ticket_end(mb, ticket, -EPIPE, &after);
 		mbox_retire(mb, msg, &after);
 	} else {
 		mb->received--;
-		if (mb->dead)
+		if (ticket && !mbox_ticket_return(mb, ticket)) {
+			mb->sent--;
 			mbox_retire(mb, msg, &after);
-		else
+		} else if (mb->dead) {
+			mbox_retire(mb, msg, &after);
+		} else {
 			mbox_put_back(mb, msg, &after);
+		}
 	}
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
@@ -155,7 +173,7 @@ static int write_meta(const struct mbox_receipt *receipt,
 	return 0;
 }
 
-static int put_meta(const struct mbox_message *msg,
+static int put_meta(const struct mbox_message *msg, u64 token,
 		    const struct mbox_receipt *receipt)
 {
 	const struct mbox_sender *sender = msg->sender;
@@ -164,7 +182,7 @@ static int put_meta(const struct mbox_message *msg,
 	meta.len = msg->len;
 	meta.prio = msg->prio;
 	meta.type = msg->type;
-	meta.token = 0;
+	meta.token = token;
 	meta.pid = pid_vnr(sender->pid);
 	meta.uid = from_kuid_munged(current_user_ns(), sender->euid);
 	meta.gid = from_kgid_munged(current_user_ns(), sender->egid);
@@ -183,13 +201,13 @@ static void undo_copy_out(const struct mbox_receipt *receipt)
 		write_meta(receipt, receipt->kmsg);
 }
 
-static inline int copy_out(struct mbox_message *msg,
+static inline int copy_out(struct mbox_message *msg, u64 token,
 			   const struct mbox_receipt *receipt)
 {
 	int ret = mbox_message_copy_out(msg, &receipt->to);
 
 	if (!ret && receipt->umsg)
-		ret = put_meta(msg, receipt);
+		ret = put_meta(msg, token, receipt);
 	return ret;
 }
 
@@ -211,7 +229,7 @@ static noinline ssize_t look(struct mailbox *mb, struct mbox_peek *peek,
 	struct mbox_after after;
 	ssize_t ret;
 
-	ret = copy_out(msg, receipt);
+	ret = copy_out(msg, 0, receipt);
 	if (ret)
 		undo_copy_out(receipt);
 	else
@@ -231,12 +249,14 @@ static noinline ssize_t look(struct mailbox *mb, struct mbox_peek *peek,
 static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 				const struct mbox_match *match,
 				const struct mbox_call *call, size_t room,
+				struct mbox_tokens *tokens,
 				struct mbox_after *after)
 {
 	lockdep_assert_held(&mb->lock);
 	mbox_waiter_init(w, &mb->waiting_receivers);
 	w->match = match;
 	w->room = min_t(size_t, room, U32_MAX);
+	w->tokens = tokens;
 	trace_mbox_wait(mb, false);
 	if (call->flags & MBOX_PEEK) {
 		mbox_waiter_add(&mb->peekers, w, false);
@@ -267,6 +287,7 @@ static noinline int wait_to_recv(struct mailbox *mb, struct mbox_waiter *w,
 	if (ret)
 		return ret;
 	taken->msg = w->msg;
+	taken->token = w->token;
 	taken->ack = w->ack;
 	taken->peeked = w->peeked;
 	return w->result;
@@ -298,12 +319,14 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 	for (;;) {
 		mbox_after_init(&after);
 		spin_lock(&mb->lock);
-		ret = try_recv(mb, match, call, room, &taken, &after);
+		ret = try_recv(mb, match, call, room, receipt->tokens, &taken,
+			       &after);
 		if (unlikely(ret > TAKEN)) {
 			if (ret == SEEN)
 				begin_look(mb, &peek, taken.msg);
 			else
-				begin_wait(mb, &w, match, call, room, &after);
+				begin_wait(mb, &w, match, call, room,
+					   receipt->tokens, &after);
 		}
 		spin_unlock(&mb->lock);
 		mbox_after_run(mb, &after);
@@ -322,8 +345,9 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 		}
 
 		len = taken.msg->len;
-		ret = copy_out(taken.msg, receipt);
-		if (likely(!ret && !taken.ack && !taken.peeked)) {
+		ret = copy_out(taken.msg, taken.token, receipt);
+		if (likely(!ret && !taken.ack && !taken.peeked &&
+			   !is_unanswerable(&taken))) {
 			mbox_message_free(taken.msg);
 			return len;
 		}

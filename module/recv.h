@@ -10,12 +10,15 @@
  * @umsg: NULL, or the caller's struct mbox_msg to fill in
  * @kmsg: what was read from there
  * @usize: size of the caller's
+ * @tokens: where requests are kept until they are replied to; NULL: the caller
+ *	does not learn their tokens
  */
 struct mbox_receipt {
 	struct mbox_buffer to;
 	struct mbox_msg __user *umsg;
 	const struct mbox_msg *kmsg;
 	size_t usize;
+	struct mbox_tokens *tokens;
 };
 
 ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,

@@ -3,6 +3,7 @@
  * Sending. What a send call can meet is worked out in one place, try_send();
  * the rest is waiting for it and taking it back.
  */
+#include "call.h"
 #include "exchange.h"
 #include "send.h"
 #include "trace.h"
@@ -11,6 +12,7 @@
 enum {
 	SENT,
 	AWAIT_RECEIPT,
+	AWAIT_REPLY,
 	AWAIT_ROOM,
 };
 
@@ -30,13 +32,14 @@ static bool overflow(struct mailbox *mb, struct mbox_message *msg,
 }
 
 /*
- * Send without waiting, or say what to wait for. With SENT and AWAIT_RECEIPT
- * the message is out of the caller's hands.
+ * Send without waiting, or say what to wait for. With SENT, AWAIT_RECEIPT and
+ * AWAIT_REPLY the message is out of the caller's hands.
  */
 static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
-			   const struct mbox_call *call,
+			   const struct mbox_call *call, bool request,
 			   struct mbox_after *after)
 {
+	const int accepted = request ? AWAIT_REPLY : SENT;
 	bool sync = call->flags & MBOX_SYNC;
 	struct mbox_waiter *receiver;
 
@@ -49,14 +52,15 @@ static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
 	receiver = mbox_find_receiver(mb, msg);
 	if (receiver) {
 		/* A call that cannot wait does not wait for the copy either. */
-		bool ack = (sync || !mb->capacity) && !call->again;
+		bool ack = (sync || !mb->capacity) && !call->again &&
+			   !request;
 
 		if (ack)
 			msg->flags |= MBOX_MSG_ACK;
 		mb->sent++;
 		trace_mbox_send(mb, msg);
 		mbox_hand(mb, receiver, msg, after);
-		return ack ? AWAIT_RECEIPT : SENT;
+		return ack ? AWAIT_RECEIPT : accepted;
 	}
 	if (unlikely(sync && call->again))
 		return call->again;
@@ -65,7 +69,7 @@ static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
 		if (!mbox_drops(mb))
 			return call->again ?: AWAIT_ROOM;
 		if (overflow(mb, msg, after)) {
-			if (sync)
+			if (sync || request)
 				return -EPIPE;
 			mbox_retire(mb, msg, after);
 			return SENT;
@@ -76,46 +80,63 @@ static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
 	mb->sent++;
 	mbox_store(mb, msg, after);
 	trace_mbox_send(mb, msg);
-	return sync ? AWAIT_RECEIPT : SENT;
+	return sync ? AWAIT_RECEIPT : accepted;
 }
 
-/* The sender gives up: nothing of its message shall remain. */
-static void withdraw(struct mailbox *mb, struct mbox_waiter *w,
-		     struct mbox_after *after)
+/*
+ * The sender gives up, because of @ret: nothing of its message shall remain.
+ * What somebody has begun to work on cannot be sent once more, so such a call
+ * is not restarted. Return what the call returns.
+ */
+static int withdraw(struct mailbox *mb, struct mbox_waiter *w, int ret,
+		    struct mbox_after *after)
 {
 	struct mbox_message *msg = w->msg;
 
 	lockdep_assert_held(&mb->lock);
 	mbox_waiter_del(w);
+	if (w->ticket && mbox_ticket_abandon(mb, w->ticket))
+		return ret == -ERESTARTSYS ? -EINTR : ret;
 	if (!w->accepted) {
 		mbox_queue_remove(&mb->offers, msg);
 		mbox_retire(mb, msg, after);
-		return;
+		return ret;
 	}
 	mb->sent--;
 	if (msg->flags & MBOX_MSG_TRANSIT) {
 		msg->flags |= MBOX_MSG_WITHDRAWN;
-		return;
+		return ret;
 	}
 	mbox_unstore(mb, msg);
 	mbox_retire(mb, msg, after);
 	mbox_room_made(mb, after);
+	return ret;
 }
 
 /* Begin to wait for what try_send() found. */
 static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 				struct mbox_message *msg,
-				const struct mbox_call *call, bool accepted,
+				struct mbox_ticket *ticket,
+				const struct mbox_call *call, int what,
 				struct mbox_after *after)
 {
 	lockdep_assert_held(&mb->lock);
 	mbox_waiter_init(w, &mb->waiting_senders);
 	w->msg = msg;
 	w->sync = call->flags & MBOX_SYNC;
-	w->accepted = accepted;
-	mbox_waiter_add(accepted ? &mb->syncers : &mb->senders, w, false);
-	if (!accepted)
+	w->accepted = what != AWAIT_ROOM;
+	w->ticket = ticket;
+	if (ticket) {
+		ticket->caller = w;
+		/* The one who is woken is the one who will be waited for. */
+		after->sync = true;
+	}
+	if (what == AWAIT_ROOM) {
+		mbox_waiter_add(&mb->senders, w, false);
 		mbox_offer(mb, w, false, after);
+	} else {
+		mbox_waiter_add(ticket ? &mb->callers : &mb->syncers, w, false);
+	}
 	trace_mbox_wait(mb, true);
 }
 
@@ -135,7 +156,7 @@ static noinline int wait_to_send(struct mailbox *mb, struct mbox_waiter *w,
 	if (w->done)
 		ret = w->result;
 	else
-		withdraw(mb, w, &after);
+		ret = withdraw(mb, w, ret, &after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
 	return ret;
@@ -144,9 +165,11 @@ static noinline int wait_to_send(struct mailbox *mb, struct mbox_waiter *w,
 /*
  * Whether a call would fail now. Asked before the message is made where that is
  * likely: of those who may not wait, so that who tries again and again at a full
- * mailbox does not allocate and copy each time; and with MBOX_HANGUP.
+ * mailbox does not allocate and copy each time; and with MBOX_HANGUP. Nobody has
+ * a reply before there is a request.
  */
-static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call)
+static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call,
+			     bool request)
 {
 	int ret = 0;
 
@@ -155,12 +178,59 @@ static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call)
 		ret = -EIDRM;
 	else if (mbox_no_receivers(mb))
 		ret = -EPIPE;
-	else if (list_empty(&mb->receivers) &&
-		 (call->flags & MBOX_SYNC ||
-		  (!mbox_has_room(mb) && !mbox_drops(mb))))
+	else if (request || (list_empty(&mb->receivers) &&
+			     (call->flags & MBOX_SYNC ||
+			      (!mbox_has_room(mb) && !mbox_drops(mb)))))
 		ret = call->again;
 	spin_unlock(&mb->lock);
 	return ret;
+}
+
+/**
+ * mbox_send_check() - whether a message can be sent, as far as is known before
+ * it is made
+ * @mb: where to
+ * @draft: the message
+ * @call: how the call may wait
+ * @request: it is one, whose reply will be waited for
+ *
+ * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EAGAIN, -ETIMEDOUT.
+ */
+int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
+		    const struct mbox_call *call, bool request)
+{
+	size_t len = draft->from.len;
+
+	/* Pairs with the WRITE_ONCE() of destroy; checked again later. */
+	if (unlikely(READ_ONCE(mb->dead)))
+		return -EIDRM;
+	if (unlikely(len > mb->msg_max ||
+		     (mb->flags & MBOX_FIXED && len != mb->msg_max)))
+		return -EMSGSIZE;
+	if (unlikely(call->again || mb->flags & MBOX_HANGUP))
+		return hopeless(mb, call, request);
+	return 0;
+}
+
+static struct mbox_message *make_message(struct mailbox *mb,
+					 struct mbox_sender **cache,
+					 spinlock_t *lock,
+					 const struct mbox_draft *draft)
+{
+	struct mbox_ticket *ticket = draft->ticket;
+	struct mbox_message *msg;
+
+	msg = mbox_message_new(cache, lock, &draft->from,
+			       ticket || mb->flags & MBOX_DROP_OLDEST);
+	if (IS_ERR(msg))
+		return msg;
+	msg->prio = draft->prio;
+	msg->type = draft->type;
+	if (unlikely(ticket)) {
+		refcount_inc(&ticket->refs);
+		mbox_ext(msg)->ticket = ticket;
+	}
+	return msg;
 }
 
 /**
@@ -168,49 +238,38 @@ static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call)
  * @mb: where to
  * @cache: identity of the handle's last sender
  * @lock: protects *@cache
- * @from: the payload
- * @prio: priority, already checked
- * @type: type
+ * @draft: the message
  * @call: how it may wait
+ *
+ * With a ticket, it also waits for the reply.
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EFAULT, -EDQUOT, -ENOMEM, -EAGAIN,
  * -ETIMEDOUT, -ERESTARTSYS; with an error, the message went nowhere (with
- * -EPIPE it may have been accepted, counted, and dropped).
+ * -EPIPE it may have been accepted, counted, and dropped). With a ticket, see
+ * mbox_call().
  */
 int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
-	      const struct mbox_buffer *from, u32 prio, u64 type,
-	      const struct mbox_call *call)
+	      const struct mbox_draft *draft, const struct mbox_call *call)
 {
+	struct mbox_ticket *ticket = draft->ticket;
 	struct mbox_message *msg;
 	struct mbox_after after;
 	struct mbox_waiter w;
 	int ret;
 
-	/* Pairs with the WRITE_ONCE() of destroy; checked again later. */
-	if (unlikely(READ_ONCE(mb->dead)))
-		return -EIDRM;
-	if (unlikely(from->len > mb->msg_max ||
-		     (mb->flags & MBOX_FIXED && from->len != mb->msg_max)))
-		return -EMSGSIZE;
-	if (unlikely(call->again || mb->flags & MBOX_HANGUP)) {
-		ret = hopeless(mb, call);
-		if (ret)
-			return ret;
-	}
-
-	msg = mbox_message_new(cache, lock, from,
-			       mb->flags & MBOX_DROP_OLDEST);
+	ret = mbox_send_check(mb, draft, call, ticket);
+	if (unlikely(ret))
+		return ret;
+	msg = make_message(mb, cache, lock, draft);
 	if (IS_ERR(msg))
 		return PTR_ERR(msg);
-	msg->prio = prio;
-	msg->type = type;
 
 	mbox_after_init(&after);
 	spin_lock(&mb->lock);
-	ret = try_send(mb, msg, call, &after);
+	ret = try_send(mb, msg, call, ticket, &after);
 	if (unlikely(ret > 0))
-		begin_wait(mb, &w, msg, call, ret == AWAIT_RECEIPT, &after);
+		begin_wait(mb, &w, msg, ticket, call, ret, &after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
 	if (likely(!ret))

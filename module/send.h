@@ -4,8 +4,25 @@
 
 #include "wait.h"
 
+struct mbox_ticket;
+
+/**
+ * struct mbox_draft - a message that is to be sent
+ * @from: the payload
+ * @type: type
+ * @prio: priority, already checked
+ * @ticket: NULL, or the call whose request it is
+ */
+struct mbox_draft {
+	struct mbox_buffer from;
+	u64 type;
+	u32 prio;
+	struct mbox_ticket *ticket;
+};
+
+int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
+		    const struct mbox_call *call, bool request);
 int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
-	      const struct mbox_buffer *from, u32 prio, u64 type,
-	      const struct mbox_call *call);
+	      const struct mbox_draft *draft, const struct mbox_call *call);
 
 #endif /* MBOX_SEND_H */

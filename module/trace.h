@@ -7,6 +7,7 @@
 
 #include <linux/tracepoint.h>
 
+#include "call.h"
 #include "mailbox.h"
 
 TRACE_EVENT(mbox_create,
@@ -144,6 +145,24 @@ TRACE_EVENT(mbox_ring_recover,
 	),
 	TP_printk("id=%llu owner=%u abandoned=%u", __entry->id, __entry->owner,
 		  __entry->abandoned)
+);
+
+/* A reply is on its way to its caller. */
+TRACE_EVENT(mbox_reply,
+	TP_PROTO(const struct mailbox *mb, const struct mbox_ticket *ticket),
+	TP_ARGS(mb, ticket),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, token)
+		__field(u32, len)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->token = ticket->token;
+		__entry->len = ticket->len;
+	),
+	TP_printk("id=%llu token=%llu len=%u", __entry->id, __entry->token,
+		  __entry->len)
 );
 
 TRACE_EVENT(mbox_wait,

@@ -19,12 +19,29 @@
 #include "trace.h"
 #include "wait.h"
 
+/*
+ * Only wait queues have a wake-up that says that the waker is about to sleep,
+ * so that the scheduler need not look for another CPU.
+ */
+static void wake_task_sync(struct task_struct *task)
+{
+	DECLARE_WAIT_QUEUE_HEAD_ONSTACK(queue);
+	struct wait_queue_entry entry;
+
+	init_waitqueue_entry(&entry, task);
+	__add_wait_queue(&queue, &entry);
+	__wake_up_sync_key(&queue, TASK_NORMAL, NULL);
+}
+
 static void wake_tasks(struct mbox_after *after)
 {
 	unsigned int i;
 
 	for (i = 0; i < after->ntasks; i++) {
-		wake_up_process(after->tasks[i]);
+		if (after->sync)
+			wake_task_sync(after->tasks[i]);
+		else
+			wake_up_process(after->tasks[i]);
 		put_task_struct(after->tasks[i]);
 	}
 	after->ntasks = 0;

@@ -11,6 +11,9 @@
 
 #include "mailbox.h"
 
+struct mbox_ticket;
+struct mbox_tokens;
+
 #define MBOX_POLL_IN (EPOLLIN | EPOLLRDNORM)
 #define MBOX_POLL_OUT (EPOLLOUT | EPOLLWRNORM)
 
@@ -46,6 +49,10 @@ struct mbox_call {
  * @room: receiver: longest message that it takes
  * @msg: sender: its message; receiver: what it was handed
  * @match: receiver: what it asks for
+ * @ticket: sender: NULL, or its call; then it is in mailbox.callers, not in
+ *	mailbox.syncers, once @accepted
+ * @tokens: receiver: where its requests are kept, or NULL
+ * @token: receiver: of the request that it was handed, or 0
  */
 struct mbox_waiter {
 	struct list_head node;
@@ -61,6 +68,9 @@ struct mbox_waiter {
 	u32 room;
 	struct mbox_message *msg;
 	const struct mbox_match *match;
+	struct mbox_ticket *ticket;
+	struct mbox_tokens *tokens;
+	u64 token;
 };
 
 /**
@@ -68,6 +78,7 @@ struct mbox_waiter {
  * @garbage: messages to free
  * @events: poll events to report
  * @everyone: report them to exclusive waiters too, all of them
+ * @sync: the current task is about to sleep, and leaves its CPU to them
  * @ntasks: entries of @tasks
  * @tasks: tasks to wake, each with a reference
  */
@@ -75,6 +86,7 @@ struct mbox_after {
 	struct list_head garbage;
 	__poll_t events;
 	bool everyone;
+	bool sync;
 	unsigned int ntasks;
 	struct task_struct *tasks[4];
 };
@@ -84,6 +96,7 @@ static inline void mbox_after_init(struct mbox_after *after)
 	INIT_LIST_HEAD(&after->garbage);
 	after->events = 0;
 	after->everyone = false;
+	after->sync = false;
 	after->ntasks = 0;
 }
 

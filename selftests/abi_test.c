@@ -128,6 +128,12 @@ IOC_VARIANT(RECVV, mbox_vec, sizeof(struct mbox_vec), false, false, 1);
 IOC_VARIANT(STAT, mbox_stat, 8, false, true, 0);
 IOC_VARIANT(SET_CAPACITY, mbox_set_capacity, sizeof(struct mbox_set_capacity), false, false, 0);
 
+/* Nobody replies, and nobody asks. */
+IOC_VARIANT(CALL, mbox_request, sizeof(struct mbox_request), false, false, -ETIMEDOUT);
+IOC_VARIANT(REPLY, mbox_reply, sizeof(struct mbox_reply), false, false, -ESRCH);
+/* It writes only where it fails. */
+IOC_VARIANT(REPLY_RECV, mbox_reply_recv, sizeof(struct mbox_reply_recv), false, false, TEXT_LEN);
+
 FIXTURE_VARIANT_ADD(ioc, DESTROY)
 {
 	.cmd = MBOX_IOC_DESTROY,
@@ -173,6 +179,17 @@ static void fill(struct target *t, unsigned int cmd, void *arg)
 	case MBOX_IOC_RECVV:
 		*(struct mbox_vec *)arg = (struct mbox_vec){
 			.msgs = (uintptr_t)&t->msg, .n = 1, .msg_size = sizeof(t->msg) };
+		break;
+	case MBOX_IOC_CALL:
+		*(struct mbox_request *)arg = (struct mbox_request){
+			.buf = (uintptr_t)t->text, .len = TEXT_LEN, .deadline_ns = 1 };
+		break;
+	case MBOX_IOC_REPLY:
+		*(struct mbox_reply *)arg = (struct mbox_reply){ .token = 1 };
+		break;
+	case MBOX_IOC_REPLY_RECV:
+		*(struct mbox_reply_recv *)arg = (struct mbox_reply_recv){
+			.next = (uintptr_t)&t->msg, .next_size = sizeof(t->msg) };
 		break;
 	case MBOX_IOC_SET_CAPACITY:
 		*(struct mbox_set_capacity *)arg = (struct mbox_set_capacity){ .capacity = 3 };
@@ -400,6 +417,22 @@ static long recvv_msgs(struct target *t, __u64 address)
 	return vec_msgs(t, MBOX_IOC_RECVV, address);
 }
 
+static long call_buf(struct target *t, __u64 address)
+{
+	struct mbox_request req = { .buf = address, .len = TEXT_LEN };
+
+	/* Nobody replies. */
+	req.deadline_ns = in_ms(CLOCK_MONOTONIC, 50);
+	return raw(t->fd, MBOX_IOC_CALL, &req);
+}
+
+static long reply_recv_next(struct target *t, __u64 address)
+{
+	struct mbox_reply_recv arg = { .next = address, .next_size = sizeof(t->msg) };
+
+	return raw(t->fd, MBOX_IOC_REPLY_RECV, &arg);
+}
+
 #define POINTER_VARIANT(name, is_written)				\
 	FIXTURE_VARIANT_ADD(pointer, name) {				\
 		.call = name,						\
@@ -415,6 +448,8 @@ POINTER_VARIANT(sendv_buf, false);
 POINTER_VARIANT(recvv_buf, true);
 POINTER_VARIANT(sendv_msgs, false);
 POINTER_VARIANT(recvv_msgs, true);
+POINTER_VARIANT(call_buf, false);
+POINTER_VARIANT(reply_recv_next, true);
 
 FIXTURE_SETUP(pointer)
 {
@@ -466,7 +501,8 @@ TEST_F(pointer, read_only_is_EFAULT_for_outputs_only)
 	char *address = self->page;
 
 	/* A good element for a batch, a good name and payload for the others. */
-	if (variant->call == sendv_msgs || variant->call == recvv_msgs)
+	if (variant->call == sendv_msgs || variant->call == recvv_msgs ||
+	    variant->call == reply_recv_next)
 		memcpy(address, &msg, sizeof(msg));
 	ASSERT_EQ(0, mprotect(self->page, self->len, PROT_READ));
 	if (variant->written) {

@@ -69,9 +69,31 @@ static bool expected(long ret)
 	case EIDRM:
 	case EPIPE:
 	case ENOENT:
+	case ESRCH:
 		return true;
 	}
 	return false;
+}
+
+/* Receive, and reply to what is a request, mostly, and mostly at once. */
+static long serve(struct mbox *mb, struct random *r, char *buf, size_t size, __u64 deadline_ns)
+{
+	struct mbox_msg msg = msg_of(buf, size, 0);
+	__u64 token;
+	long ret;
+
+	msg.deadline_ns = deadline_ns;
+	ret = mbox_recvmsg(mb, &msg);
+	if (ret < 0 || !msg.token || one_in(r, 8))
+		return ret;
+	if (one_in(r, 4))
+		spin_us(random_below(r, 300));
+	if (one_in(r, 2))
+		return mbox_reply(mb, msg.token, buf, random_below(r, size));
+	token = msg.token;
+	msg = msg_of(buf, size, 0);
+	msg.deadline_ns = soon(r);
+	return mbox_reply_recv(mb, token, buf, random_below(r, size), &msg);
 }
 
 static int churn(struct random *r, __u32 *started)
@@ -109,7 +131,7 @@ static int churn(struct random *r, __u32 *started)
 			CHECK(*slot || errno == ENOENT || errno == EIDRM);
 			continue;
 		}
-		switch (random_below(r, 8)) {
+		switch (random_below(r, 12)) {
 		case 0:
 			mbox_close(*slot);
 			*slot = NULL;
@@ -130,6 +152,15 @@ static int churn(struct random *r, __u32 *started)
 			break;
 		case 5:
 			CHECK(expected(mbox_timedrecv(*slot, big, sizeof(big), 0, &deadline)));
+			break;
+		case 6:
+		case 7:
+			CHECK(expected(serve(*slot, r, big, sizeof(big), ns)));
+			break;
+		case 8:
+		case 9:
+			CHECK(expected(mbox_call(*slot, big, random_below(r, sizeof(big)), big,
+						 sizeof(big), &deadline)));
 			break;
 		default:
 			CHECK(expected(mbox_timedsend(*slot, big, random_below(r, sizeof(big)),

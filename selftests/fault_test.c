@@ -322,6 +322,71 @@ TEST_F(fault, send_that_would_drop_drops_nothing)
 	repeat(_metadata, self, &op);
 }
 
+static struct mbox_request request = { .len = 5000, .rep_len = 9000 };
+
+/* Nobody replies: what it needs, it has had by then. */
+static long call_in_vain(FIXTURE_DATA(fault) *self)
+{
+	long ret;
+
+	request.buf = (uintptr_t)big;
+	request.deadline_ns = in_ms(CLOCK_MONOTONIC, 20);
+	ret = raw(self->fd, MBOX_IOC_CALL, &request);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+TEST_F(fault, call)
+{
+	static const struct operation op = { .run = call_in_vain, .undo = receive_all };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+}
+
+/* One caller that waits, and stays while its reply cannot be copied. */
+static struct call caller = { .arg = &request };
+static struct mbox_reply reply = { .len = 9000 };
+
+static void have_a_caller(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, sizeof(big), 0);
+
+	if (reply.token)
+		return;
+	request.buf = (uintptr_t)big;
+	request.deadline_ns = 0;
+	request.rep = (uintptr_t)big;
+	reply.buf = (uintptr_t)big;
+	if (call_start(&caller, self->fd, MBOX_IOC_CALL) ||
+	    raw(self->fd, MBOX_IOC_RECV, &msg) != request.len)
+		abort();
+	reply.token = msg.token;
+}
+
+static long reply_to_it(FIXTURE_DATA(fault) *self)
+{
+	return raw(self->fd, MBOX_IOC_REPLY, &reply);
+}
+
+static void caller_has_it(FIXTURE_DATA(fault) *self, long ret)
+{
+	if (call_join(&caller) != reply.len)
+		abort();
+	reply.token = 0;
+}
+
+TEST_F(fault, reply)
+{
+	static const struct operation op = {
+		.prepare = have_a_caller, .run = reply_to_it, .undo = caller_has_it,
+	};
+
+	NEED_FAULTS(self);
+	if (access(FAIL_DIR "fail_usercopy", F_OK))
+		SKIP(return, "the kernel cannot let copies fail, and nothing else can");
+	repeat(_metadata, self, &op);
+}
+
 static void queue_three(FIXTURE_DATA(fault) *self)
 {
 	int i;

@@ -749,6 +749,53 @@ test_bad_commands()
 	check 2 '' "mboxctl ls: unrecognized option *${nl}try mboxctl ls --help" mboxctl ls --all
 }
 
+test_call_and_serve()
+{
+	ok mboxctl create "$m"
+	mboxctl serve -n 4 "$m" tr a-z A-Z >"$tmp/out" 2>&1 &
+	await "$m" 1 receivers
+	check 0 "HELLO" '' mboxctl call "$m" hello
+	check 0 "STDIN" '' sh -c "printf stdin | mboxctl call --timeout 60 '$m'"
+	check 0 "" '' mboxctl call "$m" ''
+	# Which is no request.
+	ok mboxctl send "$m" nothing
+	ended 0
+	same "$(cat "$tmp/out")" ""
+	ok mboxctl rm "$m"
+}
+
+test_call_without_a_server()
+{
+	ok mboxctl create --msg-max 5 "$m"
+	check 3 '' "mboxctl call: cannot call '$m': Connection timed out" \
+		mboxctl call -T 0.05 "$m" hello
+	has "$m" "0 0" queued sent
+	check 1 '' "mboxctl call: cannot call '$m': Message too long" mboxctl call "$m" longer
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl call --help"
+	check 2 '' "mboxctl call: no mailbox given$try" mboxctl call
+	check 2 '' "mboxctl call: more than one text$try" mboxctl call "$m" a b
+}
+
+test_serve_with_a_command_that_fails()
+{
+	ok mboxctl create --msg-max 5 "$m"
+	mboxctl serve -n 2 -T 60 "$m" sh -c 'cat; exit 7' 2>"$tmp/err" &
+	check 0 "12345" '' mboxctl call "$m" 12345
+	check 0 "67" '' mboxctl call --newline "$m" 67
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl serve: 'sh' failed${nl}mboxctl serve: 'sh' failed"
+	mboxctl serve -n 1 -T 60 "$m" seq 100 2>"$tmp/err" &
+	check 1 '' "mboxctl call: cannot call '$m': Message too long" mboxctl call "$m" x
+	ended 1
+	check 3 '' "mboxctl serve: cannot receive from '$m': Connection timed out" \
+		mboxctl serve -T 0.05 "$m" cat
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl serve --help"
+	check 2 '' "mboxctl serve: no mailbox given$try" mboxctl serve
+	check 2 '' "mboxctl serve: no command given$try" mboxctl serve "$m"
+}
+
 test_output_that_cannot_be_written_is_1()
 {
 	for command in ls "ls --json" --help --version "send --help"; do
@@ -771,7 +818,7 @@ test_without_the_device_says_so()
 		return
 	fi
 	for command in "ls" "create x" "send x y" "recv x" "rm x" "rm -D x" "unlink x" \
-		"set-capacity x 1" "stat x"; do
+		"set-capacity x 1" "stat x" "call x y" "serve x y"; do
 		check 1 '' "mboxctl ${command%% *}: *: $missing" \
 			unshare -m sh -c "mount -t tmpfs tmpfs /dev && exec mboxctl $command"
 	done

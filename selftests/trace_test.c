@@ -181,6 +181,32 @@ TEST_F(trace, recover)
 	EXPECT_EQ(1, events(self, "recover", ""));
 }
 
+TEST_F(trace, reply)
+{
+	__u32 value = POISON32;
+	struct mbox_msg msg = msg_of(&value, sizeof(value), 0);
+	struct mbox_request req = { .len = 4, .rep_len = 4 };
+	struct mbox_reply reply = { .len = 3 };
+	struct call c = { .arg = &req };
+	char token[64];
+
+	NEED_TRACING(self);
+	req.buf = (uintptr_t)&c.value;
+	req.rep = (uintptr_t)&c.value;
+	reply.buf = (uintptr_t)&c;
+	ASSERT_EQ(0, call_start(&c, self->fd, MBOX_IOC_CALL));
+	ASSERT_EQ(4, raw(self->fd, MBOX_IOC_RECV, &msg));
+	reply.token = msg.token;
+	EXPECT_EQ(0, events(self, "reply", ""));
+	ASSERT_EQ(0, raw(self->fd, MBOX_IOC_REPLY, &reply));
+	snprintf(token, sizeof(token), "token=%llu len=3", (unsigned long long)msg.token);
+	EXPECT_EQ(1, events(self, "reply", token));
+	EXPECT_EQ(3, call_join(&c));
+	/* One that nobody waits for is none. */
+	EXPECT_EQ(-ESRCH, raw(self->fd, MBOX_IOC_REPLY, &reply));
+	EXPECT_EQ(1, events(self, "reply", ""));
+}
+
 TEST_F(trace, of_one_mailbox_do_not_show_another)
 {
 	int other = new_mailbox(0, 2);

@@ -1,70 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Messages in transit: what happens to them while they are being copied.
- *
- * The buffer of one side is a page that userfaultfd holds back, so the copy
- * stops there for as long as a test wants.
  */
-#include <linux/userfaultfd.h>
 #include <sys/uio.h>
 
-#include "peers.h"
-
-/* A page that does not come until it is told to. */
-struct slow {
-	int uffd;
-	char *page;
-	size_t size;
-};
-
-static int slow_init(struct slow *s)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
-	s->size = getpagesize();
-	s->uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	if (s->uffd < 0)
-		return neg(-1);
-	s->page = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s->page == MAP_FAILED)
-		return neg(-1);
-	reg.range.start = (uintptr_t)s->page;
-	reg.range.len = s->size;
-	if (ioctl(s->uffd, UFFDIO_API, &api) || ioctl(s->uffd, UFFDIO_REGISTER, &reg))
-		return neg(-1);
-	return 0;
-}
-
-/* Until somebody waits for the page. */
-static int slow_await(struct slow *s)
-{
-	struct uffd_msg event;
-
-	if (read(s->uffd, &event, sizeof(event)) != sizeof(event))
-		return neg(-1);
-	return event.event == UFFD_EVENT_PAGEFAULT ? 0 : -EPROTO;
-}
-
-/* The copy goes on. */
-static int slow_go_on(struct slow *s)
-{
-	struct uffdio_zeropage zero = {
-		.range = { .start = (uintptr_t)s->page, .len = s->size },
-	};
-
-	return neg(ioctl(s->uffd, UFFDIO_ZEROPAGE, &zero));
-}
-
-/* The copy fails. */
-static int slow_fail(struct slow *s)
-{
-	struct uffdio_range range = { .start = (uintptr_t)s->page, .len = s->size };
-
-	if (munmap(s->page, s->size))
-		return neg(-1);
-	return neg(ioctl(s->uffd, UFFDIO_WAKE, &range));
-}
+#include "slow.h"
 
 FIXTURE(transit)
 {

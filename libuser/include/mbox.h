@@ -333,7 +333,8 @@ int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned int flags);
  *	here; mbox_recvmsg() gives others)
  *
  * Takes the oldest message of the highest priority. Waits, without a limit,
- * while there is none.
+ * while there is none. There is no way to reply to a request (mbox_call()) that
+ * is received like this; its caller fails with EPIPE.
  *
  * Thread-safe; async-signal-safe. Follows mq_receive(3), but does not demand a
  * buffer of msg_max bytes: a message that is longer than the buffer stays in
@@ -411,9 +412,10 @@ int mbox_sendmsg(struct mbox *mb, struct mbox_msg *msg);
  * @msg: in: buf, len (size of the buffer in bytes), flags, deadline_ns
  *	(nanoseconds; 0: no limit), with MBOX_MATCH, MBOX_MATCH_NOT or
  *	MBOX_MATCH_LE type, with MBOX_PEEK skip; clear the structure first.
- *	out: len (the message's full length), prio, type, and pid, uid and gid
- *	of the sender. Changed only on success; set len and type again before
- *	the next call.
+ *	out: len (the message's full length), prio, type, pid, uid and gid of
+ *	the sender, and token: not 0 for a request (mbox_call()), which is to be
+ *	replied to with mbox_reply() on this handle. Changed only on success;
+ *	set len and type again before the next call.
  *
  * Blocks as mbox_timedrecv() does. Thread-safe (with a structure per thread);
  * async-signal-safe. Follows mq_timedreceive(3) (priority) and msgrcv(2)
@@ -562,6 +564,83 @@ int mbox_release(struct mbox *mb, const void *slot);
  * Return: 0, or -1 and errno: EOPNOTSUPP (not a ring).
  */
 int mbox_set_spin(struct mbox *mb, unsigned int n);
+
+/**
+ * mbox_call() - send a request and wait for the reply
+ * @mb: a handle with the right to send
+ * @req: the request; may be NULL when @req_len is 0
+ * @req_len: its length in bytes, 0 to msg_max
+ * @rep: where the reply goes; may be NULL when @rep_len is 0
+ * @rep_len: size of @rep in bytes
+ * @deadline: absolute time of CLOCK_MONOTONIC; NULL: no limit
+ *
+ * Sends @req with priority 0 and type 0, and waits until somebody has received
+ * it and replied to it: mbox_recvmsg() gives the receiver a token, which
+ * mbox_reply() takes. No other receiver can reply, and nobody twice.
+ *
+ * When the call ends without a reply, a request that nobody has received is
+ * withdrawn. One that was received is being worked on; the reply to it fails
+ * with ESRCH.
+ *
+ * Memory for the reply counts, from the beginning, against the user's limit of
+ * queued bytes: @rep_len, or msg_max if that is less.
+ *
+ * Thread-safe; async-signal-safe. A signal handler installed with SA_RESTART
+ * restarts the call as long as nobody has received the request; after that, the
+ * call fails with EINTR. Modelled on MsgSend() of QNX.
+ *
+ * Return: the length of the reply, or -1 and errno:
+ * EAGAIN (O_NONBLOCK: there is no reply without waiting), EBADF (no right to
+ * send), EDQUOT, EFAULT (a bad address; a reply that does not reach @rep is
+ * lost), EIDRM, EINTR, EINVAL (tv_sec negative, or tv_nsec outside 0 to
+ * 999999999), EMSGSIZE (@req_len as for mbox_send(), or the reply is longer than
+ * @rep_len), ENOMEM, EPIPE (who received the request has closed its handle or
+ * ended, or cannot reply; an overflow policy dropped it; a MBOX_HANGUP mailbox
+ * without receivers), ETIMEDOUT (a deadline that has passed sends nothing).
+ */
+ssize_t mbox_call(struct mbox *mb, const void *req, size_t req_len, void *rep, size_t rep_len,
+		  const struct timespec *deadline);
+
+/**
+ * mbox_reply() - reply to a request
+ * @mb: the handle that received the request
+ * @token: the token of the request, see mbox_recvmsg()
+ * @rep: the reply; may be NULL when @len is 0
+ * @len: its length in bytes
+ *
+ * Ends the call. A token is good for one reply.
+ *
+ * Does not block. Thread-safe; async-signal-safe. Modelled on MsgReply() of QNX.
+ *
+ * Return: 0, or -1 and errno:
+ * EFAULT (the token stays good), EIDRM, EMSGSIZE (longer than the caller's
+ * buffer, or than msg_max: the caller gets EMSGSIZE too, and the token is used),
+ * ESRCH (no caller waits for this: it has given up or has its reply, or this
+ * handle has not received such a request).
+ */
+int mbox_reply(struct mbox *mb, uint64_t token, const void *rep, size_t len);
+
+/**
+ * mbox_reply_recv() - reply to a request and receive the next message
+ * @mb: the handle that received the request
+ * @token: as for mbox_reply(); 0: no reply, @rep and @len are ignored
+ * @rep: as for mbox_reply()
+ * @len: as for mbox_reply()
+ * @next: as for mbox_recvmsg()
+ *
+ * mbox_reply() and then mbox_recvmsg() in one system call. If the reply fails,
+ * nothing is received. After any failure, calling again with token 0 goes on
+ * with the next message.
+ *
+ * Blocks as mbox_recvmsg() does; the reply is not held up by that. Thread-safe
+ * (with a structure per thread); async-signal-safe. Modelled on
+ * MsgReplyv()/MsgReceivev() of QNX and seL4_ReplyRecv().
+ *
+ * Return: the message's length in bytes, or -1 and errno: as mbox_reply() (except
+ * with token 0) and as mbox_recvmsg().
+ */
+ssize_t mbox_reply_recv(struct mbox *mb, uint64_t token, const void *rep, size_t len,
+			struct mbox_msg *next);
 
 #ifdef __cplusplus
 }

@@ -63,4 +63,14 @@ int mbox__ring_batch(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsi
 		     bool send);
 void mbox__ring_close(struct mbox *mb);
 
+/* Nanoseconds of a deadline, or -1 and errno. */
+int64_t mbox__deadline_to_ns(const struct timespec *ts);
+
+/*
+ * No message is that long, and write(2) and the length field have limits: true
+ * and EMSGSIZE for a length to send, the limit for the size of a buffer.
+ */
+int mbox__send_too_long(size_t len);
+uint32_t mbox__clamp_len(size_t len);
+
 #endif /* MBOX_INTERNAL_H */

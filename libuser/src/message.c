@@ -36,8 +36,7 @@
 
 #define NSEC_PER_SEC 1000000000
 
-/* Nanoseconds of a deadline, or -1 and errno. */
-static int64_t deadline_to_ns(const struct timespec *ts)
+int64_t mbox__deadline_to_ns(const struct timespec *ts)
 {
 	/* time_t may have 32 bits. */
 	int64_t sec = ts->tv_sec;
@@ -58,8 +57,7 @@ static int64_t deadline_to_ns(const struct timespec *ts)
 	return sec * NSEC_PER_SEC + ts->tv_nsec;
 }
 
-/* No message is that long, and write(2) and the length field have limits. */
-static int send_too_long(size_t len)
+int mbox__send_too_long(size_t len)
 {
 	if (len <= INT_MAX)
 		return 0;
@@ -67,7 +65,7 @@ static int send_too_long(size_t len)
 	return 1;
 }
 
-static uint32_t clamp_len(size_t len)
+uint32_t mbox__clamp_len(size_t len)
 {
 	return len <= INT_MAX ? len : INT_MAX;
 }
@@ -78,7 +76,7 @@ MBOX_API int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned in
 
 	if (mb->ring)
 		return mbox__ring_send(mb, buf, len, flags, 0);
-	if (send_too_long(len))
+	if (mbox__send_too_long(len))
 		return -1;
 
 	/* A message is written whole, or not at all. */
@@ -104,7 +102,7 @@ MBOX_API ssize_t mbox_recv(struct mbox *mb, void *buf, size_t len, unsigned int 
 		return read(mb->fd, buf, len);
 
 	msg.buf = (uintptr_t)buf;
-	msg.len = clamp_len(len);
+	msg.len = mbox__clamp_len(len);
 	msg.flags = flags;
 
 	return ioctl(mb->fd, IOC_RECV_SHORT, &msg);
@@ -119,12 +117,12 @@ MBOX_API int mbox_timedsend(struct mbox *mb, const void *buf, size_t len, unsign
 	if (!deadline)
 		return mbox_send(mb, buf, len, flags);
 
-	ns = deadline_to_ns(deadline);
+	ns = mbox__deadline_to_ns(deadline);
 	if (ns < 0)
 		return -1;
 	if (mb->ring)
 		return mbox__ring_send(mb, buf, len, flags, ns);
-	if (send_too_long(len))
+	if (mbox__send_too_long(len))
 		return -1;
 
 	msg.buf = (uintptr_t)buf;
@@ -144,14 +142,14 @@ MBOX_API ssize_t mbox_timedrecv(struct mbox *mb, void *buf, size_t len, unsigned
 	if (!deadline)
 		return mbox_recv(mb, buf, len, flags);
 
-	ns = deadline_to_ns(deadline);
+	ns = mbox__deadline_to_ns(deadline);
 	if (ns < 0)
 		return -1;
 	if (mb->ring)
 		return mbox__ring_recv(mb, buf, len, flags, ns);
 
 	msg.buf = (uintptr_t)buf;
-	msg.len = clamp_len(len);
+	msg.len = mbox__clamp_len(len);
 	msg.flags = flags;
 	msg.deadline_ns = ns;
 

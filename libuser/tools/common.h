@@ -46,11 +46,13 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+int cmd_call(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_send(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_set_capacity(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_unlink(int argc, char **argv);

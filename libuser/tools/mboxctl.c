@@ -11,6 +11,8 @@ static const struct command commands[] = {
 	{ "stat", "show everything about mailboxes", cmd_stat },
 	{ "send", "send messages", cmd_send },
 	{ "recv", "receive messages", cmd_recv },
+	{ "call", "send a request and wait for the reply", cmd_call },
+	{ "serve", "run a command for each message, and reply with its output", cmd_serve },
 	{ "set-capacity", "change the capacity of a mailbox", cmd_set_capacity },
 	{ "unlink", "take away the names of mailboxes", cmd_unlink },
 	{ "rm", "the same, or destroy mailboxes", cmd_rm },

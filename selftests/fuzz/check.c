@@ -30,7 +30,7 @@ void check_errno(long ret, bool strict)
 	static const int listed[] = {
 		EAGAIN, ETIMEDOUT, EINTR, EMSGSIZE, EIDRM, EPIPE, EBADF,
 		EACCES, EPERM, EEXIST, ENOENT, ENAMETOOLONG, EDQUOT, EINVAL,
-		E2BIG, EFAULT, ENOMEM, EMFILE, ENFILE, ENOTTY,
+		E2BIG, EFAULT, ENOMEM, EMFILE, ENFILE, ENOTTY, ESRCH,
 	};
 	unsigned int i;
 

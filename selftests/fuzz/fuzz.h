@@ -131,6 +131,9 @@ struct shared {
 	/* Ids of mailboxes that the program made. */
 	uint64_t ids[8];
 	uint32_t nids;
+	/* Of requests that were received last. */
+	uint64_t tokens[8];
+	uint32_t ntokens;
 	/* The first thing that was wrong. */
 	uint32_t broken;
 	char why[400];
@@ -281,6 +284,9 @@ OPERATION(trace);
 OPERATION(param);
 OPERATION(memory);
 OPERATION(uring);
+OPERATION(call);
+OPERATION(reply);
+OPERATION(reply_recv);
 
 /* Undo what the operations above did to the lane's task. */
 void ops_process_reset(struct lane *l);

@@ -43,6 +43,9 @@ const struct operation operations[] = {
 	{ "param", op_param, 1, .costly = true, .opens = true },
 	{ "memory", op_memory, 2 },
 	{ "uring", op_uring, 4 },
+	{ "call", op_call, 8, .may_fail = true },
+	{ "reply", op_reply, 8, .may_fail = true },
+	{ "reply_recv", op_reply_recv, 6, .may_fail = true },
 };
 
 const unsigned int noperations = ARRAY_SIZE(operations);

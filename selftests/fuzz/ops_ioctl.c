@@ -76,6 +76,8 @@ static void check_result(unsigned int cmd, long ret)
 		most = 65536;
 		break;
 	case _IOC_NR(MBOX_IOC_RECV):
+	case _IOC_NR(MBOX_IOC_CALL):
+	case _IOC_NR(MBOX_IOC_REPLY_RECV):
 		most = 16 << 20;
 		break;
 	case _IOC_NR(MBOX_IOC_SENDV):

@@ -72,6 +72,30 @@ static void check_payload(struct lane *l, const void *at, size_t room,
 		broken("a message of %zu bytes has the wrong content", len);
 }
 
+/* ---- tokens ------------------------------------------------------------- */
+
+static void token_found(uint64_t token)
+{
+	uint32_t n = __atomic_fetch_add(&shared->ntokens, 1, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&shared->tokens[n % ARRAY_SIZE(shared->tokens)], token,
+			 __ATOMIC_RELAXED);
+}
+
+/* One of the last, mostly; also of other handles, and used ones. */
+static uint64_t pick_token(uint8_t b)
+{
+	uint32_t n = __atomic_load_n(&shared->ntokens, __ATOMIC_RELAXED);
+
+	if (b >= 240)
+		return pick64(b & 15);
+	n -= 1 + (b & 3);
+	return __atomic_load_n(&shared->tokens[n % ARRAY_SIZE(shared->tokens)],
+			       __ATOMIC_RELAXED);
+}
+
+/* ---- one message -------------------------------------------------------- */
+
 long op_send(struct lane *l, const struct op *op)
 {
 	struct mbox_msg m, before;
@@ -101,7 +125,9 @@ long op_recv(struct lane *l, const struct op *op)
 			broken("a receive that failed changed its argument");
 		return ret;
 	}
-	if (m.len != ret || m.token || m.nfds || m.fds ||
+	if (m.token)
+		token_found(m.token);
+	if (m.len != ret || (m.token && before.flags & MBOX_PEEK) || m.nfds || m.fds ||
 	    m.prio > MBOX_PRIO_MAX || m.flags != before.flags ||
 	    m.buf != before.buf)
 		broken("receive: %ld bytes, len %u, prio %u", ret, m.len,
@@ -118,6 +144,8 @@ long op_recv(struct lane *l, const struct op *op)
 			      ret);
 	return ret;
 }
+
+/* ---- batches ------------------------------------------------------------ */
 
 /* An array of @n messages like @m, @size bytes each, one after the other. */
 static void *make_vec(struct lane *l, const struct mbox_msg *m, unsigned int n,
@@ -203,4 +231,80 @@ long op_recvv(struct lane *l, const struct op *op)
 
 	fill_recv(l, op, &m);
 	return batch(l, op, MBOX_IOC_RECVV, &m);
+}
+
+/* ---- call and reply ----------------------------------------------------- */
+
+long op_call(struct lane *l, const struct op *op)
+{
+	struct mbox_request r = {};
+	bool sure;
+	long ret;
+
+	r.len = pick_len(op->a[1]);
+	r.rep_len = pick_len(op->a[7]);
+	r.buf = (uintptr_t)memory_source(l, op->a[5], r.len);
+	r.rep = (uintptr_t)memory_target(l, op->a[2] >> 3, r.rep_len, &sure);
+	if (op->a[2] & 4)
+		r.flags |= MBOX_REALTIME;
+	if (op->a[2] >= 0xf0)
+		r.flags |= 1U << (op->a[3] & 31);
+	r.prio = pick_prio(op->a[3]);
+	r.type = pick_type(op->a[6]);
+	r.deadline_ns = pick_deadline(op->a[4], op->a[2] & 4);
+	ret = do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_CALL, &r, sizeof(r));
+	if (op->tweak || ret < 0)
+		return ret;
+	if (ret > r.rep_len)
+		broken("a reply of %ld bytes in %u", ret, r.rep_len);
+	if (sure)
+		check_payload(l, (void *)(uintptr_t)r.rep, r.rep_len, ret);
+	return ret;
+}
+
+static void fill_reply(struct lane *l, const struct op *op, unsigned int len,
+		       struct mbox_reply *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->token = pick_token(op->a[7]);
+	r->len = len;
+	r->buf = (uintptr_t)memory_source(l, op->a[5], len);
+}
+
+long op_reply(struct lane *l, const struct op *op)
+{
+	struct mbox_reply r;
+
+	fill_reply(l, op, pick_len(op->a[1]), &r);
+	if (op->a[2] >= 0xf0)
+		r.reserved = pick32(op->a[3] & 31);
+	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_REPLY, &r,
+			sizeof(r));
+}
+
+long op_reply_recv(struct lane *l, const struct op *op)
+{
+	struct mbox_reply_recv r = {};
+	struct mbox_msg m, before, *next;
+	long ret;
+
+	fill_recv(l, op, &m);
+	before = m;
+	/* Short, mostly, so that it is not refused. */
+	fill_reply(l, op, op->a[6] & 63, &r.reply);
+	if (op->a[7] & 64)
+		r.reply.token = 0;
+	next = make_vec(l, &m, 1, sizeof(m));
+	r.next = (uintptr_t)next;
+	r.next_size = op->a[3] < 240 ? sizeof(m) : pick32(op->a[3] & 31);
+	ret = do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_REPLY_RECV, &r,
+		       sizeof(r));
+	if (op->tweak || ret < 0 || r.next_size < sizeof(m))
+		return ret;
+	if (next->token)
+		token_found(next->token);
+	if (next->len != ret || next->flags != before.flags ||
+	    (ret > before.len && !(before.flags & MBOX_TRUNC)))
+		broken("reply and receive: %ld bytes, len %u", ret, next->len);
+	return ret;
 }

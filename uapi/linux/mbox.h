@@ -21,10 +21,13 @@
  *   EINTR       a signal handler ran (calls restart with SA_RESTART)
  *   EMSGSIZE    send: longer than msg_max, or not msg_max bytes on an
  *               MBOX_FIXED mailbox; receive: the buffer is shorter than the
- *               message and MBOX_TRUNC was not given (it stays queued)
+ *               message and MBOX_TRUNC was not given (it stays queued);
+ *               call and reply: the reply is longer than the caller's buffer
  *   EIDRM       the mailbox was destroyed
  *   EPIPE       MBOX_HANGUP and nobody is left on the other side; or an
- *               MBOX_SYNC message was dropped by the overflow policy
+ *               MBOX_SYNC message was dropped by the overflow policy; or
+ *               nobody will reply to a request
+ *   ESRCH       reply: no caller waits for this reply on this handle
  *   EBADF       the handle lacks the right to send or to receive
  *   EACCES      open, create, unlink: permission denied
  *   EPERM       destroy, set capacity: the caller is not the owner
@@ -51,7 +54,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every addition to this file. */
-#define MBOX_ABI_VERSION	2
+#define MBOX_ABI_VERSION	3
 
 /* Longest name, in bytes, without a terminator. */
 #define MBOX_NAME_MAX		255
@@ -253,7 +256,8 @@ struct mbox_walk {
  *	and with MBOX_MATCH_LE
  * @type: send: any number; receive: what MBOX_MATCH compares with, then the
  *	message's
- * @token: reserved, must be zero; receive: out: zero
+ * @token: send: must be zero; receive: out: what to reply with, when the
+ *	message is a request (MBOX_IOC_CALL), otherwise zero
  * @pid: receive: out: the sender's process id in the receiver's pid
  *	namespace, 0 where it has none there
  * @uid: receive: out: the sender's user id in the receiver's user namespace
@@ -461,6 +465,63 @@ struct mbox_ring_wake {
 	__u32 n;
 };
 
+/**
+ * struct mbox_request - send a message and wait for the reply
+ * @buf: address of the request
+ * @rep: address of the buffer for the reply
+ * @len: bytes to send
+ * @rep_len: size of the buffer for the reply
+ * @flags: 0 or MBOX_REALTIME
+ * @prio: as in struct mbox_msg
+ * @type: as in struct mbox_msg
+ * @deadline_ns: as in struct mbox_msg, for the reply
+ *
+ * The ioctl returns the length of the reply.
+ */
+struct mbox_request {
+	__aligned_u64 buf;
+	__aligned_u64 rep;
+	__u32 len;
+	__u32 rep_len;
+	__u32 flags;
+	__u32 prio;
+	__aligned_u64 type;
+	__aligned_u64 deadline_ns;
+};
+
+/**
+ * struct mbox_reply - reply to a request
+ * @token: of the request, as this handle received it
+ * @buf: address of the reply
+ * @len: bytes to send
+ * @reserved: must be zero
+ *
+ * This structure is part of another and does not grow.
+ */
+struct mbox_reply {
+	__aligned_u64 token;
+	__aligned_u64 buf;
+	__u32 len;
+	__u32 reserved;
+};
+
+/**
+ * struct mbox_reply_recv - reply to a request, and receive the next message
+ * @reply: the reply; token 0: none. The token becomes 0 when the reply was
+ *	made and the receive failed.
+ * @next: address of a struct mbox_msg for the receive
+ * @next_size: sizeof(struct mbox_msg) of the caller
+ * @reserved: must be zero
+ *
+ * The ioctl returns the full length of the message.
+ */
+struct mbox_reply_recv {
+	struct mbox_reply reply;
+	__aligned_u64 next;
+	__u32 next_size;
+	__u32 reserved;
+};
+
 #define MBOX_IOC_MAGIC		0xBB
 
 /* On /dev/mbox. */
@@ -481,5 +542,8 @@ struct mbox_ring_wake {
 #define MBOX_IOC_DESTROY	_IO(MBOX_IOC_MAGIC, 0x16)
 #define MBOX_IOC_RING_WAIT	_IOW(MBOX_IOC_MAGIC, 0x17, struct mbox_ring_wait)
 #define MBOX_IOC_RING_WAKE	_IOW(MBOX_IOC_MAGIC, 0x18, struct mbox_ring_wake)
+#define MBOX_IOC_CALL		_IOW(MBOX_IOC_MAGIC, 0x19, struct mbox_request)
+#define MBOX_IOC_REPLY		_IOW(MBOX_IOC_MAGIC, 0x1a, struct mbox_reply)
+#define MBOX_IOC_REPLY_RECV	_IOWR(MBOX_IOC_MAGIC, 0x1b, struct mbox_reply_recv)
 
 #endif /* _UAPI_LINUX_MBOX_H */

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Call and reply. Each function is one system call, as in message.c. */
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#include "internal.h"
+
+MBOX_API ssize_t mbox_call(struct mbox *mb, const void *req, size_t req_len, void *rep,
+			   size_t rep_len, const struct timespec *deadline)
+{
+	struct mbox_request arg = {
+		.buf = (uintptr_t)req,
+		.rep = (uintptr_t)rep,
+		.len = req_len,
+		.rep_len = mbox__clamp_len(rep_len),
+	};
+	int64_t ns;
+
+	if (deadline) {
+		ns = mbox__deadline_to_ns(deadline);
+		if (ns < 0)
+			return -1;
+		arg.deadline_ns = ns;
+	}
+	if (mbox__send_too_long(req_len))
+		return -1;
+
+	return ioctl(mb->fd, MBOX_IOC_CALL, &arg);
+}
+
+MBOX_API int mbox_reply(struct mbox *mb, uint64_t token, const void *rep, size_t len)
+{
+	struct mbox_reply arg = {
+		.token = token,
+		.buf = (uintptr_t)rep,
+		/* As long as it can be, it is too long for everybody. */
+		.len = mbox__clamp_len(len),
+	};
+
+	return ioctl(mb->fd, MBOX_IOC_REPLY, &arg);
+}
+
+MBOX_API ssize_t mbox_reply_recv(struct mbox *mb, uint64_t token, const void *rep, size_t len,
+				 struct mbox_msg *next)
+{
+	struct mbox_reply_recv arg = {
+		.reply.token = token,
+		.reply.buf = (uintptr_t)rep,
+		.reply.len = mbox__clamp_len(len),
+		.next = (uintptr_t)next,
+		.next_size = sizeof(*next),
+	};
+
+	return ioctl(mb->fd, MBOX_IOC_REPLY_RECV, &arg);
+}
