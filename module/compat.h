@@ -6,11 +6,16 @@
 #ifndef MBOX_COMPAT_H
 #define MBOX_COMPAT_H
 
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/magic.h>
 #include <linux/nsproxy.h>
 #include <linux/sched.h>
 #include <linux/time_namespace.h>
+#include <linux/uaccess.h>
 #include <linux/version.h>
 
 /* Commit 2c92ca849fcc (6.10) took the second argument of __assign_str() away. */
@@ -28,6 +33,41 @@
 #define mbox_vm_flags_set(vma, flags) vm_flags_set(vma, flags)
 #define mbox_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
 #endif
+
+/*
+ * Since 6.8 receive_fd() writes the number itself, before anybody can use the
+ * file. Until then, a number that cannot be written has to be taken back.
+ */
+static inline int mbox_receive_fd(struct file *file, s32 __user *ufd,
+				  unsigned int oflags)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	int fd = receive_fd(file, oflags);
+
+	if (fd >= 0 && put_user(fd, ufd)) {
+		close_fd(fd);
+		return -EFAULT;
+	}
+	return fd;
+#else
+	return receive_fd(file, ufd, oflags);
+#endif
+}
+
+/*
+ * Since 6.16 inodes without a name have the type of regular files, and a flag.
+ * Until then they have no type; but from 6.9 on those of processes do.
+ */
+static inline bool mbox_is_anon_inode(const struct inode *inode)
+{
+#ifdef S_ANON_INODE
+	return inode->i_flags & S_ANON_INODE;
+#elif defined(PID_FS_MAGIC)
+	return inode->i_sb->s_magic == PID_FS_MAGIC;
+#else
+	return false;
+#endif
+}
 
 /*
  * timens_ktime_to_host() calls a function that is not exported to modules, so

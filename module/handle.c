@@ -66,17 +66,25 @@ static int send_draft(struct file *file, const struct mbox_draft *draft,
 			 call);
 }
 
+/* A number of descriptors and an address, or neither. */
+static bool fds_valid(const struct mbox_msg *m)
+{
+	return m->nfds <= MBOX_FDS_MAX && !m->nfds == !m->fds;
+}
+
 static int send_msg(struct file *file, const struct mbox_msg *m)
 {
 	struct mbox_draft draft = {
 		.from = { .user = u64_to_user_ptr(m->buf), .len = m->len },
 		.type = m->type,
 		.prio = m->prio,
+		.fds = u64_to_user_ptr(m->fds),
+		.nfds = m->nfds,
 	};
 	struct mbox_call call;
 
 	if (unlikely(m->flags & ~MBOX_SEND_FLAGS || m->prio > MBOX_PRIO_MAX ||
-		     m->skip || m->token || m->nfds || m->fds))
+		     m->skip || m->token || !fds_valid(m)))
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_WRITE)))
 		return -EBADF;
@@ -137,7 +145,7 @@ static bool recv_flags_valid(const struct mbox_msg *m)
 
 static int recv_check(struct file *file, const struct mbox_msg *m)
 {
-	if (unlikely(!recv_flags_valid(m) || m->nfds || m->fds))
+	if (unlikely(!recv_flags_valid(m) || !fds_valid(m)))
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_READ)))
 		return -EBADF;
@@ -159,6 +167,8 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 		.umsg = umsg,
 		.kmsg = m,
 		.usize = usize,
+		.fds = u64_to_user_ptr(m->fds),
+		.nfds = m->nfds,
 	};
 	struct mbox_call call;
 

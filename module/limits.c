@@ -7,6 +7,7 @@
  */
 #include <linux/capability.h>
 #include <linux/hashtable.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
@@ -15,7 +16,7 @@
 static DEFINE_HASHTABLE(users, 6);
 static DEFINE_SPINLOCK(users_lock);
 
-static struct mbox_user *find_user(kuid_t uid)
+static struct mbox_user *lookup_user(kuid_t uid)
 {
 	struct mbox_user *user;
 
@@ -38,7 +39,7 @@ struct mbox_user *mbox_user_get(kuid_t uid)
 	struct mbox_user *user, *new = NULL;
 
 	spin_lock(&users_lock);
-	user = find_user(uid);
+	user = lookup_user(uid);
 	if (!user) {
 		spin_unlock(&users_lock);
 		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
@@ -46,7 +47,7 @@ struct mbox_user *mbox_user_get(kuid_t uid)
 			return NULL;
 		new->uid = uid;
 		spin_lock(&users_lock);
-		user = find_user(uid);
+		user = lookup_user(uid);
 		if (!user) {
 			user = new;
 			new = NULL;
@@ -122,4 +123,28 @@ int mbox_charge_bytes(struct mbox_user *user, u32 len)
 void mbox_uncharge_bytes(struct mbox_user *user, u32 len)
 {
 	atomic_long_sub(max(len, MBOX_CHARGE_MIN), &user->bytes);
+}
+
+/**
+ * mbox_charge_fds() - count descriptors in a message
+ * @user: its sender
+ * @n: how many
+ *
+ * The limit is that of unix(7): as many as the process may have open.
+ *
+ * Return: 0, or -ETOOMANYREFS.
+ */
+int mbox_charge_fds(struct mbox_user *user, unsigned int n)
+{
+	unsigned int sum = atomic_add_return(n, &user->fds);
+
+	if (sum <= rlimit(RLIMIT_NOFILE) || capable(CAP_SYS_RESOURCE))
+		return 0;
+	atomic_sub(n, &user->fds);
+	return -ETOOMANYREFS;
+}
+
+void mbox_uncharge_fds(struct mbox_user *user, unsigned int n)
+{
+	atomic_sub(n, &user->fds);
 }

@@ -22,6 +22,7 @@
  * @uid: the user
  * @mailboxes: mailboxes that it created and that exist
  * @bytes: bytes of its messages that are queued
+ * @fds: descriptors in them
  */
 struct mbox_user {
 	struct hlist_node node;
@@ -29,6 +30,7 @@ struct mbox_user {
 	kuid_t uid;
 	atomic_t mailboxes;
 	atomic_long_t bytes;
+	atomic_t fds;
 };
 
 extern unsigned int mbox_user_mailboxes;
@@ -41,5 +43,7 @@ int mbox_charge_mailbox(struct mbox_user *user);
 void mbox_uncharge_mailbox(struct mbox_user *user);
 int mbox_charge_bytes(struct mbox_user *user, u32 len);
 void mbox_uncharge_bytes(struct mbox_user *user, u32 len);
+int mbox_charge_fds(struct mbox_user *user, unsigned int n);
+void mbox_uncharge_fds(struct mbox_user *user, unsigned int n);
 
 #endif /* MBOX_LIMITS_H */

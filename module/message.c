@@ -14,6 +14,7 @@
 
 #include "call.h"
 #include "compat.h"
+#include "fds.h"
 #include "limits.h"
 #include "message.h"
 
@@ -219,6 +220,7 @@ static struct mbox_message *alloc_ext(u32 len)
 		return NULL;
 	ext->more = NULL;
 	ext->ticket = NULL;
+	ext->fds = NULL;
 	msg = (struct mbox_message *)(ext + 1);
 	msg->flags = MBOX_MSG_EXT;
 
@@ -322,10 +324,13 @@ struct mbox_message *mbox_message_new(struct mbox_sender **cache,
 void mbox_message_free(struct mbox_message *msg)
 {
 	struct mbox_ticket *ticket = mbox_ticket_of(msg);
+	struct mbox_fds *fds = mbox_fds_of(msg);
 	struct mbox_sender *sender = msg->sender;
 
-	if (ticket)
+	if (unlikely(ticket))
 		mbox_ticket_put(ticket);
+	if (unlikely(fds))
+		mbox_fds_free(fds);
 	mbox_uncharge_bytes(sender->user, msg->len);
 	free_memory(msg);
 	mbox_sender_put(sender);

@@ -17,6 +17,7 @@
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 
+struct mbox_fds;
 struct mbox_ticket;
 struct mbox_user;
 struct pid;
@@ -88,11 +89,13 @@ struct mbox_message {
  * @age: in mailbox.ages, if it has MBOX_DROP_OLDEST; under mailbox.lock
  * @more: the rest of a long payload
  * @ticket: a request: its call, one reference; otherwise NULL
+ * @fds: files that travel with it, or NULL
  */
 struct mbox_message_ext {
 	struct list_head age;
 	struct mbox_chunk *more;
 	struct mbox_ticket *ticket;
+	struct mbox_fds *fds;
 };
 
 static inline struct mbox_message_ext *mbox_ext(struct mbox_message *msg)

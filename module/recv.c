@@ -9,6 +9,7 @@
 
 #include "call.h"
 #include "exchange.h"
+#include "fds.h"
 #include "recv.h"
 #include "trace.h"
 
@@ -16,11 +17,13 @@
  * struct taken - a message in transit
  * @msg: the message
  * @token: names a request that can be replied to, otherwise 0
+ * @fds: its files, once it was received, otherwise NULL
  * @ack: its sender waits for the receipt
  * @peeked: somebody looked at it when it left the mailbox, and may still
  */
 struct taken {
 	struct mbox_message *msg;
+	struct mbox_fds *fds;
 	u64 token;
 	bool ack;
 	bool peeked;
@@ -120,8 +123,7 @@ static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
  * After the copy: settle what became of a message in transit. @ret is how the
  * copy went. Return 0, an error, or 1: the sender gave up in the meantime.
  */
-static noinline int settle(struct mailbox *mb, const struct taken *taken,
-			   int ret)
+static noinline int settle(struct mailbox *mb, struct taken *taken, int ret)
 {
 	struct mbox_ticket *ticket = mbox_ticket_of(taken->msg);
 	struct mbox_message *msg = taken->msg;
@@ -139,6 +141,7 @@ static noinline int settle(struct mailbox *mb, const struct taken *taken,
 		mbox_confirm(mb, msg, 0, &after);
 		if (ticket && !taken->token)
 			mbox_ticket_end(mb, ticket, -EPIPE, &after);
+		taken->fds = mbox_fds_detach(msg);
 		mbox_retire(mb, msg, &after);
 	} else {
 		mb->received--;
@@ -183,6 +186,7 @@ static int put_meta(const struct mbox_message *msg, u64 token,
 	meta.prio = msg->prio;
 	meta.type = msg->type;
 	meta.token = token;
+	meta.nfds = 0;
 	meta.pid = pid_vnr(sender->pid);
 	meta.uid = from_kuid_munged(current_user_ns(), sender->euid);
 	meta.gid = from_kgid_munged(current_user_ns(), sender->egid);
@@ -302,8 +306,8 @@ static noinline int wait_to_recv(struct mailbox *mb, struct mbox_waiter *w,
  *
  * Context: Process context, may sleep.
  * Return: the full length of the message, or -EIDRM, -EPIPE, -EMSGSIZE,
- * -EFAULT, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS; with an error, no message has
- * left the mailbox.
+ * -EFAULT, -EMFILE, -ENOMEM, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS; with an error,
+ * no message has left the mailbox.
  */
 ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 		  const struct mbox_match *match, const struct mbox_call *call)
@@ -346,14 +350,23 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 
 		len = taken.msg->len;
 		ret = copy_out(taken.msg, taken.token, receipt);
+		if (unlikely(!ret && mbox_fds_of(taken.msg)))
+			ret = mbox_fds_prepare(mbox_fds_of(taken.msg),
+					       receipt->fds, receipt->nfds);
 		if (likely(!ret && !taken.ack && !taken.peeked &&
 			   !is_unanswerable(&taken))) {
+			taken.fds = mbox_fds_detach(taken.msg);
 			mbox_message_free(taken.msg);
+		} else {
+			ret = settle(mb, &taken, ret);
+		}
+		if (!ret) {
+			if (unlikely(taken.fds))
+				mbox_fds_deliver(taken.fds, receipt->fds,
+						 receipt->nfds, receipt->umsg,
+						 receipt->usize);
 			return len;
 		}
-		ret = settle(mb, &taken, ret);
-		if (!ret)
-			return len;
 		undo_copy_out(receipt);
 		if (ret < 0)
 			return ret;

@@ -12,6 +12,8 @@
  * @usize: size of the caller's
  * @tokens: where requests are kept until they are replied to; NULL: the caller
  *	does not learn their tokens
+ * @fds: where the numbers of received files go
+ * @nfds: for how many there is room
  */
 struct mbox_receipt {
 	struct mbox_buffer to;
@@ -19,6 +21,8 @@ struct mbox_receipt {
 	const struct mbox_msg *kmsg;
 	size_t usize;
 	struct mbox_tokens *tokens;
+	s32 __user *fds;
+	u32 nfds;
 };
 
 ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,

@@ -5,6 +5,7 @@
  */
 #include "call.h"
 #include "exchange.h"
+#include "fds.h"
 #include "send.h"
 #include "trace.h"
 
@@ -219,9 +220,11 @@ static struct mbox_message *make_message(struct mailbox *mb,
 {
 	struct mbox_ticket *ticket = draft->ticket;
 	struct mbox_message *msg;
+	int ret;
 
 	msg = mbox_message_new(cache, lock, &draft->from,
-			       ticket || mb->flags & MBOX_DROP_OLDEST);
+			       ticket || draft->nfds ||
+				       mb->flags & MBOX_DROP_OLDEST);
 	if (IS_ERR(msg))
 		return msg;
 	msg->prio = draft->prio;
@@ -229,6 +232,13 @@ static struct mbox_message *make_message(struct mailbox *mb,
 	if (unlikely(ticket)) {
 		refcount_inc(&ticket->refs);
 		mbox_ext(msg)->ticket = ticket;
+	}
+	if (unlikely(draft->nfds)) {
+		ret = mbox_fds_attach(msg, draft->fds, draft->nfds);
+		if (ret) {
+			mbox_message_free(msg);
+			return ERR_PTR(ret);
+		}
 	}
 	return msg;
 }
@@ -244,10 +254,10 @@ static struct mbox_message *make_message(struct mailbox *mb,
  * With a ticket, it also waits for the reply.
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EFAULT, -EDQUOT, -ENOMEM, -EAGAIN,
- * -ETIMEDOUT, -ERESTARTSYS; with an error, the message went nowhere (with
- * -EPIPE it may have been accepted, counted, and dropped). With a ticket, see
- * mbox_call().
+ * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EFAULT, -EDQUOT, -ENOMEM, -EBADF,
+ * -ELOOP, -ETOOMANYREFS, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS; with an error, the
+ * message went nowhere (with -EPIPE it may have been accepted, counted, and
+ * dropped). With a ticket, see mbox_call().
  */
 int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
 	      const struct mbox_draft *draft, const struct mbox_call *call)

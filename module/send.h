@@ -12,12 +12,16 @@ struct mbox_ticket;
  * @type: type
  * @prio: priority, already checked
  * @ticket: NULL, or the call whose request it is
+ * @fds: descriptors that go with it
+ * @nfds: how many, already checked
  */
 struct mbox_draft {
 	struct mbox_buffer from;
 	u64 type;
 	u32 prio;
 	struct mbox_ticket *ticket;
+	const s32 __user *fds;
+	u32 nfds;
 };
 
 int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,

@@ -322,6 +322,67 @@ TEST_F(fault, send_that_would_drop_drops_nothing)
 	repeat(_metadata, self, &op);
 }
 
+static long send_descriptors(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, 5000, MBOX_DONTWAIT);
+	int fds[] = { self->nth, self->nth, self->nth };
+
+	msg.nfds = ARRAY_SIZE(fds);
+	msg.fds = (uintptr_t)fds;
+	return raw(self->fd, MBOX_IOC_SEND, &msg);
+}
+
+TEST_F(fault, send_with_descriptors)
+{
+	static const struct operation op = { .run = send_descriptors, .undo = receive_all };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+}
+
+static int received_fds[3];
+
+static void queue_descriptors(FIXTURE_DATA(fault) *self)
+{
+	receive_all(self, 0);
+	send_descriptors(self);
+}
+
+static long receive_descriptors(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, sizeof(big), MBOX_DONTWAIT);
+	long ret;
+
+	msg.nfds = ARRAY_SIZE(received_fds);
+	msg.fds = (uintptr_t)received_fds;
+	ret = raw(self->fd, MBOX_IOC_RECV, &msg);
+	return ret < 0 ? ret : (long)msg.nfds;
+}
+
+static void close_descriptors(FIXTURE_DATA(fault) *self, long ret)
+{
+	while (ret--)
+		close(received_fds[ret]);
+}
+
+TEST_F(fault, receive_with_descriptors)
+{
+	static const struct operation op = {
+		.prepare = queue_descriptors, .run = receive_descriptors,
+		.undo = close_descriptors,
+	};
+	int before = dup(0), after;
+
+	NEED_FAULTS(self);
+	if (access(FAIL_DIR "fail_usercopy", F_OK))
+		SKIP(return, "the kernel cannot let copies fail, and nothing else can");
+	close(before);
+	repeat(_metadata, self, &op);
+	/* None was left behind by those that failed. */
+	after = dup(0);
+	EXPECT_EQ(before, after);
+}
+
 static struct mbox_request request = { .len = 5000, .rep_len = 9000 };
 
 /* Nobody replies: what it needs, it has had by then. */

@@ -43,7 +43,7 @@ TEST_F(fields, info_tells_what_the_header_knows)
 	EXPECT_EQ((__u32)MBOX_ABI_VERSION, raw_info.abi);
 	EXPECT_EQ(1U << MBOX_QUEUE | 1U << MBOX_RING, raw_info.modes);
 	EXPECT_EQ(QUEUE_FLAGS | RING_FLAGS, raw_info.attr_flags);
-	EXPECT_EQ(SEND_FLAGS | RECV_FLAGS | MBOX_WAITFORONE, raw_info.call_flags);
+	EXPECT_EQ(SEND_FLAGS | RECV_FLAGS | MBOX_WAITFORONE | MBOX_CTRUNC, raw_info.call_flags);
 
 	memset(&info, POISON, sizeof(info));
 	ASSERT_EQ(0, mbox_info(&info));

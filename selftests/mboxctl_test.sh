@@ -721,7 +721,7 @@ test_help_and_version()
 	"mboxctl (libmbox) v"[0-9]*) ;;
 	*) wrong "$version" ;;
 	esac
-	for command in '' create ls stat send recv set-capacity unlink rm; do
+	for command in '' create ls stat send recv call serve set-capacity unlink rm; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
 		case $help in
@@ -736,7 +736,7 @@ test_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create ls stat send recv set-capacity unlink rm "
+		"create ls stat send recv call serve set-capacity unlink rm "
 }
 
 test_bad_commands()

@@ -396,13 +396,20 @@ ssize_t mbox_timedrecv(struct mbox *mb, void *buf, size_t len, unsigned int flag
  * @mb: a handle with the right to send
  * @msg: buf, len, flags, deadline_ns (nanoseconds; 0: no limit), prio and type,
  *	see struct mbox_msg in <linux/mbox.h>; clear the structure first, all
- *	else must be zero. Not changed.
+ *	else must be zero. Not changed. nfds and fds: descriptors that are sent
+ *	with the message, an array of up to MBOX_FDS_MAX.
+ *
+ * The receiver gets descriptors of the same open files; the sender can close
+ * its own on return. Regular files (memfd_create(2) too), directories, FIFOs,
+ * devices, and sockets but AF_UNIX ones can be sent.
  *
  * Blocks as mbox_timedsend() does. Thread-safe; async-signal-safe. Follows
  * mq_timedsend(3) (priority) and msgsnd(2) (type).
  *
- * Return: 0, or -1 and errno: as mbox_send(), and EINVAL (prio above
- * MBOX_PRIO_MAX, a reserved field that is not zero), ETIMEDOUT.
+ * Return: 0, or -1 and errno: as mbox_send(), and EBADF (not an open
+ * descriptor), EINVAL (prio above MBOX_PRIO_MAX, too many descriptors, a
+ * reserved field that is not zero), ELOOP (another kind of descriptor),
+ * ETIMEDOUT, ETOOMANYREFS (the user has RLIMIT_NOFILE descriptors in messages).
  */
 int mbox_sendmsg(struct mbox *mb, struct mbox_msg *msg);
 
@@ -415,15 +422,21 @@ int mbox_sendmsg(struct mbox *mb, struct mbox_msg *msg);
  *	out: len (the message's full length), prio, type, pid, uid and gid of
  *	the sender, and token: not 0 for a request (mbox_call()), which is to be
  *	replied to with mbox_reply() on this handle. Changed only on success;
- *	set len and type again before the next call.
+ *	set len, flags, type and nfds again before the next call. nfds and fds:
+ *	in: room for that many descriptors, and the array; out: how many came.
+ *
+ * Descriptors in the message are opened for the caller, with FD_CLOEXEC. Those
+ * for which there is no room are closed, and flags has MBOX_CTRUNC; mbox_recv()
+ * has room for none. MBOX_PEEK gives none.
  *
  * Blocks as mbox_timedrecv() does. Thread-safe (with a structure per thread);
  * async-signal-safe. Follows mq_timedreceive(3) (priority) and msgrcv(2)
  * (type).
  *
  * Return: the message's length in bytes, or -1 and errno: as mbox_recv(), and
- * EINVAL (skip without MBOX_PEEK, MBOX_MATCH_NOT together with MBOX_MATCH_LE, a
- * reserved field that is not zero), ETIMEDOUT.
+ * EINVAL (skip without MBOX_PEEK, MBOX_MATCH_NOT together with MBOX_MATCH_LE, too
+ * many descriptors, a reserved field that is not zero), EMFILE and ENFILE (for the
+ * descriptors; the message stays), ETIMEDOUT.
  */
 ssize_t mbox_recvmsg(struct mbox *mb, struct mbox_msg *msg);
 

@@ -28,7 +28,8 @@
  *               MBOX_SYNC message was dropped by the overflow policy; or
  *               nobody will reply to a request
  *   ESRCH       reply: no caller waits for this reply on this handle
- *   EBADF       the handle lacks the right to send or to receive
+ *   EBADF       the handle lacks the right to send or to receive; send: not an
+ *               open descriptor
  *   EACCES      open, create, unlink: permission denied
  *   EPERM       destroy, set capacity: the caller is not the owner
  *   EEXIST      create with O_EXCL: the name exists
@@ -44,7 +45,9 @@
  *   E2BIG       a structure longer than the kernel's whose tail is not zero
  *   EFAULT      a bad address; nothing changed
  *   ENOMEM      no memory; nothing changed
- *   EMFILE, ENFILE  no free descriptor
+ *   EMFILE, ENFILE  no free descriptor; receive: for those of the message
+ *   ELOOP       send: a descriptor of a kind that cannot be sent
+ *   ETOOMANYREFS  send: the user's limit of descriptors in messages
  *   ENOTTY      no such ioctl on this file
  */
 #ifndef _UAPI_LINUX_MBOX_H
@@ -62,6 +65,8 @@
 #define MBOX_PRIO_MAX		32767
 /* A capacity without a bound. */
 #define MBOX_UNBOUNDED		0xffffffffU
+/* Descriptors in one message. */
+#define MBOX_FDS_MAX		32
 /* Messages that one batch call handles; a longer vector is cut to this. */
 #define MBOX_BATCH_MAX		1024
 
@@ -104,6 +109,8 @@
 #define MBOX_MATCH_LE		(1U << 7)
 /* Receive batch: wait for the first message only, as MSG_WAITFORONE does. */
 #define MBOX_WAITFORONE		(1U << 8)
+/* Receive: out: descriptors of the message were closed for want of room. */
+#define MBOX_CTRUNC		(1U << 9)
 
 /**
  * struct mbox_attr - what a mailbox is
@@ -262,8 +269,9 @@ struct mbox_walk {
  *	namespace, 0 where it has none there
  * @uid: receive: out: the sender's user id in the receiver's user namespace
  * @gid: receive: out: the sender's group id, likewise
- * @nfds: reserved, must be zero
- * @fds: reserved, must be zero
+ * @nfds: descriptors that are sent with the message, at most MBOX_FDS_MAX;
+ *	receive: room for that many, then how many there are
+ * @fds: address of an array of them, each a __s32; zero if @nfds is
  *
  * A caller may pass only the first three fields (MBOX_MSG_SIZE_MIN bytes).
  * Fields that are output of one direction are ignored as its input. When a
