@@ -27,6 +27,9 @@ FIXTURE(fault)
 	/* For the library, a descriptor that is no handle's yet, and a handle. */
 	int spare;
 	struct mbox *mb;
+	/* A ring, and a handle of it that has mapped nothing yet. */
+	struct mbox *ring;
+	struct mbox *fresh;
 	bool usable;
 };
 
@@ -60,6 +63,8 @@ FIXTURE_TEARDOWN(fault)
 	for (i = 0; i < ARRAY_SIZE(waits); i++)
 		write_file(waits[i], "%s", self->waits[i]);
 	raw_unlink(self->name);
+	mbox_close(self->fresh);
+	mbox_close(self->ring);
 	close(self->nth);
 	close(self->epoll);
 	if (self->spare >= 0)
@@ -962,6 +967,103 @@ static long destroy_it(FIXTURE_DATA(fault) *self)
 }
 
 /* What needs no memory does not fail. */
+/*
+ * Rings: their memory, and mapping it, which the first call of each kind does.
+ */
+
+static long create_ring(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_attr attr = attr_of(0, 5);
+
+	(void)self;
+	attr.mode = MBOX_RING;
+	return raw_create(NULL, O_RDWR, &attr);
+}
+
+/* A failed attempt may have left some of the regions mapped: not any more. */
+static void have_fresh(FIXTURE_DATA(fault) *self)
+{
+	if (self->fresh)
+		mbox_close(self->fresh);
+	self->fresh = mbox_open_id(stat_of(mbox_fd(self->ring)).id, O_RDWR);
+}
+
+static long first_send(FIXTURE_DATA(fault) *self)
+{
+	__u32 value = 7;
+
+	return neg(mbox_send(self->fresh, &value, sizeof(value), MBOX_DONTWAIT));
+}
+
+static void take_it(FIXTURE_DATA(fault) *self, long ret)
+{
+	__u32 value = 0;
+
+	if (mbox_recv(self->ring, &value, sizeof(value), MBOX_DONTWAIT) != 4 || value != 7)
+		abort();
+}
+
+static bool ring_is_empty(FIXTURE_DATA(fault) *self)
+{
+	return stat_of(mbox_fd(self->ring)).queued == 0;
+}
+
+static void have_fresh_and_message(FIXTURE_DATA(fault) *self)
+{
+	__u32 value = 7;
+
+	have_fresh(self);
+	if (ring_is_empty(self) && mbox_send(self->ring, &value, sizeof(value), 0))
+		abort();
+}
+
+static bool ring_has_one(FIXTURE_DATA(fault) *self)
+{
+	return stat_of(mbox_fd(self->ring)).queued == 1;
+}
+
+static long first_receive(FIXTURE_DATA(fault) *self)
+{
+	__u32 value;
+
+	return neg(mbox_recv(self->fresh, &value, sizeof(value), MBOX_DONTWAIT));
+}
+
+static long wait_for_nothing(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_ring_wait wait = { .side = MBOX_RING_SENDERS };
+
+	return raw(mbox_fd(self->ring), MBOX_IOC_RING_WAIT, &wait);
+}
+
+static long wake_nobody(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_ring_wake wake = { .side = MBOX_RING_SENDERS, .n = 1 };
+
+	return raw(mbox_fd(self->ring), MBOX_IOC_RING_WAKE, &wake);
+}
+
+TEST_F(fault, rings)
+{
+	static const struct operation ops[] = {
+		{ .run = create_ring, .undo = close_result },
+		{ first_send, take_it, have_fresh, ring_is_empty },
+		{ first_receive, NULL, have_fresh_and_message, ring_has_one },
+		{ .run = wait_for_nothing },
+		{ .run = wake_nobody },
+	};
+	struct mbox_attr attr = attr_of(0, 5);
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	attr.mode = MBOX_RING;
+	self->ring = mbox_create(NULL, O_RDWR, &attr);
+	ASSERT_TRUE(!!self->ring);
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
 TEST_F(fault, nothing_stops_destroy)
 {
 	int n;
