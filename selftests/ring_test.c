@@ -151,6 +151,7 @@ TEST_F(ring, lacks_what_slots_have_no_place_for)
 	struct mbox_msg msg = msg_of(self->out, 4, MBOX_DONTWAIT);
 	struct mbox_vec vec = { .msg_size = sizeof(msg) };
 	unsigned int i;
+	__s32 fd = 0;
 
 	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_send(self->mb, self->out, 4, MBOX_SYNC)));
 	for (i = 0; i < ARRAY_SIZE(recv_flags); i++)
@@ -160,6 +161,13 @@ TEST_F(ring, lacks_what_slots_have_no_place_for)
 	msg.prio = 0;
 	msg.type = 1;
 	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_sendmsg(self->mb, &msg)));
+	msg.type = 0;
+	msg.nfds = 1;
+	msg.fds = (uintptr_t)&fd;
+	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_sendmsg(self->mb, &msg)));
+	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_call(self->mb, self->out, 4, self->in, 4, NULL)));
+	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_reply(self->mb, 1, self->out, 4)));
+	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_reply_recv(self->mb, 0, NULL, 0, &msg)));
 	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_set_capacity(self->mb, 7)));
 	EXPECT_EQ(-EOPNOTSUPP, neg(read(self->fd, self->in, 4)));
 	EXPECT_EQ(-EOPNOTSUPP, neg(write(self->fd, self->out, 4)));
@@ -189,6 +197,11 @@ TEST_F(ring, nonsense_is_EINVAL)
 	msg = msg_of(self->out, 4, MBOX_DONTWAIT);
 	msg.fds = 1;
 	EXPECT_EQ(-EINVAL, neg(mbox_sendmsg(self->mb, &msg)));
+	EXPECT_EQ(-EINVAL, neg(mbox_recvmsg(self->mb, &msg)));
+	msg.nfds = MBOX_FDS_MAX + 1;
+	EXPECT_EQ(-EINVAL, neg(mbox_sendmsg(self->mb, &msg)));
+	EXPECT_EQ(-EINVAL, neg(mbox_recvmsg(self->mb, &msg)));
+	msg = msg_of(self->out, 4, MBOX_DONTWAIT);
 	EXPECT_EQ(-EINVAL, neg(mbox_sendmmsg(self->mb, &msg, 1, MBOX_WAITFORONE)));
 	EXPECT_TRUE(!mbox_reserve(self->mb, 4, MBOX_SYNC) && errno == EOPNOTSUPP);
 	EXPECT_TRUE(!mbox_reserve(self->mb, MSG_MAX + 1, 0) && errno == EMSGSIZE);

@@ -33,9 +33,10 @@
  * in memory that the participants share. Sending and receiving make no system
  * call while neither side has to wait. What is different:
  *
- *   - A slot holds bytes and their length: no priority, no type, no sender.
- *     MBOX_SYNC, MBOX_PEEK, MBOX_MATCH and its kin, a prio or type that is not
- *     zero, read(2), write(2) and mbox_set_capacity() fail with EOPNOTSUPP.
+ *   - A slot holds bytes and their length: no priority, no type, no sender, no
+ *     descriptors. MBOX_SYNC, MBOX_PEEK, MBOX_MATCH and its kin, a prio, type or
+ *     nfds that is not zero in a send, read(2), write(2), mbox_call() and its
+ *     kin, and mbox_set_capacity() fail with EOPNOTSUPP.
  *   - The first send, and the first receive, of a process on a handle maps the
  *     memory. They can fail with EBUSY (MBOX_ONE_SENDER or MBOX_ONE_RECEIVER,
  *     and another process is it), EUSERS (too many senders), ENOMEM, EAGAIN

@@ -603,12 +603,13 @@ ssize_t mbox__ring_recv(struct mbox *mb, void *buf, size_t len, uint32_t flags,
 
 int mbox__ring_sendmsg(struct mbox *mb, const struct mbox_msg *msg)
 {
-	if (msg->prio > MBOX_PRIO_MAX || msg->skip || msg->token || msg->nfds || msg->fds) {
+	if (msg->prio > MBOX_PRIO_MAX || msg->skip || msg->token || msg->nfds > MBOX_FDS_MAX ||
+	    (msg->fds && !msg->nfds)) {
 		errno = EINVAL;
 		return -1;
 	}
 	/* A slot has no place for them. */
-	if (msg->prio || msg->type) {
+	if (msg->prio || msg->type || msg->nfds) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}
@@ -621,7 +622,7 @@ ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg)
 {
 	ssize_t len;
 
-	if (msg->skip || msg->nfds || msg->fds) {
+	if (msg->skip || msg->nfds > MBOX_FDS_MAX || (msg->fds && !msg->nfds)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -636,6 +637,7 @@ ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg)
 	msg->pid = 0;
 	msg->uid = 0;
 	msg->gid = 0;
+	msg->nfds = 0;
 
 	return len;
 }
