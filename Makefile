@@ -37,6 +37,8 @@ help:
 	@echo 'check-vm         whether the virtual machine runner sees failures'
 	@echo 'bench-count      instructions per send and receive, counted'
 	@echo 'bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
+	@echo 'bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
+	@echo 'bench-crossover  the message size from which copying or mapping is faster'
 	@echo 'model            the model of the ring, and the code against it'
 	@echo 'lint             every static check'
 	@echo 'clean            remove build/'
@@ -89,6 +91,18 @@ bench-count:
 bench-latency:
 	@$(VM)/in-vm latency
 
+bench-rates:
+	@$(VM)/in-vm rates $(if $(JUDGE),--judge)
+
+bench-crossover:
+	@$(VM)/deps.sh plot
+	@mkdir -p build
+	@$(VM)/in-vm crossover >build/crossover.txt
+	@cat build/crossover.txt
+	@gnuplot -e "data='build/crossover.txt'; output='build/crossover.svg'" \
+		Documentation/figures/crossover.gnuplot
+	@echo 'its figure is build/crossover.svg'
+
 model:
 	@selftests/model/run
 
@@ -103,4 +117,5 @@ clean:
 		-exec rm -f {} +
 
 .PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm fuzz bench-count bench-latency model lint clean
+	check-vm fuzz bench-count bench-latency bench-rates bench-crossover model lint \
+	clean

@@ -103,8 +103,8 @@ static int trace_all(struct traced *t, int n)
 
 FIXTURE(ring_syscalls)
 {
-	struct mbox *mb;
 	_Atomic int *shared;
+	struct mbox *mb;
 };
 
 FIXTURE_VARIANT(ring_syscalls)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # usage: deps.sh SET...
 # Install the Debian packages that SET needs and that are not there yet, saying
-# which. Sets: module vm check kernel lint model ring arm64 s390x.
+# which. Sets: module vm check kernel lint model plot ring
+# arm64 s390x.
 set -eu
 
 packages()
@@ -14,6 +15,7 @@ packages()
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
 	check) echo gcc-multilib libc6-dev-i386 python3-minimal xz-utils ;;
 	model) echo gcc libc6-dev spin ;;
+	plot) echo gnuplot-nox ;;
 	ring) echo gcc gcc-multilib libc6-dev-i386 clang libclang-rt-14-dev \
 		libck-dev xz-utils ;;
 	arm64) echo qemu-system-arm ;;
