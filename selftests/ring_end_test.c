@@ -223,6 +223,29 @@ TEST_F(end, killed_senders_are_not_counted_any_more)
 	EXPECT_EQ(-EAGAIN, ring_take(self->mb));
 }
 
+/* Each end of a mapping wakes those who sleep, for nothing. */
+TEST_F_TIMEOUT(end, calls_go_on_while_many_come_and_go, 60)
+{
+	struct ring_call receiver = { 0 };
+	size_t page = sysconf(_SC_PAGESIZE);
+	unsigned int i;
+	void *head;
+
+	ASSERT_EQ(0, mbox_set_spin(self->mb, 0));
+	ASSERT_EQ(0, ring_recv_start(&receiver, self->mb));
+	for (i = 0; i < 1500; i++) {
+		int fd = open_again(self->fd, O_RDONLY);
+
+		ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+		head = map_region(fd, MBOX_RING_HEAD, page, PROT_READ | PROT_WRITE);
+		ASSERT_TRUE(!!head);
+		ASSERT_EQ(0, munmap(head, page));
+		close(fd);
+	}
+	EXPECT_EQ(0, ring_put(self->mb, 7));
+	EXPECT_EQ(7, ring_join(&receiver));
+}
+
 /* ---- open reservations -------------------------------------------------- */
 
 TEST_F(end, killed_sender_gives_up_what_it_reserved)

@@ -413,7 +413,8 @@ static int wait_side(struct mbox *mb, struct mbox__side *s, int side, struct att
 		return -1;
 	}
 	moved = ring_progress(&s->ring);
-	a->idle = moved == a->moved ? a->idle + 1 : 0;
+	/* A call that really slept can be woken for nothing at any time. */
+	a->idle = ready(s, side) && moved == a->moved ? a->idle + 1 : 0;
 	a->moved = moved;
 	if (a->idle > IDLE_MAX) {
 		errno = EIO;
