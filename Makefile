@@ -101,6 +101,7 @@ bench-crossover:
 	@cat build/crossover.txt
 	@gnuplot -e "data='build/crossover.txt'; output='build/crossover.svg'" \
 		Documentation/figures/crossover.gnuplot
+	@sed -i '1a <!-- SPDX-License-Identifier: GPL-2.0-only -->' build/crossover.svg
 	@echo 'its figure is build/crossover.svg'
 
 model:
