@@ -140,12 +140,12 @@ FIXTURE_SETUP(ring_syscalls)
 	attr.mode = variant->mode;
 	attr.msg_max = 64;
 	self->mb = mbox_create(NULL, O_RDWR | O_CLOEXEC, &attr);
-	ASSERT_NE(NULL, self->mb) {
+	ASSERT_TRUE(!!self->mb) {
 		TH_LOG("mbox_create: %s", strerror(errno));
 	}
 	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)self->shared);
+	ASSERT_TRUE((void *)self->shared != MAP_FAILED);
 }
 
 FIXTURE_TEARDOWN(ring_syscalls)
