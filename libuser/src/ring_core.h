@@ -529,7 +529,8 @@ static inline int ring_front(struct ring *r, uint64_t *pos, const void **payload
 	return ring__front(r, pos, payload, len);
 }
 
-RING_SLOW int ring__receive_shared(struct ring *r, void *buf, uint32_t room, bool trunc, uint32_t *len)
+RING_SLOW int ring__receive_shared(struct ring *r, void *buf, uint32_t room, bool trunc,
+				   uint32_t *len)
 {
 	uint32_t tries = RING_TRIES + r->mask;
 

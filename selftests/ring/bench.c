@@ -37,19 +37,22 @@
 #define PLAIN_STRIDE	128
 
 /**
- * struct plain - one sender, one receiver
+ * struct plain - one sender, one receiver, indices in pairs of lines
  * @tail: written by the sender
  * @head_seen: the sender's copy of @head
  * @head: written by the receiver
  * @tail_seen: the receiver's copy of @tail
  */
 struct plain {
-	_Alignas(128) uint64_t tail;
+	uint64_t tail;
 	uint64_t head_seen;
-	_Alignas(128) uint64_t head;
+	uint64_t reserved0[14];
+	uint64_t head;
 	uint64_t tail_seen;
-	_Alignas(128) uint64_t mask;
-	_Alignas(128) unsigned char slots[];
+	uint64_t reserved1[14];
+	uint64_t mask;
+	uint64_t reserved2[15];
+	unsigned char slots[];
 };
 
 static inline bool plain_send(struct plain *p, const void *buf, uint32_t len)
@@ -124,8 +127,7 @@ enum kind { RING, PLAIN, CK };
  * @go: those that know that all are ready
  * @start: when the first sender started
  * @end: when the last participant was done
- * @received: by all receivers
- * @sum: of the messages' first words
+ * @sum: of the first words of all that was received
  * @slept: calls that slept
  * @woke: wake-ups
  * @progress: of each receiver, now and then: messages that are left
@@ -141,22 +143,22 @@ struct run {
 	unsigned int pairs;
 	uint32_t room;
 	uint64_t messages;
-	_Alignas(128) uint32_t ready;
-	_Alignas(128) uint32_t go;
+	uint32_t ready;
+	uint32_t go;
 	uint64_t start;
 	uint64_t end;
-	_Alignas(128) uint64_t received;
 	uint64_t sum;
 	uint64_t slept;
 	uint64_t woke;
 	struct {
-		_Alignas(128) uint64_t left;
+		uint64_t left;
+		uint64_t reserved[15];
 	} progress[PARTIES_MAX];
 };
 
 static inline void relax(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
+#if __has_builtin(__builtin_ia32_pause)
 	__builtin_ia32_pause();
 #endif
 }
@@ -190,7 +192,7 @@ static uint64_t now(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-static void tell(struct run *run, struct sleepers *s, struct ring *r, uint64_t *woke)
+static void tell(struct sleepers *s, const struct ring *r, uint64_t *woke)
 {
 	ring_fence(r);
 	if (__atomic_load_n(s->count, __ATOMIC_RELAXED)) {
@@ -217,7 +219,7 @@ static __attribute__((noinline)) void ring_sender(struct run *run, unsigned int 
 	while (n) {
 		result = ring_send(&r, messages[n % MESSAGES], MESSAGE);
 		if (result == RING_OK) {
-			tell(run, &run->receivers, &r, &woke);
+			tell(&run->receivers, &r, &woke);
 			n--;
 			tries = 0;
 		} else if (result != RING_FULL) {
@@ -247,9 +249,10 @@ static __attribute__((noinline)) void ring_receiver(struct run *run, unsigned in
 	while (n) {
 		result = ring_receive(&r, buf, run->room, false, &len);
 		if (result == RING_OK) {
-			tell(run, &run->senders, &r, &woke);
+			tell(&run->senders, &r, &woke);
 			/* A wake-up is passed on. */
-			if (run->pairs > 1 && __atomic_load_n(run->receivers.count, __ATOMIC_RELAXED) &&
+			if (run->pairs > 1 &&
+			    __atomic_load_n(run->receivers.count, __ATOMIC_RELAXED) &&
 			    ring_has_message(&r))
 				sleep_wake(&run->receivers, 1);
 			sum += buf[0];

@@ -223,7 +223,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (kind & 16) {
 		if (!thread && pthread_create(&thread, NULL, scribbler, NULL))
 			abort();
-		__atomic_store_n(&scribbling, 2 + kind + sizes * 256ULL + size * 65536, __ATOMIC_RELEASE);
+		__atomic_store_n(&scribbling, 2 + kind + sizes * 256ULL + size * 65536,
+				 __ATOMIC_RELEASE);
 		/* Until it is at it. */
 		while (__atomic_load_n(&scribbling, __ATOMIC_ACQUIRE))
 			;

@@ -42,7 +42,7 @@ struct head {
  * @received: receiver: how many messages
  */
 struct place {
-	_Alignas(128) volatile uint32_t begun;
+	volatile uint32_t begun __attribute__((aligned(128)));
 	volatile uint32_t done;
 	unsigned char buf[64];
 	uint32_t len;
