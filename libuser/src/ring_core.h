@@ -185,20 +185,22 @@ static inline void ring__copy_in(const struct ring *r, void *payload, const void
 {
 	const unsigned char *from = buf;
 	unsigned long *to = payload;
-	unsigned long unit;
 
 	if (r->one_receiver) {
 		memcpy(payload, buf, len);
 		return;
 	}
-	for (; len >= sizeof(unit); len -= sizeof(unit), from += sizeof(unit)) {
+	for (; len >= sizeof(*to); len -= sizeof(*to), from += sizeof(*to)) {
+		unsigned long unit;
+
 		memcpy(&unit, from, sizeof(unit));
 		__atomic_store_n(to++, unit, __ATOMIC_RELAXED);
 	}
 	if (len) {
-		unit = 0;
-		memcpy(&unit, from, len);
-		__atomic_store_n(to, unit, __ATOMIC_RELAXED);
+		unsigned long last = 0;
+
+		memcpy(&last, from, len);
+		__atomic_store_n(to, last, __ATOMIC_RELAXED);
 	}
 }
 
@@ -206,15 +208,16 @@ static inline void ring__copy_out(void *buf, const void *payload, uint32_t len)
 {
 	const unsigned long *from = payload;
 	unsigned char *to = buf;
-	unsigned long unit;
 
-	for (; len >= sizeof(unit); len -= sizeof(unit), to += sizeof(unit)) {
-		unit = __atomic_load_n(from++, __ATOMIC_RELAXED);
+	for (; len >= sizeof(*from); len -= sizeof(*from), to += sizeof(*from)) {
+		unsigned long unit = __atomic_load_n(from++, __ATOMIC_RELAXED);
+
 		memcpy(to, &unit, sizeof(unit));
 	}
 	if (len) {
-		unit = __atomic_load_n(from, __ATOMIC_RELAXED);
-		memcpy(to, &unit, len);
+		unsigned long last = __atomic_load_n(from, __ATOMIC_RELAXED);
+
+		memcpy(to, &last, len);
 	}
 }
 

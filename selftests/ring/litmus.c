@@ -143,6 +143,7 @@ int main(int argc, char **argv)
 			return 2;
 		rounds = strtoul(optarg, NULL, 0);
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (barrier_register())
 		err(1, "membarrier");
 	for (c = MBOX_RING_RECEIVERS; c <= MBOX_RING_SENDERS; c++) {
