@@ -564,7 +564,7 @@ int mbox_release(struct mbox *mb, const void *slot);
 /**
  * mbox_set_spin() - how long calls on a ring look before they sleep
  * @mb: a handle of a ring
- * @n: at most so many looks, of some ten nanoseconds each; 0: none
+ * @n: for at most so many pauses, of some ten nanoseconds each; 0: none
  *
  * A call that would wait looks at the ring for a while before it asks the
  * kernel to be put to sleep: longer, up to @n, where that has been of use, and

@@ -43,7 +43,10 @@
  */
 #define SPIN_DEFAULT 1000
 #define SPIN_ONE_CPU 64
-#define SPIN_MIN     16
+#define SPIN_MOST    (1U << 30)
+#define SPIN_RANGE   8
+/* Processor pauses between two looks. */
+#define PAUSE_MAX    64
 
 /*
  * How often a call is told that there is something to do, finds nothing, and
@@ -343,19 +346,29 @@ static uint32_t state_of(const struct mbox__side *s, int side)
 static bool spin(struct mbox *mb, struct mbox__side *s, int side)
 {
 	unsigned int max = atomic_load_explicit(&mb->spin_max, memory_order_relaxed);
-	unsigned int limit = atomic_load_explicit(&s->spin, memory_order_relaxed), i;
+	unsigned int limit = atomic_load_explicit(&s->spin, memory_order_relaxed);
+	unsigned int pause = 1, i, k;
 
 	if (limit > max)
 		limit = max;
-	for (i = 0; i < limit; i++) {
-		relax(s);
+	for (i = 0; i < limit; i += pause) {
+		/* Each look takes memory from those who are writing to it. */
+		if (!s->yields && pause < PAUSE_MAX)
+			pause *= 2;
+		for (k = 0; k < pause; k++)
+			relax(s);
+		if (side == RECEIVERS && ring_quiet(&s->ring) && !state_of(s, side))
+			continue;
 		if (ready(s, side) || state_of(s, side)) {
 			limit = limit < max / 2 ? 2 * limit : max;
 			atomic_store_explicit(&s->spin, limit, memory_order_relaxed);
 			return true;
 		}
 	}
-	limit = limit / 2 > SPIN_MIN ? limit / 2 : SPIN_MIN;
+	/* Never too short to find out that it would be worth it again. */
+	limit -= limit / 8;
+	if (limit < max / SPIN_RANGE)
+		limit = max / SPIN_RANGE;
 	atomic_store_explicit(&s->spin, limit, memory_order_relaxed);
 
 	return false;
@@ -805,6 +818,8 @@ MBOX_API int mbox_set_spin(struct mbox *mb, unsigned int n)
 		errno = EOPNOTSUPP;
 		return -1;
 	}
+	if (n > SPIN_MOST)
+		n = SPIN_MOST;
 	mb->spin_set = true;
 	atomic_store(&mb->spin_max, n);
 	for (side = RECEIVERS; side <= SENDERS; side++) {
