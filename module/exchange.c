@@ -9,7 +9,7 @@
  *
  *  - while receivers wait, no message that one of them asks for is stored, nor
  *    with a sender that waits;
- *  - while senders wait, there is no room.
+ *  - while senders wait, there is no room, or (MBOX_FAIR) none for them.
  *
  * The messages of waiting senders are in mailbox.offers. Without capacity that
  * is where receivers find all their messages. With capacity it is full then, so
@@ -272,6 +272,8 @@ void mbox_put_back(struct mailbox *mb, struct mbox_message *msg,
 	mbox_queue_add_front(&mb->stored, msg);
 	if (mb->flags & MBOX_DROP_OLDEST)
 		list_add(&mbox_ext(msg)->age, &mb->ages);
+	if (mb->flags & MBOX_FAIR)
+		mbox_ext(msg)->share->stored++;
 	mbox_announce(mb, msg, after);
 }
 
@@ -383,6 +385,18 @@ void mbox_confirm(struct mailbox *mb, struct mbox_message *msg, int result,
 		mbox_serve(mb, w, result, after);
 }
 
+/* The first sender that can be let in where there is room, or NULL. */
+static struct mbox_waiter *next_sender(const struct mailbox *mb)
+{
+	struct mbox_waiter *w;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry(w, &mb->senders, node)
+		if (mbox_has_room_for(mb, w->msg->sender->uid))
+			return w;
+	return NULL;
+}
+
 /**
  * mbox_admit_senders() - let senders in while there is room
  * @mb: the mailbox
@@ -395,10 +409,9 @@ void mbox_admit_senders(struct mailbox *mb, struct mbox_after *after)
 
 	lockdep_assert_held(&mb->lock);
 	while (mbox_has_room(mb)) {
-		w = list_first_entry_or_null(&mb->senders, struct mbox_waiter,
-					     node);
+		w = next_sender(mb);
 		if (!w) {
-			mbox_report(mb, MBOX_POLL_OUT, after);
+			mbox_report_room(mb, after);
 			return;
 		}
 		msg = w->msg;

@@ -6,6 +6,7 @@
 #ifndef MBOX_EXCHANGE_H
 #define MBOX_EXCHANGE_H
 
+#include "share.h"
 #include "wait.h"
 
 /**
@@ -24,6 +25,14 @@ struct mbox_peek {
 static inline bool mbox_has_room(const struct mailbox *mb)
 {
 	return mb->stored.count < mb->capacity;
+}
+
+/* Room for one more message of that user. */
+static inline bool mbox_has_room_for(const struct mailbox *mb, kuid_t uid)
+{
+	if (!mbox_has_room(mb))
+		return false;
+	return likely(!(mb->flags & MBOX_FAIR)) || mbox_share_has_room(mb, uid);
 }
 
 static inline bool mbox_drops(const struct mailbox *mb)
@@ -118,6 +127,8 @@ static inline void mbox_store(struct mailbox *mb, struct mbox_message *msg,
 	mbox_queue_add(&mb->stored, msg);
 	if (unlikely(mb->flags & MBOX_DROP_OLDEST))
 		list_add_tail(&mbox_ext(msg)->age, &mb->ages);
+	if (unlikely(mb->flags & MBOX_FAIR))
+		mbox_ext(msg)->share->stored++;
 	mbox_announce(mb, msg, after);
 }
 
@@ -126,6 +137,17 @@ static inline void mbox_unstore(struct mailbox *mb, struct mbox_message *msg)
 	mbox_queue_remove(&mb->stored, msg);
 	if (unlikely(mb->flags & MBOX_DROP_OLDEST))
 		list_del(&mbox_ext(msg)->age);
+	if (unlikely(mb->flags & MBOX_FAIR))
+		mbox_ext(msg)->share->stored--;
+}
+
+/* There is room, on a MBOX_FAIR mailbox perhaps not for everybody. */
+static inline void mbox_report_room(struct mailbox *mb,
+				    struct mbox_after *after)
+{
+	mbox_report(mb, MBOX_POLL_OUT, after);
+	if (unlikely(mb->flags & MBOX_FAIR))
+		after->everyone = true;
 }
 
 /* A message has left: if there is room now, somebody may want it. */
@@ -134,7 +156,7 @@ static inline void mbox_room_made(struct mailbox *mb, struct mbox_after *after)
 	if (unlikely(!list_empty(&mb->senders)))
 		mbox_admit_senders(mb, after);
 	else if (mbox_has_room(mb))
-		mbox_report(mb, MBOX_POLL_OUT, after);
+		mbox_report_room(mb, after);
 }
 
 #endif /* MBOX_EXCHANGE_H */

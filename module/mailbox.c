@@ -24,6 +24,7 @@
  * waiters told, after it is dropped (struct mbox_after). No user memory is
  * touched under any of them.
  */
+#include <linux/bitops.h>
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
 #include <linux/nsproxy.h>
@@ -50,7 +51,8 @@ static atomic64_t last_id = ATOMIC64_INIT(0);
  */
 int mbox_attr_check(const struct mbox_attr *attr)
 {
-	const u32 drops = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
+	/* Each says what a send does where it has no room. */
+	const u32 overflow = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | MBOX_FAIR;
 	u32 flags;
 
 	switch (attr->mode) {
@@ -63,7 +65,7 @@ int mbox_attr_check(const struct mbox_attr *attr)
 	default:
 		return -EINVAL;
 	}
-	if (attr->flags & ~flags || (attr->flags & drops) == drops)
+	if (attr->flags & ~flags || hweight32(attr->flags & overflow) > 1)
 		return -EINVAL;
 	if (attr->perm & ~0777)
 		return -EINVAL;

@@ -29,6 +29,7 @@ struct user_namespace;
  * @stored: messages that were accepted; under @lock
  * @offers: messages of @senders, not accepted yet; under @lock
  * @ages: MBOX_DROP_OLDEST: @stored by arrival; under @lock
+ * @shares: MBOX_FAIR: what each user has of @stored; under @lock
  * @receivers: calls that wait for a message; under @lock
  * @peekers: calls that wait to look at a message; under @lock
  * @senders: calls that wait for room or for a receiver; under @lock
@@ -66,6 +67,7 @@ struct mailbox {
 	u32 flags;
 	struct mbox_queue stored;
 	struct mbox_queue offers;
+	struct rb_root shares;
 	struct list_head receivers;
 	struct list_head senders;
 	struct list_head syncers;
@@ -100,12 +102,10 @@ struct mailbox {
 	struct mbox_ring *ring;
 };
 
-/* The flags that a mailbox can have. */
-#define MBOX_ATTR_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
-			 MBOX_HANGUP | MBOX_ONE_SENDER | MBOX_ONE_RECEIVER)
-/* And those of each mode. */
+/* The flags that a mailbox can have, and those of each mode. */
+#define MBOX_ATTR_FLAGS (MBOX_QUEUE_FLAGS | MBOX_RING_FLAGS)
 #define MBOX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
-			  MBOX_HANGUP)
+			  MBOX_HANGUP | MBOX_FAIR)
 #define MBOX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
 			 MBOX_ONE_RECEIVER)
 

@@ -17,6 +17,7 @@
 #include "fds.h"
 #include "limits.h"
 #include "message.h"
+#include "share.h"
 
 #define CHUNK_ROOM (MBOX_CHUNK - sizeof(struct mbox_chunk))
 #define PLAIN_ROOM (MBOX_CHUNK - sizeof(struct mbox_message))
@@ -221,6 +222,7 @@ static struct mbox_message *alloc_ext(u32 len)
 	ext->more = NULL;
 	ext->ticket = NULL;
 	ext->fds = NULL;
+	ext->share = NULL;
 	msg = (struct mbox_message *)(ext + 1);
 	msg->flags = MBOX_MSG_EXT;
 
@@ -331,6 +333,8 @@ void mbox_message_free(struct mbox_message *msg)
 		mbox_ticket_put(ticket);
 	if (unlikely(fds))
 		mbox_fds_free(fds);
+	if (unlikely(msg->flags & MBOX_MSG_EXT && mbox_ext(msg)->share))
+		mbox_share_put(mbox_ext(msg)->share);
 	mbox_uncharge_bytes(sender->user, msg->len);
 	free_memory(msg);
 	mbox_sender_put(sender);

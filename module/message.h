@@ -18,6 +18,7 @@
 #include <linux/uio.h>
 
 struct mbox_fds;
+struct mbox_share;
 struct mbox_ticket;
 struct mbox_user;
 struct pid;
@@ -90,12 +91,14 @@ struct mbox_message {
  * @more: the rest of a long payload
  * @ticket: a request: its call, one reference; otherwise NULL
  * @fds: files that travel with it, or NULL
+ * @share: MBOX_FAIR: its user's, one reference; otherwise NULL
  */
 struct mbox_message_ext {
 	struct list_head age;
 	struct mbox_chunk *more;
 	struct mbox_ticket *ticket;
 	struct mbox_fds *fds;
+	struct mbox_share *share;
 };
 
 static inline struct mbox_message_ext *mbox_ext(struct mbox_message *msg)

@@ -3,6 +3,8 @@
  * Sending. What a send call can meet is worked out in one place, try_send();
  * the rest is waiting for it and taking it back.
  */
+#include <linux/cred.h>
+
 #include "call.h"
 #include "exchange.h"
 #include "fds.h"
@@ -66,7 +68,7 @@ static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
 	if (unlikely(sync && call->again))
 		return call->again;
 
-	if (unlikely(!mbox_has_room(mb))) {
+	if (unlikely(!mbox_has_room_for(mb, msg->sender->uid))) {
 		if (!mbox_drops(mb))
 			return call->again ?: AWAIT_ROOM;
 		if (overflow(mb, msg, after)) {
@@ -181,7 +183,8 @@ static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call,
 		ret = -EPIPE;
 	else if (request || (list_empty(&mb->receivers) &&
 			     (call->flags & MBOX_SYNC ||
-			      (!mbox_has_room(mb) && !mbox_drops(mb)))))
+			      (!mbox_has_room_for(mb, current_uid()) &&
+			       !mbox_drops(mb)))))
 		ret = call->again;
 	spin_unlock(&mb->lock);
 	return ret;
@@ -224,7 +227,8 @@ static struct mbox_message *make_message(struct mailbox *mb,
 
 	msg = mbox_message_new(cache, lock, &draft->from,
 			       ticket || draft->nfds ||
-				       mb->flags & MBOX_DROP_OLDEST);
+				       mb->flags & (MBOX_DROP_OLDEST |
+						    MBOX_FAIR));
 	if (IS_ERR(msg))
 		return msg;
 	msg->prio = draft->prio;
@@ -232,6 +236,13 @@ static struct mbox_message *make_message(struct mailbox *mb,
 	if (unlikely(ticket)) {
 		refcount_inc(&ticket->refs);
 		mbox_ext(msg)->ticket = ticket;
+	}
+	if (unlikely(mb->flags & MBOX_FAIR)) {
+		mbox_ext(msg)->share = mbox_share_get(mb, msg->sender->uid);
+		if (!mbox_ext(msg)->share) {
+			mbox_message_free(msg);
+			return ERR_PTR(-ENOMEM);
+		}
 	}
 	if (unlikely(draft->nfds)) {
 		ret = mbox_fds_attach(msg, draft->fds, draft->nfds);

@@ -8,6 +8,7 @@
  * acquire of the sleeper; a call that gives up looks once more under the lock,
  * and if it was served in the meantime, it has succeeded.
  */
+#include <linux/cred.h>
 #include <linux/freezer.h>
 #include <linux/hrtimer.h>
 #include <linux/sched.h>
@@ -234,7 +235,7 @@ __poll_t mbox_poll(struct mailbox *mb, struct file *file, poll_table *wait)
 			events |= EPOLLHUP;
 	}
 	if (file->f_mode & FMODE_WRITE) {
-		if (mbox_has_room(mb) || mbox_drops(mb) ||
+		if (mbox_has_room_for(mb, current_uid()) || mbox_drops(mb) ||
 		    (!mb->capacity && !list_empty(&mb->receivers)))
 			events |= MBOX_POLL_OUT;
 		if (mbox_no_receivers(mb))

@@ -749,6 +749,18 @@ test_bad_commands()
 	check 2 '' "mboxctl ls: unrecognized option *${nl}try mboxctl ls --help" mboxctl ls --all
 }
 
+test_create_fair()
+{
+	ok mboxctl create -c 4 --fair "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo "flags:             fair"
+	ok mboxctl send "$m" 1 2
+	check 3 '' "mboxctl send: cannot send to '$m': Resource temporarily unavailable" \
+		mboxctl send -d "$m" 3
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*exclude each other$try" mboxctl create --fair --drop-newest "$m"
+}
+
 test_call_and_serve()
 {
 	ok mboxctl create "$m"

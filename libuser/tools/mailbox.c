@@ -21,6 +21,7 @@ static void create_help(void)
 	printf("      --fixed          every message has exactly the largest size\n");
 	printf("      --drop-oldest    a full mailbox drops its oldest message\n");
 	printf("      --drop-newest    a full mailbox drops the new message\n");
+	printf("      --fair           a user has at most half of the room that others leave\n");
 	printf("      --hangup         end of file when the other side has no handle left\n");
 	printf("      --ring           keep messages in memory that senders and receivers share\n");
 	printf("      --one-sender     a ring that one process at a time sends to\n");
@@ -56,6 +57,7 @@ int cmd_create(int argc, char **argv)
 		{ "fixed", no_argument, NULL, OPT_FIXED },
 		{ "drop-oldest", no_argument, NULL, OPT_DROP_OLDEST },
 		{ "drop-newest", no_argument, NULL, OPT_DROP_NEWEST },
+		{ "fair", no_argument, NULL, OPT_FAIR },
 		{ "hangup", no_argument, NULL, OPT_HANGUP },
 		{ "ring", no_argument, NULL, OPT_RING },
 		{ "one-sender", no_argument, NULL, OPT_ONE_SENDER },
@@ -103,6 +105,9 @@ int cmd_create(int argc, char **argv)
 		case OPT_DROP_NEWEST:
 			attr.flags |= MBOX_DROP_NEWEST;
 			break;
+		case OPT_FAIR:
+			attr.flags |= MBOX_FAIR;
+			break;
 		case OPT_HANGUP:
 			attr.flags |= MBOX_HANGUP;
 			break;
@@ -134,6 +139,10 @@ int cmd_create(int argc, char **argv)
 		return usage_error("--one-sender and --one-receiver need --ring");
 	if (attr.mode == MBOX_RING && attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST))
 		return usage_error("a ring drops no messages");
+	if (attr.mode == MBOX_RING && attr.flags & MBOX_FAIR)
+		return usage_error("--fair and --ring exclude each other");
+	if ((attr.flags & MBOX_FAIR) && (attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
+		return usage_error("--fair and the --drop options exclude each other");
 
 	for (; optind < argc; optind++) {
 		if (!parse_target(argv[optind], &target)) {

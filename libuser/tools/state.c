@@ -34,6 +34,7 @@ static const struct {
 	{ MBOX_HANGUP, "hangup" },
 	{ MBOX_ONE_SENDER, "one-sender" },
 	{ MBOX_ONE_RECEIVER, "one-receiver" },
+	{ MBOX_FAIR, "fair" },
 };
 
 #define NFLAGS (sizeof(flag_names) / sizeof(flag_names[0]))

@@ -89,6 +89,8 @@
 #define MBOX_ONE_SENDER		(1U << 4)
 /* MBOX_RING: one mapping at a time may receive (mmap: EBUSY). */
 #define MBOX_ONE_RECEIVER	(1U << 5)
+/* A user may have at most half of the room that the others leave. */
+#define MBOX_FAIR		(1U << 7)
 
 /* Flags of a call. */
 /* Return EAGAIN where the call would wait. */
@@ -115,8 +117,9 @@
 /**
  * struct mbox_attr - what a mailbox is
  * @mode: MBOX_QUEUE or MBOX_RING
- * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: MBOX_DROP_OLDEST or
- *	MBOX_DROP_NEWEST; MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
+ * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: MBOX_DROP_OLDEST,
+ *	MBOX_DROP_NEWEST or MBOX_FAIR; MBOX_RING: MBOX_ONE_SENDER,
+ *	MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver
  *	takes its message (rendezvous); MBOX_UNBOUNDED: a send never waits;
  *	MBOX_RING: 1 to MBOX_RING_CAPACITY_MAX
