@@ -230,6 +230,71 @@ long op_fcntl(struct lane *l, const struct op *op)
 	}
 }
 
+static bool ring_mode(int fd)
+{
+	struct mbox_stat st;
+
+	return !ioctl(fd, MBOX_IOC_STAT, &st) && st.attr.mode == MBOX_RING;
+}
+
+static size_t region_size(int fd, unsigned int region)
+{
+	size_t page = sysconf(_SC_PAGESIZE), size = page;
+	struct mbox_ring_info *info;
+
+	if (region != MBOX_RING_SLOTS)
+		return page;
+	info = mmap64(NULL, page, PROT_READ, MAP_SHARED, fd,
+		      MBOX_RING_OFFSET(MBOX_RING_INFO));
+	if (info == MAP_FAILED)
+		return page;
+	size = info->slots_size;
+	munmap(info, page);
+	return size;
+}
+
+/* Map a region of a ring, scribble over it, and maul the mapping. */
+static long try_ring(int fd, const struct op *op)
+{
+	static const int prots[] = {
+		PROT_READ | PROT_WRITE, PROT_READ, PROT_WRITE, PROT_NONE,
+	};
+	unsigned int region = op->a[2] & 7, i;
+	size_t size = region_size(fd, region);
+	int prot = prots[op->a[3] & 3];
+	uint64_t *p;
+
+	p = mmap64(NULL, size, prot, op->a[3] & 0xf0 ? MAP_SHARED : MAP_PRIVATE,
+		   fd, MBOX_RING_OFFSET(region));
+	if (p == MAP_FAILED)
+		return -errno;
+	if (region < MBOX_RING_TAIL && prot & PROT_WRITE)
+		broken("region %u was mapped for writing", region);
+	if (prot & PROT_WRITE)
+		for (i = 0; i < 16; i++)
+			p[(op->a[4 + (i & 3)] * 7UL + i) % (size / sizeof(*p))] =
+				pick64(op->a[4 + (i & 3)] + i);
+	switch (op->a[2] >> 3 & 7) {
+	case 0:
+		mprotect(p, size, PROT_READ | PROT_WRITE);
+		break;
+	case 1:
+		madvise(p, size, op->a[4] % 26);
+		break;
+	case 2:
+		mremap(p, size, size * (op->a[4] & 3), MREMAP_MAYMOVE);
+		break;
+	case 3:
+		munmap(p, PAGE);
+		break;
+	case 4:
+		/* Left to the end of the process. */
+		return 0;
+	}
+	munmap(p, size);
+	return 0;
+}
+
 static long try_mmap(int fd, uint8_t how)
 {
 	static const int prots[] = {
@@ -258,7 +323,8 @@ long op_misc(struct lane *l, const struct op *op)
 
 	switch (op->a[1] % 12) {
 	case 0:
-		return try_mmap(fd, op->a[2]);
+		return ring_mode(fd) ? try_ring(fd, op) :
+				       try_mmap(fd, op->a[2]);
 	case 1:
 		return lseek(fd, pick64(op->a[2]), op->a[3] % 6);
 	case 2:

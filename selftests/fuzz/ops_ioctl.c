@@ -175,6 +175,7 @@ long op_raw(struct lane *l, const struct op *op)
 		MBOX_IOC_UNLINK, MBOX_IOC_WALK, MBOX_IOC_SEND, MBOX_IOC_RECV,
 		MBOX_IOC_SENDV, MBOX_IOC_RECVV, MBOX_IOC_STAT,
 		MBOX_IOC_SET_CAPACITY, MBOX_IOC_DESTROY,
+		MBOX_IOC_RING_WAIT, MBOX_IOC_RING_WAKE,
 	};
 	unsigned int cmd = cmds[op->a[1] % ARRAY_SIZE(cmds)];
 	int fd = op->a[0] & 128 ? l->proc->device : slot_fd(op->a[0]);

@@ -96,10 +96,16 @@ static void pick_attr(struct mbox_attr *attr, const struct op *op)
 		0xffffffff,
 	};
 
-	attr->mode = op->a[7] >= 0xf8 ? op->a[7] & 3 : MBOX_QUEUE;
+	attr->mode = op->a[7] >= 0xe0 ? op->a[7] & 3 : MBOX_QUEUE;
 	attr->flags = flags[op->a[3] & 15];
 	if (op->a[3] >= 0xe0)
 		attr->flags |= 1U << (op->a[7] & 31);
+	if (attr->mode == MBOX_RING && op->a[3] & 16)
+		attr->flags &= MBOX_FIXED | MBOX_HANGUP;
+	if (attr->mode == MBOX_RING && op->a[3] & 32)
+		attr->flags |= MBOX_ONE_SENDER;
+	if (attr->mode == MBOX_RING && op->a[3] & 64)
+		attr->flags |= MBOX_ONE_RECEIVER;
 	attr->capacity = op->a[4] < 224 ? capacities[op->a[4] & 7] :
 					  pick32(op->a[4] & 31);
 	attr->msg_max = op->a[5] < 224 ? sizes[op->a[5] & 7] :
