@@ -50,7 +50,7 @@
 /* Slots start at cache lines, of whatever CPU the other kernel has. */
 #define SLOT_ALIGN 64U
 /* Somebody polls; in struct mbox_ring_kernel beside the number of sleepers. */
-#define ARMED (1U << 31)
+#define ARMED BIT(31)
 /* Slots that are looked at before others may run. */
 #define RECOVER_AT_ONCE 1024
 #define POS_MASK (U64_MAX >> MBOX_SLOT_POS_SHIFT)
@@ -296,6 +296,7 @@ static bool orders_side(const struct mbox_ring *ring, bool send)
 
 static void full_barrier(void *unused)
 {
+	/* In place of the one in ring_fence(), libuser/src/ring_core.h. */
 	smp_mb();
 }
 
@@ -406,8 +407,7 @@ static int begin_wait(struct mailbox *mb, bool send, struct mbox_waiter *w,
 	} else if (*orphaned && send) {
 		ret = -EPIPE;
 	} else if (!*orphaned && !call->again) {
-		mbox_waiter_init(w, send ? &mb->waiting_senders :
-					   &mb->waiting_receivers);
+		mbox_waiter_init(w, send ? &mb->waiting_senders : &mb->waiting_receivers);
 		mbox_waiter_add(side_waiters(mb, send), w, false);
 		mbox_ring_publish(mb);
 		trace_mbox_wait(mb, send);

@@ -24,7 +24,7 @@
 enum { WARM_UP = 1, BEFORE, OURS, OTHERS, FILLER, AFTER };
 
 /* What the child is stepped through. */
-enum act { SEND, RESERVE_COMMIT, RESERVE_DISCARD, RECV, PEEK_RELEASE };
+enum action { SEND, RESERVE_COMMIT, RESERVE_DISCARD, RECV, PEEK_RELEASE };
 
 /* What the others do at the time. */
 enum others {
@@ -68,7 +68,7 @@ FIXTURE_VARIANT(step)
 {
 	__u32 flags;
 	__u32 capacity;
-	enum act act;
+	enum action act;
 	enum others others;
 };
 
@@ -143,7 +143,7 @@ FIXTURE_TEARDOWN(step)
 
 /* ---- the child ---------------------------------------------------------- */
 
-static int operate(struct mbox *mb, enum act act, __u32 value, __u32 *received)
+static int operate(struct mbox *mb, enum action act, __u32 value, __u32 *received)
 {
 	const __u32 *shown;
 	__u32 *place;
@@ -172,7 +172,7 @@ static int operate(struct mbox *mb, enum act act, __u32 value, __u32 *received)
 }
 
 /* Stops when it is warm; what comes after that is stepped through. */
-static int run_child(struct child *child, __u64 id, enum act act, unsigned int fill)
+static int run_child(struct child *child, __u64 id, enum action act, unsigned int fill)
 {
 	__u32 filler = FILLER;
 	pid_t pid = getpid();

@@ -360,9 +360,11 @@ TEST_F(ring, threads_share_a_handle)
 	int i;
 
 	for (i = 0; i < THREADS; i++) {
-		out[i].mb = in[i].mb = self->mb;
+		out[i].mb = self->mb;
 		out[i].first = i * EACH;
-		out[i].n = in[i].n = EACH / time_factor();
+		out[i].n = EACH / time_factor();
+		in[i].mb = self->mb;
+		in[i].n = out[i].n;
 		ASSERT_EQ(0, thread_start(&senders[i], send_many, &out[i]));
 		ASSERT_EQ(0, thread_start(&receivers[i], recv_many, &in[i]));
 	}

@@ -21,10 +21,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if __has_include(<sys/single_threaded.h>)
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 32)
 #include <sys/single_threaded.h>
 #define SINGLE_THREADED (__libc_single_threaded)
-#else
+#endif
+#endif
+#ifndef SINGLE_THREADED
 #define SINGLE_THREADED 0
 #endif
 
@@ -242,10 +245,9 @@ static struct mbox__side *attach(struct mbox *mb, int side)
 static struct mbox__side *get_side(struct mbox *mb, int side)
 {
 	struct mbox__side *s = atomic_load_explicit(&mb->side[side], memory_order_acquire);
+	atomic_ullong *page = atomic_load_explicit(&generation_page, memory_order_relaxed);
 
-	if (s && s->generation == atomic_load_explicit(
-					  atomic_load_explicit(&generation_page, memory_order_relaxed),
-					  memory_order_relaxed))
+	if (s && s->generation == atomic_load_explicit(page, memory_order_relaxed))
 		return s;
 
 	return attach(mb, side);
@@ -323,10 +325,8 @@ static void relax(const struct mbox__side *s)
 		sched_yield();
 		return;
 	}
-#if defined(__x86_64__) || defined(__i386__)
+#if __has_builtin(__builtin_ia32_pause)
 	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ __volatile__("yield");
 #endif
 }
 
@@ -442,9 +442,9 @@ static int wait_side(struct mbox *mb, struct mbox__side *s, int side, struct att
 static int state_error(uint32_t state)
 {
 	if (state & MBOX_RING_DEAD)
-		return EIDRM;
+		return -EIDRM;
 
-	return state ? EPIPE : 0;
+	return state ? -EPIPE : 0;
 }
 
 /* Keep other threads from a side that is made for one. */
@@ -482,13 +482,13 @@ static int send_attempts(struct mbox *mb, struct mbox__side *s, const void *buf,
 		if (result == RING_OK)
 			return 0;
 		if (result == RING_BROKEN) {
-			error = EIO;
+			error = -EIO;
 			break;
 		}
 		if (wait_side(mb, s, SENDERS, a) < 0)
 			return -1;
 	}
-	errno = error;
+	errno = -error;
 
 	return -1;
 }

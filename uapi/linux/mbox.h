@@ -415,6 +415,9 @@ struct mbox_ring_info {
  *	receive; a sender looks at it after each message, and then calls
  *	MBOX_IOC_RING_WAKE
  * @senders: the same for room, for receivers to look at
+ * @reserved0: zero
+ * @reserved1: zero
+ * @reserved2: zero
  *
  * Each is in a cache line of its own.
  */
