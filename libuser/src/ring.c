@@ -553,6 +553,7 @@ static int recv_attempts(struct mbox *mb, struct mbox__side *s, void *buf, uint3
 			 const void **slot, uint32_t *len, struct attempt *a)
 {
 	uint32_t state;
+	uint64_t head;
 	bool locked;
 	int result;
 
@@ -564,21 +565,24 @@ static int recv_attempts(struct mbox *mb, struct mbox__side *s, void *buf, uint3
 			return -1;
 		}
 		locked = lock_side(s);
+		head = ring_head(&s->ring);
 		if (slot)
 			result = ring_front(&s->ring, &s->peeked, slot, len);
 		else
 			result = ring_receive(&s->ring, buf, room, a->flags & MBOX_TRUNC, len);
 		unlock_side(s, locked);
+		if (result == RING_OK && !slot)
+			return 0;
+		/* Passing what was abandoned has made room, too. */
+		if (ring_head(&s->ring) != head)
+			published(mb, s, SENDERS, 1);
 		switch (result) {
 		case RING_OK:
 			return 0;
 		case RING_BROKEN:
 			errno = EIO;
 			return -1;
-		}
-		/* Passing what was abandoned has made room, too. */
-		published(mb, s, SENDERS, 1);
-		if (result == RING_SHORT) {
+		case RING_SHORT:
 			errno = EMSGSIZE;
 			return -1;
 		}
@@ -776,8 +780,6 @@ MBOX_API const void *mbox_peek(struct mbox *mb, size_t *len, unsigned int flags)
 	}
 	s->peek_slot = slot;
 	*len = full;
-	/* Passing what was abandoned has made room. */
-	published(mb, s, SENDERS, 1);
 
 	return slot;
 }

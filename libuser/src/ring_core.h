@@ -655,6 +655,15 @@ static inline bool ring_has_room(const struct ring *r)
 }
 
 /**
+ * ring_head() - the position that is received next
+ * @r: the ring
+ */
+static inline uint64_t ring_head(const struct ring *r)
+{
+	return ring__load(r->head);
+}
+
+/**
  * ring_progress() - a number that changes when somebody sends or receives
  * @r: the ring
  */
