@@ -367,7 +367,7 @@ static long victim_recv(struct victim *v, struct mbox *mb, unsigned char *buf, s
 		return ret;
 	default:
 		ret = mbox_timedrecv(mb, buf, size, flags, deadline);
-		if (ret > MSG_MAX || (!flags && ret > (long)size))
+		if (ret > (long)MSG_MAX || (!flags && ret > (long)size))
 			return -2;
 		return ret;
 	}

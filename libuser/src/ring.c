@@ -34,6 +34,9 @@
 #include "internal.h"
 #include "ring_core.h"
 
+/* Out of the way of what each message does. */
+#define SELDOM static __attribute__((noinline))
+
 #define RECEIVERS MBOX_RING_RECEIVERS
 #define SENDERS	  MBOX_RING_SENDERS
 
@@ -184,6 +187,7 @@ static int map_all(struct mbox *mb, struct mbox__side *s, int side)
 	bool send = side == SENDERS, recv = side == RECEIVERS;
 	size_t page = sysconf(_SC_PAGESIZE);
 	const struct mbox_ring_info *info;
+	struct mbox_ring_info mine;
 
 	if (map_region(s, mb->fd, MBOX_RING_INFO, page, false) < 0)
 		return -1;
@@ -198,7 +202,11 @@ static int map_all(struct mbox *mb, struct mbox__side *s, int side)
 	    map_region(s, mb->fd, MBOX_RING_SLOTS, info->slots_size, send) < 0)
 		return -1;
 
-	ring_init(&s->ring, info, s->map[MBOX_RING_TAIL].addr, s->map[MBOX_RING_HEAD].addr,
+	mine = *info;
+	/* The number is the process's, but with these mappings it does not send. */
+	if (!send)
+		mine.owner = 0;
+	ring_init(&s->ring, &mine, s->map[MBOX_RING_TAIL].addr, s->map[MBOX_RING_HEAD].addr,
 		  s->map[MBOX_RING_SLOTS].addr);
 	s->ring.barrier = info->barrier & 1U << side;
 	s->kernel = s->map[MBOX_RING_KERNEL].addr;
@@ -242,7 +250,8 @@ static struct mbox__side *attach(struct mbox *mb, int side)
 	return s;
 }
 
-static struct mbox__side *get_side(struct mbox *mb, int side)
+/* The side, if this process has mapped it; else NULL. */
+static inline struct mbox__side *mapped_side(struct mbox *mb, int side)
 {
 	struct mbox__side *s = atomic_load_explicit(&mb->side[side], memory_order_acquire);
 	atomic_ullong *page = atomic_load_explicit(&generation_page, memory_order_relaxed);
@@ -250,7 +259,14 @@ static struct mbox__side *get_side(struct mbox *mb, int side)
 	if (s && s->generation == atomic_load_explicit(page, memory_order_relaxed))
 		return s;
 
-	return attach(mb, side);
+	return NULL;
+}
+
+static struct mbox__side *get_side(struct mbox *mb, int side)
+{
+	struct mbox__side *s = mapped_side(mb, side);
+
+	return s ? s : attach(mb, side);
 }
 
 void mbox__ring_close(struct mbox *mb)
@@ -505,9 +521,14 @@ static int finish(struct mbox *mb, struct mbox__side *s, int side, const struct 
 	return ret;
 }
 
+static inline bool is_sendable(const struct mbox__side *s, size_t len)
+{
+	return len <= s->ring.msg_max && (!s->fixed || len == s->ring.msg_max);
+}
+
 static int check_len(const struct mbox__side *s, size_t len)
 {
-	if (len <= s->ring.msg_max && (!s->fixed || len == s->ring.msg_max))
+	if (is_sendable(s, len))
 		return 0;
 	errno = EMSGSIZE;
 
@@ -527,8 +548,8 @@ static int check_flags(uint32_t flags, uint32_t known)
 	return -1;
 }
 
-int mbox__ring_send(struct mbox *mb, const void *buf, size_t len, uint32_t flags,
-		    uint64_t deadline_ns)
+SELDOM int send_with_care(struct mbox *mb, const void *buf, size_t len, uint32_t flags,
+			  uint64_t deadline_ns)
 {
 	struct attempt a = { .flags = flags, .deadline_ns = deadline_ns };
 	struct mbox__side *s;
@@ -544,6 +565,21 @@ int mbox__ring_send(struct mbox *mb, const void *buf, size_t len, uint32_t flags
 		published(mb, s, RECEIVERS, 1);
 
 	return finish(mb, s, SENDERS, &a, ret);
+}
+
+/* Nothing but what a message needs; where something is not so, with care. */
+int mbox__ring_send(struct mbox *mb, const void *buf, size_t len, uint32_t flags,
+		    uint64_t deadline_ns)
+{
+	struct mbox__side *s = mapped_side(mb, SENDERS);
+
+	if (s && !(flags & ~SEND_FLAGS) && is_sendable(s, len) && !state_of(s, SENDERS) &&
+	    (!s->locked || SINGLE_THREADED) && ring_send(&s->ring, buf, len) == RING_OK) {
+		published(mb, s, RECEIVERS, 1);
+		return 0;
+	}
+
+	return send_with_care(mb, buf, len, flags, deadline_ns);
 }
 
 /* ---- receiving ---------------------------------------------------------- */
@@ -595,8 +631,8 @@ static int recv_attempts(struct mbox *mb, struct mbox__side *s, void *buf, uint3
 	}
 }
 
-ssize_t mbox__ring_recv(struct mbox *mb, void *buf, size_t len, uint32_t flags,
-			uint64_t deadline_ns)
+SELDOM ssize_t recv_with_care(struct mbox *mb, void *buf, size_t len, uint32_t flags,
+			      uint64_t deadline_ns)
 {
 	struct attempt a = { .flags = flags, .deadline_ns = deadline_ns };
 	struct mbox__side *s;
@@ -615,6 +651,28 @@ ssize_t mbox__ring_recv(struct mbox *mb, void *buf, size_t len, uint32_t flags,
 		return -1;
 
 	return full;
+}
+
+/* As mbox__ring_send(). */
+ssize_t mbox__ring_recv(struct mbox *mb, void *buf, size_t len, uint32_t flags,
+			uint64_t deadline_ns)
+{
+	struct mbox__side *s = mapped_side(mb, RECEIVERS);
+	uint32_t full, room = len < UINT32_MAX ? len : UINT32_MAX;
+	uint64_t head;
+
+	if (s && !(flags & ~SEND_FLAGS) && !state_of(s, RECEIVERS) &&
+	    (!s->locked || SINGLE_THREADED)) {
+		head = ring_head(&s->ring);
+		if (ring_receive(&s->ring, buf, room, false, &full) == RING_OK) {
+			published(mb, s, SENDERS, 1);
+			return full;
+		}
+		if (ring_head(&s->ring) != head)
+			published(mb, s, SENDERS, 1);
+	}
+
+	return recv_with_care(mb, buf, len, flags, deadline_ns);
 }
 
 /* ---- messages with everything, and several ------------------------------ */

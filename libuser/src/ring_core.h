@@ -185,17 +185,22 @@ static inline void ring__copy_in(const struct ring *r, void *payload, const void
 {
 	const unsigned char *from = buf;
 	unsigned long *to = payload;
+	size_t i;
 
 	if (r->one_receiver) {
 		memcpy(payload, buf, len);
 		return;
 	}
-	for (; len >= sizeof(*to); len -= sizeof(*to), from += sizeof(*to)) {
+#pragma GCC unroll 8
+	for (i = 0; i < len / sizeof(*to); i++) {
 		unsigned long unit;
 
-		memcpy(&unit, from, sizeof(unit));
-		__atomic_store_n(to++, unit, __ATOMIC_RELAXED);
+		memcpy(&unit, from + i * sizeof(unit), sizeof(unit));
+		__atomic_store_n(to + i, unit, __ATOMIC_RELAXED);
 	}
+	from += i * sizeof(*to);
+	to += i;
+	len %= sizeof(*to);
 	if (len) {
 		unsigned long last = 0;
 
@@ -208,12 +213,17 @@ static inline void ring__copy_out(void *buf, const void *payload, uint32_t len)
 {
 	const unsigned long *from = payload;
 	unsigned char *to = buf;
+	size_t i;
 
-	for (; len >= sizeof(*from); len -= sizeof(*from), to += sizeof(*from)) {
-		unsigned long unit = __atomic_load_n(from++, __ATOMIC_RELAXED);
+#pragma GCC unroll 8
+	for (i = 0; i < len / sizeof(*from); i++) {
+		unsigned long unit = __atomic_load_n(from + i, __ATOMIC_RELAXED);
 
-		memcpy(to, &unit, sizeof(unit));
+		memcpy(to + i * sizeof(unit), &unit, sizeof(unit));
 	}
+	from += i;
+	to += i * sizeof(*from);
+	len %= sizeof(*from);
 	if (len) {
 		unsigned long last = __atomic_load_n(from, __ATOMIC_RELAXED);
 
