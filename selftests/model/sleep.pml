@@ -243,7 +243,6 @@ try:
 	!sleepers || leaving[me] == 0;
 	wake_a_receiver_if_counted();
 pass_on:
-#ifndef SENDER_KEEPS
 	if
 	:: woken ->
 		atomic { t = tail; SENDER_MAY_DIE };
@@ -255,7 +254,6 @@ pass_on:
 		wake_a_sender_if_counted()
 	:: else
 	fi;
-#endif
 	woken = false;
 	goto try;
 
@@ -462,11 +460,17 @@ call_ends:
 	receiver_waits[me] = true;
 #else
 	atomic { receiver_waits[me] = true; RECEIVER_MAY_DIE };
-#ifdef LOOK_TWICE
-	/* The interrupts are saved, but not the second look. */
+#ifdef BARRIER
+	/* What is ready needs no interrupts. */
 	h = head;
 	if
-	:: HAS_MESSAGE(h) -> skip
+	:: HAS_MESSAGE(h) ->
+#ifdef LOOK_TWICE
+		skip
+#else
+		atomic { h = 0; woken = true; receiver_waits[me] = false };
+		goto try
+#endif
 	:: else -> order_senders()
 	fi;
 #else
