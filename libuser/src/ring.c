@@ -381,6 +381,9 @@ static bool spin(struct mbox *mb, struct mbox__side *s, int side)
 			return true;
 		}
 	}
+	/* A turn for others costs nothing that they would not have used. */
+	if (s->yields)
+		return false;
 	/* Never too short to find out that it would be worth it again. */
 	limit -= limit / 8;
 	if (limit < max / SPIN_RANGE)
