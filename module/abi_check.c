@@ -46,7 +46,7 @@ static_assert(sizeof(struct mbox_msg) ==
 		      FIELD(mbox_msg, type) + FIELD(mbox_msg, token) +
 		      FIELD(mbox_msg, pid) + FIELD(mbox_msg, uid) +
 		      FIELD(mbox_msg, gid) + FIELD(mbox_msg, nfds) +
-		      FIELD(mbox_msg, fds));
+		      FIELD(mbox_msg, fds) + FIELD(mbox_msg, lost));
 static_assert(sizeof(struct mbox_vec) ==
 	      FIELD(mbox_vec, msgs) + FIELD(mbox_vec, n) +
 		      FIELD(mbox_vec, flags) + FIELD(mbox_vec, msg_size) +
@@ -86,7 +86,7 @@ static_assert(sizeof(struct mbox_open) == 24);
 static_assert(sizeof(struct mbox_unlink) == 16);
 static_assert(sizeof(struct mbox_stat) == 88);
 static_assert(sizeof(struct mbox_walk) == 352);
-static_assert(sizeof(struct mbox_msg) == 72);
+static_assert(sizeof(struct mbox_msg) == 80);
 static_assert(sizeof(struct mbox_vec) == 24);
 static_assert(sizeof(struct mbox_set_capacity) == 8);
 static_assert(sizeof(struct mbox_ring_info) == 40);

@@ -110,7 +110,7 @@ static long ioctl_info(struct file *file, union mbox_arg *arg,
 	arg->info.modes = 1U << MBOX_QUEUE | 1U << MBOX_RING;
 	arg->info.attr_flags = MBOX_ATTR_FLAGS;
 	arg->info.call_flags = MBOX_SEND_FLAGS | MBOX_RECV_FLAGS |
-			       MBOX_WAITFORONE | MBOX_CTRUNC;
+			       MBOX_WAITFORONE | MBOX_CTRUNC | MBOX_LOST;
 	return 0;
 }
 

@@ -34,10 +34,13 @@
  * The sender of a request is in mailbox.callers from that moment on, until it
  * has its reply (call.c).
  *
+ * With MBOX_BROADCAST no message goes to one receiver: broadcast.c.
+ *
  * Whoever looks at a message (MBOX_PEEK) copies it without the lock as well,
  * and is in mailbox.peeks meanwhile. If the message leaves the mailbox before
  * he is done, the last to be done with it frees it.
  */
+#include "broadcast.h"
 #include "call.h"
 #include "exchange.h"
 #include "trace.h"
@@ -91,11 +94,16 @@ void mbox_drop_oldest(struct mailbox *mb, struct mbox_after *after)
 	struct mbox_message *msg;
 
 	lockdep_assert_held(&mb->lock);
-	ext = list_first_entry(&mb->ages, struct mbox_message_ext, age);
-	msg = (struct mbox_message *)(ext + 1);
-	mbox_unstore(mb, msg);
-	mb->dropped++;
-	trace_mbox_drop(mb, msg);
+	if (mb->flags & MBOX_BROADCAST) {
+		msg = mbox_queue_first(&mb->stored);
+	} else {
+		ext = list_first_entry(&mb->ages, struct mbox_message_ext, age);
+		msg = (struct mbox_message *)(ext + 1);
+	}
+	if (mbox_unstore(mb, msg)) {
+		mb->dropped++;
+		trace_mbox_drop(mb, msg);
+	}
 	mbox_confirm(mb, msg, -EPIPE, after);
 	if (mbox_ticket_of(msg))
 		mbox_ticket_end(mb, mbox_ticket_of(msg), -EPIPE, after);
@@ -139,6 +147,82 @@ void mbox_drop_all(struct mailbox *mb)
 	} while (!empty);
 }
 
+/**
+ * mbox_store_with_flags() - mbox_store() with some of MBOX_STORE_FLAGS
+ * @mb: the mailbox
+ * @msg: the message
+ * @after: to be run without the lock
+ */
+void mbox_store_with_flags(struct mailbox *mb, struct mbox_message *msg,
+			   struct mbox_after *after)
+{
+	lockdep_assert_held(&mb->lock);
+	if (mb->flags & MBOX_BROADCAST) {
+		mbox_broadcast_store(mb, msg, after);
+		return;
+	}
+	mbox_queue_add(&mb->stored, msg);
+	if (mb->flags & MBOX_DROP_OLDEST)
+		list_add_tail(&mbox_ext(msg)->age, &mb->ages);
+	if (mb->flags & MBOX_FAIR)
+		mbox_ext(msg)->share->stored++;
+	mbox_announce(mb, msg, after);
+}
+
+/**
+ * mbox_unstore_with_flags() - the part of mbox_unstore() for MBOX_STORE_FLAGS
+ * @mb: the mailbox
+ * @msg: the message
+ *
+ * Return: whether it was still meant for somebody.
+ */
+bool mbox_unstore_with_flags(struct mailbox *mb, struct mbox_message *msg)
+{
+	lockdep_assert_held(&mb->lock);
+	if (mb->flags & MBOX_BROADCAST)
+		return mbox_broadcast_unstore(mb, msg);
+	if (mb->flags & MBOX_DROP_OLDEST)
+		list_del(&mbox_ext(msg)->age);
+	if (mb->flags & MBOX_FAIR)
+		mbox_ext(msg)->share->stored--;
+	return true;
+}
+
+/**
+ * mbox_begin_look() - keep a message from being freed
+ * @mb: the mailbox
+ * @peek: to be ended with mbox_end_look()
+ * @msg: the message
+ */
+void mbox_begin_look(struct mailbox *mb, struct mbox_peek *peek,
+		     struct mbox_message *msg)
+{
+	lockdep_assert_held(&mb->lock);
+	peek->msg = msg;
+	peek->owner = false;
+	list_add(&peek->node, &mb->peeks);
+}
+
+/**
+ * mbox_end_look() - let a message go
+ * @mb: the mailbox
+ * @peek: of mbox_begin_look()
+ *
+ * Context: Process context, without mailbox.lock.
+ */
+void mbox_end_look(struct mailbox *mb, struct mbox_peek *peek)
+{
+	struct mbox_after after;
+
+	mbox_after_init(&after);
+	spin_lock(&mb->lock);
+	list_del(&peek->node);
+	if (peek->owner)
+		mbox_retire(mb, peek->msg, &after);
+	spin_unlock(&mb->lock);
+	mbox_after_run(mb, &after);
+}
+
 /* ---- to receivers -------------------------------------------------------- */
 
 /**
@@ -155,6 +239,20 @@ void mbox_wake_peekers(struct mailbox *mb, struct mbox_after *after)
 		mbox_serve(mb, w, 0, after);
 }
 
+/**
+ * mbox_wake_readers() - let those look who wait for a message to all
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @after: to be run without the lock
+ */
+void mbox_wake_readers(struct mailbox *mb, struct mbox_after *after)
+{
+	struct mbox_waiter *w, *next;
+
+	lockdep_assert_held(&mb->lock);
+	list_for_each_entry_safe(w, next, &mb->receivers, node)
+		mbox_serve(mb, w, 0, after);
+}
+
 /* mbox_find_receiver() where there are some. */
 struct mbox_waiter *mbox_first_receiver(struct mailbox *mb,
 					const struct mbox_message *msg)
@@ -162,6 +260,9 @@ struct mbox_waiter *mbox_first_receiver(struct mailbox *mb,
 	struct mbox_waiter *w;
 
 	lockdep_assert_held(&mb->lock);
+	/* A message is not for one of them, but for all. */
+	if (mb->flags & MBOX_BROADCAST)
+		return NULL;
 	list_for_each_entry(w, &mb->receivers, node)
 		if (msg->len <= w->room && mbox_match(w->match, msg))
 			return w;
@@ -184,6 +285,9 @@ void mbox_refuse_short(struct mailbox *mb, const struct mbox_message *msg,
 	struct mbox_waiter *w, *next;
 
 	lockdep_assert_held(&mb->lock);
+	/* They see it when it is their turn. */
+	if (mb->flags & MBOX_BROADCAST)
+		return;
 	list_for_each_entry_safe(w, next, &mb->receivers, node) {
 		if (w == until)
 			return;

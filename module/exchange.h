@@ -22,6 +22,9 @@ struct mbox_peek {
 	bool owner;
 };
 
+/* Flags with which storing a message is more than putting it into the queue. */
+#define MBOX_STORE_FLAGS (MBOX_DROP_OLDEST | MBOX_FAIR | MBOX_BROADCAST)
+
 static inline bool mbox_has_room(const struct mailbox *mb)
 {
 	return mb->stored.count < mb->capacity;
@@ -56,6 +59,10 @@ bool __mbox_is_peeked(const struct mailbox *mb, const struct mbox_message *msg);
 void mbox_retire(struct mailbox *mb, struct mbox_message *msg,
 		 struct mbox_after *after);
 void mbox_wake_peekers(struct mailbox *mb, struct mbox_after *after);
+void mbox_wake_readers(struct mailbox *mb, struct mbox_after *after);
+void mbox_store_with_flags(struct mailbox *mb, struct mbox_message *msg,
+			   struct mbox_after *after);
+bool mbox_unstore_with_flags(struct mailbox *mb, struct mbox_message *msg);
 
 struct mbox_waiter *mbox_waiter_of(struct list_head *waiters,
 				   const struct mbox_message *msg);
@@ -76,6 +83,9 @@ void mbox_admit_senders(struct mailbox *mb, struct mbox_after *after);
 void mbox_drop_oldest(struct mailbox *mb, struct mbox_after *after);
 void mbox_put_back(struct mailbox *mb, struct mbox_message *msg,
 		   struct mbox_after *after);
+void mbox_begin_look(struct mailbox *mb, struct mbox_peek *peek,
+		     struct mbox_message *msg);
+void mbox_end_look(struct mailbox *mb, struct mbox_peek *peek);
 
 void mbox_end_receivers(struct mailbox *mb, int result,
 			struct mbox_after *after);
@@ -124,21 +134,23 @@ static inline void mbox_announce(struct mailbox *mb,
 static inline void mbox_store(struct mailbox *mb, struct mbox_message *msg,
 			      struct mbox_after *after)
 {
+	if (unlikely(mb->flags & MBOX_STORE_FLAGS)) {
+		mbox_store_with_flags(mb, msg, after);
+		return;
+	}
 	mbox_queue_add(&mb->stored, msg);
-	if (unlikely(mb->flags & MBOX_DROP_OLDEST))
-		list_add_tail(&mbox_ext(msg)->age, &mb->ages);
-	if (unlikely(mb->flags & MBOX_FAIR))
-		mbox_ext(msg)->share->stored++;
 	mbox_announce(mb, msg, after);
 }
 
-static inline void mbox_unstore(struct mailbox *mb, struct mbox_message *msg)
+/* Return whether it was still meant for somebody. */
+static inline bool mbox_unstore(struct mailbox *mb, struct mbox_message *msg)
 {
+	bool wanted = true;
+
+	if (unlikely(mb->flags & MBOX_STORE_FLAGS))
+		wanted = mbox_unstore_with_flags(mb, msg);
 	mbox_queue_remove(&mb->stored, msg);
-	if (unlikely(mb->flags & MBOX_DROP_OLDEST))
-		list_del(&mbox_ext(msg)->age);
-	if (unlikely(mb->flags & MBOX_FAIR))
-		mbox_ext(msg)->share->stored--;
+	return wanted;
 }
 
 /* There is room, on a MBOX_FAIR mailbox perhaps not for everybody. */

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "fds.h"
 #include "limits.h"
+#include "recv.h"
 
 static bool is_safe_socket(struct file *file)
 {
@@ -155,18 +156,9 @@ int mbox_fds_prepare(const struct mbox_fds *fds, s32 __user *ufds,
 	return copy_to_user(ufds, numbers, n * sizeof(*ufds)) ? -EFAULT : 0;
 }
 
-/* The flags in the structure: those of a batch are not in it. */
-static void note_cut(struct mbox_msg __user *umsg)
-{
-	u32 flags;
-
-	if (!get_user(flags, &umsg->flags))
-		put_user(flags | MBOX_CTRUNC, &umsg->flags);
-}
-
 /**
  * mbox_fds_deliver() - install files in the current process
- * @fds: the files; gone when this returns
+ * @fds: the files; still the message's when this returns
  * @ufds: where their numbers go
  * @room: for how many
  * @umsg: NULL, or the receiver's structure
@@ -176,8 +168,9 @@ static void note_cut(struct mbox_msg __user *umsg)
  *
  * Context: Process context, may sleep.
  */
-void mbox_fds_deliver(struct mbox_fds *fds, s32 __user *ufds, unsigned int room,
-		      struct mbox_msg __user *umsg, size_t usize)
+void mbox_fds_deliver(const struct mbox_fds *fds, s32 __user *ufds,
+		      unsigned int room, struct mbox_msg __user *umsg,
+		      size_t usize)
 {
 	unsigned int i, n = min(fds->n, room);
 
@@ -192,7 +185,6 @@ void mbox_fds_deliver(struct mbox_fds *fds, s32 __user *ufds, unsigned int room,
 		    put_user(i, &umsg->nfds))
 			cut = true;
 		if (cut)
-			note_cut(umsg);
+			mbox_note_flag(umsg, MBOX_CTRUNC);
 	}
-	mbox_fds_free(fds);
 }

@@ -28,7 +28,7 @@ int mbox_fds_attach(struct mbox_message *msg, const s32 __user *ufds,
 void mbox_fds_free(struct mbox_fds *fds);
 int mbox_fds_prepare(const struct mbox_fds *fds, s32 __user *ufds,
 		     unsigned int room);
-void mbox_fds_deliver(struct mbox_fds *fds, s32 __user *ufds, unsigned int room,
+void mbox_fds_deliver(const struct mbox_fds *fds, s32 __user *ufds, unsigned int room,
 		      struct mbox_msg __user *umsg, size_t usize);
 
 /* The files of a message, or NULL. */

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "broadcast.h"
 #include "call.h"
 #include "device.h"
 #include "handle.h"
@@ -28,6 +29,7 @@
  * @mb: the mailbox, one reference
  * @sender: identity of the last process that sent with this handle
  * @tokens: requests that it received and has to reply to; under mailbox.lock
+ * @reader: MBOX_BROADCAST: how far it has read; under mailbox.lock
  * @lock: protects @sender
  * @rights: MBOX_MAY_RECV, MBOX_MAY_SEND
  */
@@ -35,6 +37,7 @@ struct handle {
 	struct mailbox *mb;
 	struct mbox_sender *sender;
 	struct mbox_tokens tokens;
+	struct mbox_reader reader;
 	spinlock_t lock;
 	unsigned int rights;
 };
@@ -88,6 +91,10 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_WRITE)))
 		return -EBADF;
+	/* Received by whom, of all? */
+	if (unlikely(m->flags & MBOX_SYNC &&
+		     file_mailbox(file)->flags & MBOX_BROADCAST))
+		return -EOPNOTSUPP;
 	mbox_call_init(&call, m->flags, m->deadline_ns, nonblock(file));
 	return send_draft(file, &draft, &call);
 }
@@ -152,6 +159,19 @@ static int recv_check(struct file *file, const struct mbox_msg *m)
 	return 0;
 }
 
+static ssize_t recv_to(struct handle *handle,
+		       const struct mbox_receipt *receipt,
+		       const struct mbox_match *match,
+		       const struct mbox_call *call)
+{
+	struct mailbox *mb = handle->mb;
+
+	if (unlikely(mb->flags & MBOX_BROADCAST))
+		return mbox_broadcast_recv(mb, &handle->reader, receipt, match,
+					   call);
+	return mbox_recv(mb, receipt, match, call);
+}
+
 /* After recv_check(). */
 static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 			struct mbox_msg __user *umsg, size_t usize)
@@ -175,7 +195,7 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 	if (usize >= offsetofend(struct mbox_msg, token))
 		receipt.tokens = &handle->tokens;
 	mbox_call_init(&call, m->flags, m->deadline_ns, nonblock(file));
-	return mbox_recv(handle->mb, &receipt, &match, &call);
+	return recv_to(handle, &receipt, &match, &call);
 }
 
 static long ioctl_recv(struct file *file, union mbox_arg *arg,
@@ -194,7 +214,7 @@ static ssize_t read_to(struct file *file, const struct mbox_receipt *receipt,
 	ssize_t ret;
 
 	mbox_call_nonblock(&call, nonblock);
-	ret = mbox_recv(file_mailbox(file), receipt, &match, &call);
+	ret = recv_to(file->private_data, receipt, &match, &call);
 	/* As for a pipe that nobody writes to any more. */
 	return ret == -EPIPE ? 0 : ret;
 }
@@ -297,6 +317,9 @@ static long ioctl_call(struct file *file, union mbox_arg *arg,
 		return -EINVAL;
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
+	/* Who would reply? */
+	if (handle->mb->flags & MBOX_BROADCAST)
+		return -EOPNOTSUPP;
 	mbox_call_init(&call, r->flags, r->deadline_ns, nonblock(file));
 	return mbox_call(handle->mb, &handle->sender, &handle->lock, &draft,
 			 &to, &call);
@@ -488,7 +511,23 @@ static long ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static __poll_t handle_poll(struct file *file, poll_table *wait)
 {
-	return mbox_poll(file_mailbox(file), file, wait);
+	struct handle *handle = file->private_data;
+
+	return mbox_poll(handle->mb, &handle->reader, file, wait);
+}
+
+/* How far a handle with the right to receive has read what is sent to all. */
+static void show_reader(struct seq_file *m, struct handle *handle)
+{
+	struct mailbox *mb = handle->mb;
+	u64 unread, lost;
+
+	spin_lock(&mb->lock);
+	unread = mbox_broadcast_unread(mb, &handle->reader);
+	lost = mbox_broadcast_lost(mb, &handle->reader);
+	spin_unlock(&mb->lock);
+	seq_printf(m, "mbox-unread:\t%llu\n", unread);
+	seq_printf(m, "mbox-lost:\t%llu\n", lost);
 }
 
 static void handle_show_fdinfo(struct seq_file *m, struct file *file)
@@ -522,6 +561,8 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "mbox-dropped:\t%llu\n", st.dropped);
 	seq_printf(m, "mbox-requests:\t%u\n",
 		   mbox_tokens_count(mb, &handle->tokens));
+	if (mb->flags & MBOX_BROADCAST && handle->rights & MBOX_MAY_RECV)
+		show_reader(m, handle);
 }
 
 static void handle_free(struct handle *handle)
@@ -529,7 +570,7 @@ static void handle_free(struct handle *handle)
 	if (handle->sender)
 		mbox_sender_put(handle->sender);
 	mbox_tokens_end(handle->mb, &handle->tokens);
-	mbox_mailbox_detach(handle->mb, handle->rights);
+	mbox_mailbox_detach(handle->mb, handle->rights, &handle->reader);
 	kfree(handle);
 }
 
@@ -620,7 +661,7 @@ int mbox_handle_prepare(struct mailbox *mb, unsigned int oflags,
 	handle->mb = mb;
 	handle->rights = rights;
 	spin_lock_init(&handle->lock);
-	ret = mbox_mailbox_attach(mb, rights);
+	ret = mbox_mailbox_attach(mb, rights, &handle->reader);
 	if (ret) {
 		kfree(handle);
 		return ret;

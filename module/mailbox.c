@@ -33,6 +33,7 @@
 #include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 
+#include "broadcast.h"
 #include "exchange.h"
 #include "limits.h"
 #include "mailbox.h"
@@ -66,6 +67,9 @@ int mbox_attr_check(const struct mbox_attr *attr)
 		return -EINVAL;
 	}
 	if (attr->flags & ~flags || hweight32(attr->flags & overflow) > 1)
+		return -EINVAL;
+	if (attr->flags & MBOX_BROADCAST &&
+	    (!attr->capacity || attr->flags & MBOX_FAIR))
 		return -EINVAL;
 	if (attr->perm & ~0777)
 		return -EINVAL;
@@ -132,7 +136,8 @@ struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
 	INIT_LIST_HEAD(&mb->callers);
 	INIT_LIST_HEAD(&mb->peekers);
 	INIT_LIST_HEAD(&mb->peeks);
-	INIT_LIST_HEAD(&mb->ages);
+	if (mb->flags & MBOX_DROP_OLDEST && !(mb->flags & MBOX_BROADCAST))
+		INIT_LIST_HEAD(&mb->ages);
 	/* So that tokens of different mailboxes are not mistaken. */
 	mb->last_token = get_random_u64();
 	init_waitqueue_head(&mb->pollers);
@@ -246,10 +251,12 @@ static void end_side(struct mailbox *mb, bool send, int result,
  * mbox_mailbox_attach() - count a handle
  * @mb: the mailbox
  * @rights: what the handle may do
+ * @reader: the handle's
  *
  * Return: 0, or -EIDRM.
  */
-int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights)
+int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights,
+			struct mbox_reader *reader)
 {
 	int ret = 0;
 
@@ -258,8 +265,11 @@ int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights)
 		ret = -EIDRM;
 		goto out;
 	}
-	if (rights & MBOX_MAY_RECV)
+	if (rights & MBOX_MAY_RECV) {
 		mb->recv_handles++;
+		if (mb->flags & MBOX_BROADCAST)
+			mbox_broadcast_join(mb, reader);
+	}
 	if (rights & MBOX_MAY_SEND)
 		mb->send_handles++;
 	if (mb->ring)
@@ -275,13 +285,18 @@ out:
  * mbox_mailbox_detach() - a handle is closed
  * @mb: the mailbox; may be gone afterwards
  * @rights: what the handle could do
+ * @reader: the handle's
  */
-void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights)
+void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights,
+			 struct mbox_reader *reader)
 {
+	bool reads = rights & MBOX_MAY_RECV && mb->flags & MBOX_BROADCAST;
 	struct mbox_after after;
 
 	mbox_after_init(&after);
 	spin_lock(&mb->lock);
+	if (reads)
+		mbox_broadcast_leave(mb, reader);
 	if (rights & MBOX_MAY_RECV && !--mb->recv_handles &&
 	    mb->flags & MBOX_HANGUP)
 		end_side(mb, true, -EPIPE, &after);
@@ -290,6 +305,8 @@ void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights)
 		end_side(mb, false, -EPIPE, &after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
+	if (reads)
+		mbox_broadcast_trim(mb);
 	mbox_mailbox_put(mb);
 }
 
@@ -298,7 +315,7 @@ void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights)
  * @mb: the mailbox
  * @capacity: the new one
  *
- * Return: 0, or -EOPNOTSUPP, -EPERM, -EIDRM.
+ * Return: 0, or -EOPNOTSUPP, -EINVAL, -EPERM, -EIDRM.
  */
 int mbox_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 {
@@ -307,6 +324,8 @@ int mbox_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 
 	if (mb->ring)
 		return -EOPNOTSUPP;
+	if (!capacity && mb->flags & MBOX_BROADCAST)
+		return -EINVAL;
 	if (!mbox_mailbox_owned(mb))
 		return -EPERM;
 

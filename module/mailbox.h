@@ -12,6 +12,7 @@
 #include "queue.h"
 
 struct mbox_namespace;
+struct mbox_reader;
 struct mbox_ring;
 struct mbox_user;
 struct user_namespace;
@@ -28,8 +29,10 @@ struct user_namespace;
  * @dead: destroyed; under @lock, also read without it to fail early
  * @stored: messages that were accepted; under @lock
  * @offers: messages of @senders, not accepted yet; under @lock
- * @ages: MBOX_DROP_OLDEST: @stored by arrival; under @lock
+ * @ages: MBOX_DROP_OLDEST without MBOX_BROADCAST: @stored by arrival; under @lock
  * @shares: MBOX_FAIR: what each user has of @stored; under @lock
+ * @next_seq: MBOX_BROADCAST: number of the next message; under @lock
+ * @caught_up: MBOX_BROADCAST: handles that have got all messages; under @lock
  * @receivers: calls that wait for a message; under @lock
  * @peekers: calls that wait to look at a message; under @lock
  * @senders: calls that wait for room or for a receiver; under @lock
@@ -67,14 +70,21 @@ struct mailbox {
 	u32 flags;
 	struct mbox_queue stored;
 	struct mbox_queue offers;
-	struct rb_root shares;
+	/* Only one of these is in use: the flags exclude each other. */
+	union {
+		struct list_head ages;
+		struct rb_root shares;
+		struct {
+			u64 next_seq;
+			u32 caught_up;
+		};
+	};
 	struct list_head receivers;
 	struct list_head senders;
 	struct list_head syncers;
 	struct list_head callers;
 	struct list_head peekers;
 	struct list_head peeks;
-	struct list_head ages;
 	u32 waiting_receivers;
 	u32 waiting_senders;
 	u32 recv_handles;
@@ -105,7 +115,7 @@ struct mailbox {
 /* The flags that a mailbox can have, and those of each mode. */
 #define MBOX_ATTR_FLAGS (MBOX_QUEUE_FLAGS | MBOX_RING_FLAGS)
 #define MBOX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
-			  MBOX_HANGUP | MBOX_FAIR)
+			  MBOX_HANGUP | MBOX_FAIR | MBOX_BROADCAST)
 #define MBOX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
 			 MBOX_ONE_RECEIVER)
 
@@ -120,8 +130,10 @@ void mbox_mailbox_put(struct mailbox *mb);
 bool mbox_mailbox_may(struct mailbox *mb, unsigned int rights);
 bool mbox_mailbox_visible(struct mailbox *mb);
 bool mbox_mailbox_owned(struct mailbox *mb);
-int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights);
-void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights);
+int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights,
+			struct mbox_reader *reader);
+void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights,
+			 struct mbox_reader *reader);
 int mbox_mailbox_set_capacity(struct mailbox *mb, u32 capacity);
 int mbox_mailbox_destroy(struct mailbox *mb);
 int mbox_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);

@@ -88,13 +88,21 @@ struct mbox_message {
 /**
  * struct mbox_message_ext - what some messages need in addition
  * @age: in mailbox.ages, if it has MBOX_DROP_OLDEST; under mailbox.lock
+ * @seq: MBOX_BROADCAST: its number; under mailbox.lock
+ * @cursors: MBOX_BROADCAST: handles that get it next; under mailbox.lock
  * @more: the rest of a long payload
  * @ticket: a request: its call, one reference; otherwise NULL
  * @fds: files that travel with it, or NULL
  * @share: MBOX_FAIR: its user's, one reference; otherwise NULL
  */
 struct mbox_message_ext {
-	struct list_head age;
+	union {
+		struct list_head age;
+		struct {
+			u64 seq;
+			u32 cursors;
+		};
+	};
 	struct mbox_chunk *more;
 	struct mbox_ticket *ticket;
 	struct mbox_fds *fds;

@@ -124,6 +124,27 @@ void mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg)
 }
 
 /**
+ * mbox_queue_add_last() - add a message behind all others
+ * @queue: a queue in which messages are in the order of their arrival, each a
+ *	leader, whatever their priorities
+ * @msg: the message
+ */
+void mbox_queue_add_last(struct mbox_queue *queue, struct mbox_message *msg)
+{
+	struct rb_node **link = &queue->leaders.rb_root.rb_node;
+	struct rb_node *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = &parent->rb_right;
+	}
+	rb_link_node(&msg->rb, parent, link);
+	rb_insert_color_cached(&msg->rb, &queue->leaders, !parent);
+	INIT_LIST_HEAD(&msg->node);
+	count_in(queue, msg);
+}
+
+/**
  * mbox_queue_add_front() - add a message in front of those of its priority
  * @queue: the queue
  * @msg: the message

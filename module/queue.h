@@ -50,6 +50,7 @@ struct mbox_message *__mbox_queue_find(const struct mbox_queue *queue,
 				       const struct mbox_match *match,
 				       u32 *skip);
 void mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg);
+void mbox_queue_add_last(struct mbox_queue *queue, struct mbox_message *msg);
 void mbox_queue_add_front(struct mbox_queue *queue, struct mbox_message *msg);
 void mbox_queue_add_offer(struct mbox_queue *queue, struct mbox_message *msg,
 			  bool front);

@@ -176,7 +176,7 @@ static int write_meta(const struct mbox_receipt *receipt,
 	return 0;
 }
 
-static int put_meta(const struct mbox_message *msg, u64 token,
+static int put_meta(const struct mbox_message *msg, u64 token, u64 lost,
 		    const struct mbox_receipt *receipt)
 {
 	const struct mbox_sender *sender = msg->sender;
@@ -187,42 +187,66 @@ static int put_meta(const struct mbox_message *msg, u64 token,
 	meta.type = msg->type;
 	meta.token = token;
 	meta.nfds = 0;
+	meta.lost = lost;
 	meta.pid = pid_vnr(sender->pid);
 	meta.uid = from_kuid_munged(current_user_ns(), sender->euid);
 	meta.gid = from_kgid_munged(current_user_ns(), sender->egid);
 	return write_meta(receipt, &meta);
 }
 
-/*
- * A message that was copied out was not received after all. What the call will
- * read when it is restarted has to be what it was; where that memory cannot be
- * written any more, nobody is there to be misled.
+/**
+ * mbox_note_flag() - tell a receiver something about the message that it got
+ * @umsg: its structure
+ * @flag: to be added to the flags in it; those of a batch are not in it
+ *
+ * Where this address is gone, so is who would read it.
  */
-static void undo_copy_out(const struct mbox_receipt *receipt)
+void mbox_note_flag(struct mbox_msg __user *umsg, u32 flag)
+{
+	u32 flags;
+
+	if (!get_user(flags, &umsg->flags))
+		put_user(flags | flag, &umsg->flags);
+}
+
+/**
+ * mbox_undo_copy_out() - a message that was copied out was not received
+ * @receipt: where it went
+ *
+ * What the call will read when it is restarted has to be what it was; where that
+ * memory cannot be written any more, nobody is there to be misled.
+ */
+void mbox_undo_copy_out(const struct mbox_receipt *receipt)
 {
 	mbox_buffer_rewind(&receipt->to);
 	if (receipt->umsg)
 		write_meta(receipt, receipt->kmsg);
 }
 
-static inline int copy_out(struct mbox_message *msg, u64 token,
+static inline int copy_out(struct mbox_message *msg, u64 token, u64 lost,
 			   const struct mbox_receipt *receipt)
 {
 	int ret = mbox_message_copy_out(msg, &receipt->to);
 
 	if (!ret && receipt->umsg)
-		ret = put_meta(msg, token, receipt);
+		ret = put_meta(msg, token, lost, receipt);
 	return ret;
 }
 
-/* Begin to look at a message: keep it from being freed. */
-static void begin_look(struct mailbox *mb, struct mbox_peek *peek,
-		       struct mbox_message *msg)
+/**
+ * mbox_copy_out() - copy a message to a receiver
+ * @msg: the message
+ * @token: of the request that it is, or 0
+ * @lost: how many messages the receiver lost before it
+ * @receipt: where to
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+int mbox_copy_out(struct mbox_message *msg, u64 token, u64 lost,
+		  const struct mbox_receipt *receipt)
 {
-	lockdep_assert_held(&mb->lock);
-	peek->msg = msg;
-	peek->owner = false;
-	list_add(&peek->node, &mb->peeks);
+	return copy_out(msg, token, lost, receipt);
 }
 
 /* Copy it, and let it go. */
@@ -230,22 +254,14 @@ static noinline ssize_t look(struct mailbox *mb, struct mbox_peek *peek,
 			     const struct mbox_receipt *receipt)
 {
 	struct mbox_message *msg = peek->msg;
-	struct mbox_after after;
 	ssize_t ret;
 
-	ret = copy_out(msg, 0, receipt);
+	ret = copy_out(msg, 0, 0, receipt);
 	if (ret)
-		undo_copy_out(receipt);
+		mbox_undo_copy_out(receipt);
 	else
 		ret = msg->len;
-
-	mbox_after_init(&after);
-	spin_lock(&mb->lock);
-	list_del(&peek->node);
-	if (peek->owner)
-		mbox_retire(mb, msg, &after);
-	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbox_end_look(mb, peek);
 	return ret;
 }
 
@@ -327,7 +343,7 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 			       &after);
 		if (unlikely(ret > TAKEN)) {
 			if (ret == SEEN)
-				begin_look(mb, &peek, taken.msg);
+				mbox_begin_look(mb, &peek, taken.msg);
 			else
 				begin_wait(mb, &w, match, call, room,
 					   receipt->tokens, &after);
@@ -349,7 +365,7 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 		}
 
 		len = taken.msg->len;
-		ret = copy_out(taken.msg, taken.token, receipt);
+		ret = copy_out(taken.msg, taken.token, 0, receipt);
 		if (unlikely(!ret && mbox_fds_of(taken.msg)))
 			ret = mbox_fds_prepare(mbox_fds_of(taken.msg),
 					       receipt->fds, receipt->nfds);
@@ -361,13 +377,15 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 			ret = settle(mb, &taken, ret);
 		}
 		if (!ret) {
-			if (unlikely(taken.fds))
+			if (unlikely(taken.fds)) {
 				mbox_fds_deliver(taken.fds, receipt->fds,
 						 receipt->nfds, receipt->umsg,
 						 receipt->usize);
+				mbox_fds_free(taken.fds);
+			}
 			return len;
 		}
-		undo_copy_out(receipt);
+		mbox_undo_copy_out(receipt);
 		if (ret < 0)
 			return ret;
 		/* The sender gave up: as if this had never come. */

@@ -25,6 +25,10 @@ struct mbox_receipt {
 	u32 nfds;
 };
 
+int mbox_copy_out(struct mbox_message *msg, u64 token, u64 lost,
+		  const struct mbox_receipt *receipt);
+void mbox_undo_copy_out(const struct mbox_receipt *receipt);
+void mbox_note_flag(struct mbox_msg __user *umsg, u32 flag);
 ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 		  const struct mbox_match *match, const struct mbox_call *call);
 

@@ -227,8 +227,7 @@ static struct mbox_message *make_message(struct mailbox *mb,
 
 	msg = mbox_message_new(cache, lock, &draft->from,
 			       ticket || draft->nfds ||
-				       mb->flags & (MBOX_DROP_OLDEST |
-						    MBOX_FAIR));
+				       mb->flags & MBOX_STORE_FLAGS);
 	if (IS_ERR(msg))
 		return msg;
 	msg->prio = draft->prio;

@@ -15,6 +15,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
+#include "broadcast.h"
 #include "compat.h"
 #include "exchange.h"
 #include "trace.h"
@@ -212,13 +213,24 @@ int mbox_sleep_on(struct mbox_waiter *w, const struct mbox_call *call)
 	return ret;
 }
 
+/* Whether a receive call would find something. */
+static bool can_receive(struct mailbox *mb, const struct mbox_reader *reader)
+{
+	lockdep_assert_held(&mb->lock);
+	if (mb->flags & MBOX_BROADCAST)
+		return mbox_broadcast_unread(mb, reader);
+	return mb->stored.count || mb->offers.count;
+}
+
 /**
  * mbox_poll() - which calls would not wait
  * @mb: the mailbox
+ * @reader: how far the handle has read (MBOX_BROADCAST)
  * @file: a handle; only what it has the right to do is reported
  * @wait: as for file_operations.poll
  */
-__poll_t mbox_poll(struct mailbox *mb, struct file *file, poll_table *wait)
+__poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
+		   struct file *file, poll_table *wait)
 {
 	__poll_t events = 0;
 
@@ -229,7 +241,7 @@ __poll_t mbox_poll(struct mailbox *mb, struct file *file, poll_table *wait)
 		goto out;
 	}
 	if (file->f_mode & FMODE_READ) {
-		if (mb->stored.count || mb->offers.count)
+		if (can_receive(mb, reader))
 			events |= MBOX_POLL_IN;
 		if (mbox_no_senders(mb))
 			events |= EPOLLHUP;

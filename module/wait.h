@@ -11,6 +11,7 @@
 
 #include "mailbox.h"
 
+struct mbox_reader;
 struct mbox_ticket;
 struct mbox_tokens;
 
@@ -158,6 +159,7 @@ void mbox_serve(struct mailbox *mb, struct mbox_waiter *w, int result,
 		struct mbox_after *after);
 int mbox_sleep_on(struct mbox_waiter *w, const struct mbox_call *call);
 
-__poll_t mbox_poll(struct mailbox *mb, struct file *file, poll_table *wait);
+__poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
+		   struct file *file, poll_table *wait);
 
 #endif /* MBOX_WAIT_H */

@@ -388,6 +388,22 @@ TEST_F(fault, receive_with_descriptors)
 	EXPECT_EQ(before, after);
 }
 
+TEST_F(fault, broadcast)
+{
+	static const struct operation ops[] = {
+		{ .run = send_descriptors, .undo = receive_all },
+		{ .run = receive_descriptors, .undo = close_descriptors,
+		  .prepare = queue_descriptors },
+	};
+	int i;
+
+	NEED_FAULTS(self);
+	close(self->fd);
+	self->fd = new_mailbox(MBOX_BROADCAST | MBOX_DROP_OLDEST, 8);
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
 static struct mbox_request request = { .len = 5000, .rep_len = 9000 };
 
 /* Nobody replies: what it needs, it has had by then. */

@@ -3,7 +3,7 @@
 #include "wrappers.h"
 
 #define QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | MBOX_HANGUP | \
-		     MBOX_FAIR)
+		     MBOX_FAIR | MBOX_BROADCAST)
 #define RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | MBOX_ONE_RECEIVER)
 #define SEND_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_SYNC)
 #define RECV_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_PEEK | MBOX_TRUNC | MBOX_MATCH | \
@@ -44,7 +44,8 @@ TEST_F(fields, info_tells_what_the_header_knows)
 	EXPECT_EQ((__u32)MBOX_ABI_VERSION, raw_info.abi);
 	EXPECT_EQ(1U << MBOX_QUEUE | 1U << MBOX_RING, raw_info.modes);
 	EXPECT_EQ(QUEUE_FLAGS | RING_FLAGS, raw_info.attr_flags);
-	EXPECT_EQ(SEND_FLAGS | RECV_FLAGS | MBOX_WAITFORONE | MBOX_CTRUNC, raw_info.call_flags);
+	EXPECT_EQ(SEND_FLAGS | RECV_FLAGS | MBOX_WAITFORONE |
+		  MBOX_CTRUNC | MBOX_LOST, raw_info.call_flags);
 
 	memset(&info, POISON, sizeof(info));
 	ASSERT_EQ(0, mbox_info(&info));

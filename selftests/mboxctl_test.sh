@@ -761,6 +761,28 @@ test_create_fair()
 	check 2 '' "*exclude each other$try" mboxctl create --fair --drop-newest "$m"
 }
 
+test_broadcast()
+{
+	ok mboxctl create -c 2 --broadcast --drop-oldest "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' \
+		echo "flags:             drop-oldest,broadcast"
+	mboxctl recv -n 2 "$m" >"$tmp/one" 2>"$tmp/lost" &
+	mboxctl recv -n 2 "$m" >"$tmp/two" &
+	until [ "$(mboxctl stat --json "$m" | grep -o '"waiting_receivers":2')" ]; do
+		sleep 0.1
+	done
+	ok mboxctl send "$m" a
+	ok mboxctl send "$m" b
+	wait
+	check 0 ab '' cat "$tmp/one"
+	check 0 ab '' cat "$tmp/two"
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*not for rings$try" mboxctl create --ring --broadcast "$m"
+	check 2 '' "*exclude each other$try" mboxctl create --fair --broadcast "$m"
+	check 1 '' "*Invalid argument" mboxctl create -c 0 --broadcast "$m"
+}
+
 test_call_and_serve()
 {
 	ok mboxctl create "$m"

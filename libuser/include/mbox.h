@@ -430,6 +430,9 @@ int mbox_sendmsg(struct mbox *mb, struct mbox_msg *msg);
  * for which there is no room are closed, and flags has MBOX_CTRUNC; mbox_recv()
  * has room for none. MBOX_PEEK gives none.
  *
+ * Where an MBOX_BROADCAST mailbox dropped messages before this handle had them,
+ * flags has MBOX_LOST, and lost is their number; otherwise it is 0.
+ *
  * Blocks as mbox_timedrecv() does. Thread-safe (with a structure per thread);
  * async-signal-safe. Follows mq_timedreceive(3) (priority) and msgrcv(2)
  * (type).

@@ -22,6 +22,7 @@ static void create_help(void)
 	printf("      --drop-oldest    a full mailbox drops its oldest message\n");
 	printf("      --drop-newest    a full mailbox drops the new message\n");
 	printf("      --fair           a user has at most half of the room that others leave\n");
+	printf("      --broadcast      every receiver gets every message\n");
 	printf("      --hangup         end of file when the other side has no handle left\n");
 	printf("      --ring           keep messages in memory that senders and receivers share\n");
 	printf("      --one-sender     a ring that one process at a time sends to\n");
@@ -58,6 +59,7 @@ int cmd_create(int argc, char **argv)
 		{ "drop-oldest", no_argument, NULL, OPT_DROP_OLDEST },
 		{ "drop-newest", no_argument, NULL, OPT_DROP_NEWEST },
 		{ "fair", no_argument, NULL, OPT_FAIR },
+		{ "broadcast", no_argument, NULL, OPT_BROADCAST },
 		{ "hangup", no_argument, NULL, OPT_HANGUP },
 		{ "ring", no_argument, NULL, OPT_RING },
 		{ "one-sender", no_argument, NULL, OPT_ONE_SENDER },
@@ -108,6 +110,9 @@ int cmd_create(int argc, char **argv)
 		case OPT_FAIR:
 			attr.flags |= MBOX_FAIR;
 			break;
+		case OPT_BROADCAST:
+			attr.flags |= MBOX_BROADCAST;
+			break;
 		case OPT_HANGUP:
 			attr.flags |= MBOX_HANGUP;
 			break;
@@ -139,8 +144,10 @@ int cmd_create(int argc, char **argv)
 		return usage_error("--one-sender and --one-receiver need --ring");
 	if (attr.mode == MBOX_RING && attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST))
 		return usage_error("a ring drops no messages");
-	if (attr.mode == MBOX_RING && attr.flags & MBOX_FAIR)
-		return usage_error("--fair and --ring exclude each other");
+	if (attr.mode == MBOX_RING && attr.flags & (MBOX_FAIR | MBOX_BROADCAST))
+		return usage_error("--fair and --broadcast are not for rings");
+	if ((attr.flags & MBOX_FAIR) && (attr.flags & MBOX_BROADCAST))
+		return usage_error("--fair and --broadcast exclude each other");
 	if ((attr.flags & MBOX_FAIR) && (attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
 		return usage_error("--fair and the --drop options exclude each other");
 

@@ -133,6 +133,8 @@ static int recv_all(const struct recv_job *job)
 			break;
 		}
 
+		if (msg.flags & MBOX_LOST)
+			print_error("%" PRIu64 " messages were dropped", (uint64_t)msg.lost);
 		if (!write_message(job, &msg, data)) {
 			status = EXIT_FAILED;
 			break;

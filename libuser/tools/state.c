@@ -34,6 +34,7 @@ static const struct {
 	{ MBOX_HANGUP, "hangup" },
 	{ MBOX_ONE_SENDER, "one-sender" },
 	{ MBOX_ONE_RECEIVER, "one-receiver" },
+	{ MBOX_BROADCAST, "broadcast" },
 	{ MBOX_FAIR, "fair" },
 };
 

@@ -61,7 +61,8 @@ static void check_stat(const struct mbox_stat *st)
 	uint64_t most = (uint64_t)st->queued * st->attr.msg_max;
 
 	/* What is in a ring is what programs say, and these here lie. */
-	if (st->attr.mode == MBOX_QUEUE && st->sent != st->received + st->queued + st->dropped)
+	if (st->attr.mode == MBOX_QUEUE && !(st->attr.flags & MBOX_BROADCAST) &&
+	    st->sent != st->received + st->queued + st->dropped)
 		broken("sent %llu, received %llu, queued %u, dropped %llu",
 		       LLU(st->sent), LLU(st->received), st->queued,
 		       LLU(st->dropped));
@@ -84,6 +85,9 @@ static void check_poll(int fd, const struct mbox_stat *st)
 	int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
 	short expect = 0, hangup = 0;
 
+	/* What is queued may be for other handles. */
+	if (st->attr.flags & MBOX_BROADCAST)
+		return;
 	if (mode != O_WRONLY && st->queued)
 		expect |= POLLIN;
 	if (mode != O_RDONLY &&
@@ -156,7 +160,7 @@ void check_process(struct process *p)
 			continue;
 		__atomic_add_fetch(&jobs->checks, 1, __ATOMIC_RELAXED);
 		check_stat(&st);
-		if (st.attr.mode == MBOX_RING)
+		if (st.attr.mode == MBOX_RING || st.attr.flags & MBOX_BROADCAST)
 			continue;
 		check_poll(fd, &st);
 		if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)

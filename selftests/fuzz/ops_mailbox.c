@@ -83,7 +83,8 @@ static void pick_attr(struct mbox_attr *attr, const struct op *op)
 	const uint32_t flags[] = {
 		0, 0, 0, 0, MBOX_FIXED, old, old, new, MBOX_HANGUP,
 		MBOX_HANGUP, MBOX_HANGUP | old, MBOX_FIXED | MBOX_HANGUP,
-		MBOX_FIXED | old, old | new, 0, MBOX_HANGUP | new,
+		MBOX_FIXED | old, old | MBOX_BROADCAST, MBOX_BROADCAST,
+		MBOX_HANGUP | new,
 	};
 	static const uint32_t capacities[] = {
 		0, 0, 1, 1, 2, 3, 4, MBOX_UNBOUNDED,

@@ -39,7 +39,8 @@
  *   EINVAL      unknown flag or mode, a reserved field that is not zero, a
  *               priority out of range, nonsense sizes, a structure too short
  *               for its required part
- *   EOPNOTSUPP  a mailbox of this mode does not have the operation
+ *   EOPNOTSUPP  a mailbox of this mode or with these flags does not have the
+ *               operation
  *   EUSERS      mmap: a ring has its MBOX_SLOT_OWNER_MAX senders
  *   EBUSY       mmap: MBOX_ONE_SENDER or MBOX_ONE_RECEIVER, and there is one
  *   E2BIG       a structure longer than the kernel's whose tail is not zero
@@ -57,7 +58,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every addition to this file. */
-#define MBOX_ABI_VERSION	3
+#define MBOX_ABI_VERSION	4
 
 /* Longest name, in bytes, without a terminator. */
 #define MBOX_NAME_MAX		255
@@ -89,6 +90,8 @@
 #define MBOX_ONE_SENDER		(1U << 4)
 /* MBOX_RING: one mapping at a time may receive (mmap: EBUSY). */
 #define MBOX_ONE_RECEIVER	(1U << 5)
+/* Every receiving handle gets every message. */
+#define MBOX_BROADCAST		(1U << 6)
 /* A user may have at most half of the room that the others leave. */
 #define MBOX_FAIR		(1U << 7)
 
@@ -113,16 +116,19 @@
 #define MBOX_WAITFORONE		(1U << 8)
 /* Receive: out: descriptors of the message were closed for want of room. */
 #define MBOX_CTRUNC		(1U << 9)
+/* Receive: out: MBOX_BROADCAST: messages were dropped before this one. */
+#define MBOX_LOST		(1U << 10)
 
 /**
  * struct mbox_attr - what a mailbox is
  * @mode: MBOX_QUEUE or MBOX_RING
  * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: MBOX_DROP_OLDEST,
- *	MBOX_DROP_NEWEST or MBOX_FAIR; MBOX_RING: MBOX_ONE_SENDER,
- *	MBOX_ONE_RECEIVER
+ *	MBOX_DROP_NEWEST or MBOX_FAIR, and MBOX_BROADCAST (without MBOX_FAIR);
+ *	MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver
- *	takes its message (rendezvous); MBOX_UNBOUNDED: a send never waits;
- *	MBOX_RING: 1 to MBOX_RING_CAPACITY_MAX
+ *	takes its message (rendezvous), not with MBOX_BROADCAST;
+ *	MBOX_UNBOUNDED: a send never waits; MBOX_RING: 1 to
+ *	MBOX_RING_CAPACITY_MAX
  * @msg_max: largest message in bytes, from 1 to the module's msg_max_limit
  * @perm: permission bits, 0 to 0777: read is the right to receive, write the
  *	right to send; the umask is taken off at creation
@@ -275,6 +281,9 @@ struct mbox_walk {
  * @nfds: descriptors that are sent with the message, at most MBOX_FDS_MAX;
  *	receive: room for that many, then how many there are
  * @fds: address of an array of them, each a __s32; zero if @nfds is
+ * @lost: receive: out: how many messages were dropped before this one since
+ *	the last that this handle received (MBOX_BROADCAST); then @flags has
+ *	MBOX_LOST, too
  *
  * A caller may pass only the first three fields (MBOX_MSG_SIZE_MIN bytes).
  * Fields that are output of one direction are ignored as its input. When a
@@ -294,6 +303,7 @@ struct mbox_msg {
 	__u32 gid;
 	__u32 nfds;
 	__aligned_u64 fds;
+	__aligned_u64 lost;
 };
 
 /* The required part of struct mbox_msg: buf, len and flags. */
