@@ -80,7 +80,8 @@ void mbox_retire(struct mailbox *mb, struct mbox_message *msg,
 			return;
 		}
 	}
-	list_add(&msg->node, &after->garbage);
+	msg->node.next = after->garbage;
+	after->garbage = &msg->node;
 }
 
 /**

@@ -206,15 +206,16 @@ static long ioctl_recv(struct file *file, union mbox_arg *arg,
 	return ret ? ret : recv_msg(file, &arg->msg, uarg, usize);
 }
 
-static ssize_t read_to(struct file *file, const struct mbox_receipt *receipt,
-		       bool nonblock)
+static __always_inline ssize_t read_to(struct file *file,
+				       const struct mbox_receipt *receipt,
+				       bool nonblock)
 {
-	struct mbox_match match = {};
+	static const struct mbox_match any;
 	struct mbox_call call;
 	ssize_t ret;
 
 	mbox_call_nonblock(&call, nonblock);
-	ret = recv_to(file->private_data, receipt, &match, &call);
+	ret = recv_to(file->private_data, receipt, &any, &call);
 	/* As for a pipe that nobody writes to any more. */
 	return ret == -EPIPE ? 0 : ret;
 }

@@ -101,28 +101,13 @@ void mbox_uncharge_mailbox(struct mbox_user *user)
 	atomic_dec(&user->mailboxes);
 }
 
-/**
- * mbox_charge_bytes() - count a message
- * @user: its sender
- * @len: its payload
- *
- * Return: 0, or -EDQUOT.
- */
-int mbox_charge_bytes(struct mbox_user *user, u32 len)
+/* mbox_charge_bytes() above the limit: @cost was counted. */
+int mbox_charge_above(struct mbox_user *user, unsigned long cost)
 {
-	unsigned long cost = max(len, MBOX_CHARGE_MIN);
-	unsigned long sum = atomic_long_add_return(cost, &user->bytes);
-
-	if (likely(sum <= READ_ONCE(mbox_user_bytes)) ||
-	    capable(CAP_SYS_RESOURCE))
+	if (capable(CAP_SYS_RESOURCE))
 		return 0;
 	atomic_long_sub(cost, &user->bytes);
 	return -EDQUOT;
-}
-
-void mbox_uncharge_bytes(struct mbox_user *user, u32 len)
-{
-	atomic_long_sub(max(len, MBOX_CHARGE_MIN), &user->bytes);
 }
 
 /**

@@ -41,9 +41,30 @@ struct mbox_user *mbox_user_get(kuid_t uid);
 void mbox_user_put(struct mbox_user *user);
 int mbox_charge_mailbox(struct mbox_user *user);
 void mbox_uncharge_mailbox(struct mbox_user *user);
-int mbox_charge_bytes(struct mbox_user *user, u32 len);
-void mbox_uncharge_bytes(struct mbox_user *user, u32 len);
+int mbox_charge_above(struct mbox_user *user, unsigned long cost);
 int mbox_charge_fds(struct mbox_user *user, unsigned int n);
 void mbox_uncharge_fds(struct mbox_user *user, unsigned int n);
+
+/**
+ * mbox_charge_bytes() - count a message
+ * @user: its sender
+ * @len: its payload
+ *
+ * Return: 0, or -EDQUOT.
+ */
+static inline int mbox_charge_bytes(struct mbox_user *user, u32 len)
+{
+	unsigned long cost = max(len, MBOX_CHARGE_MIN);
+	unsigned long sum = atomic_long_add_return(cost, &user->bytes);
+
+	if (likely(sum <= READ_ONCE(mbox_user_bytes)))
+		return 0;
+	return mbox_charge_above(user, cost);
+}
+
+static inline void mbox_uncharge_bytes(struct mbox_user *user, u32 len)
+{
+	atomic_long_sub(max(len, MBOX_CHARGE_MIN), &user->bytes);
+}
 
 #endif /* MBOX_LIMITS_H */

@@ -6,7 +6,6 @@
  * depend on contiguous memory, and no user value sizes an allocation.
  */
 #include <linux/cred.h>
-#include <linux/kcsan-checks.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -100,97 +99,108 @@ void mbox_sender_put(struct mbox_sender *sender)
 	kfree(sender);
 }
 
-/* One piece of a payload after the other: *data and *room, then the next. */
-static struct mbox_chunk *first_piece(struct mbox_message *msg, u8 **data,
-				      size_t *room)
-{
-	*data = msg->data;
-	/* Meanwhile others may change other bits, under the lock. */
-	ASSERT_EXCLUSIVE_BITS(msg->flags, MBOX_MSG_EXT);
-	if (likely(!(msg->flags & MBOX_MSG_EXT))) {
-		*room = PLAIN_ROOM;
-		return NULL;
-	}
-	*room = EXT_ROOM;
-	return mbox_ext(msg)->more;
-}
-
-static struct mbox_chunk *next_piece(struct mbox_chunk *chunk, u8 **data,
-				     size_t *room)
-{
-	*data = chunk->data;
-	*room = CHUNK_ROOM;
-	return chunk->next;
-}
-
 /**
- * mbox_message_copy_in() - copy a payload from user space
- * @msg: the message, with memory for that much
- * @from: the payload
- *
- * Context: Process context, may sleep.
- * Return: 0, or -EFAULT.
+ * struct piece - a piece of a payload
+ * @data: where it is
+ * @room: most that it holds
+ * @next: the one behind it
  */
-int mbox_message_copy_in(struct mbox_message *msg,
-			 const struct mbox_buffer *from)
+struct piece {
+	u8 *data;
+	size_t room;
+	struct mbox_chunk *next;
+};
+
+static inline struct piece first_piece(struct mbox_message *msg)
 {
+	bool has_ext = mbox_message_has_ext(msg);
+
+	return (struct piece){
+		.data = msg->data,
+		.room = has_ext ? EXT_ROOM : PLAIN_ROOM,
+		.next = has_ext ? mbox_ext(msg)->more : NULL,
+	};
+}
+
+static inline void go_to_next(struct piece *piece)
+{
+	piece->data = piece->next->data;
+	piece->room = CHUNK_ROOM;
+	piece->next = piece->next->next;
+}
+
+static int copy_from_iter_in(struct mbox_message *msg,
+			     const struct mbox_buffer *from)
+{
+	struct piece piece = first_piece(msg);
+	size_t n, left = from->len;
+
+	for (;;) {
+		n = min(piece.room, left);
+		if (copy_from_iter(piece.data, n, from->iter) != n)
+			return -EFAULT;
+		left -= n;
+		if (!left)
+			return 0;
+		go_to_next(&piece);
+	}
+}
+
+static int copy_out_to_iter(struct mbox_message *msg,
+			    const struct mbox_buffer *to)
+{
+	size_t n, left = min_t(size_t, msg->len, to->len);
+	struct piece piece = first_piece(msg);
+
+	for (;;) {
+		n = min(piece.room, left);
+		if (copy_to_iter(piece.data, n, to->iter) != n)
+			return -EFAULT;
+		left -= n;
+		if (!left)
+			return 0;
+		go_to_next(&piece);
+	}
+}
+
+/* mbox_message_copy_in() from or to several pieces. */
+int __mbox_message_copy_in(struct mbox_message *msg,
+			   const struct mbox_buffer *from)
+{
+	struct piece piece = first_piece(msg);
 	void __user *user = from->user;
 	size_t left = from->len;
-	struct mbox_chunk *next;
-	size_t room;
-	u8 *data;
 
-	next = first_piece(msg, &data, &room);
-	for (;;) {
-		room = min(room, left);
-		if (unlikely(from->iter)) {
-			if (copy_from_iter(data, room, from->iter) != room)
-				return -EFAULT;
-		} else {
-			if (copy_from_user(data, user, room))
-				return -EFAULT;
-			user += room;
-		}
-		left -= room;
-		if (likely(!left))
-			return 0;
-		next = next_piece(next, &data, &room);
+	if (from->iter)
+		return copy_from_iter_in(msg, from);
+	while (left > piece.room) {
+		if (copy_from_user(piece.data, user, piece.room))
+			return -EFAULT;
+		user += piece.room;
+		left -= piece.room;
+		go_to_next(&piece);
 	}
+	return copy_from_user(piece.data, user, left) ? -EFAULT : 0;
 }
 
-/**
- * mbox_message_copy_out() - copy a payload to user space
- * @msg: the message
- * @to: where to; takes as much as it has room for
- *
- * Context: Process context, may sleep.
- * Return: 0, or -EFAULT.
- */
-int mbox_message_copy_out(struct mbox_message *msg,
-			  const struct mbox_buffer *to)
+/* mbox_message_copy_out() from or to several pieces. */
+int __mbox_message_copy_out(struct mbox_message *msg,
+			    const struct mbox_buffer *to)
 {
 	size_t left = min_t(size_t, msg->len, to->len);
+	struct piece piece = first_piece(msg);
 	void __user *user = to->user;
-	struct mbox_chunk *next;
-	size_t room;
-	u8 *data;
 
-	next = first_piece(msg, &data, &room);
-	for (;;) {
-		room = min(room, left);
-		if (unlikely(to->iter)) {
-			if (copy_to_iter(data, room, to->iter) != room)
-				return -EFAULT;
-		} else {
-			if (copy_to_user(user, data, room))
-				return -EFAULT;
-			user += room;
-		}
-		left -= room;
-		if (likely(!left))
-			return 0;
-		next = next_piece(next, &data, &room);
+	if (to->iter)
+		return copy_out_to_iter(msg, to);
+	while (left > piece.room) {
+		if (copy_to_user(user, piece.data, piece.room))
+			return -EFAULT;
+		user += piece.room;
+		left -= piece.room;
+		go_to_next(&piece);
 	}
+	return copy_to_user(user, piece.data, left) ? -EFAULT : 0;
 }
 
 static void free_memory(struct mbox_message *msg)
@@ -216,7 +226,12 @@ static struct mbox_message *alloc_ext(u32 len)
 	struct mbox_message *msg;
 	size_t left = len - head;
 
-	ext = kmalloc(sizeof(*ext) + sizeof(*msg) + head, GFP_KERNEL_ACCOUNT);
+	/* Where the size is known here, no cache has to be looked for. */
+	if (head == EXT_ROOM)
+		ext = kmalloc(MBOX_CHUNK, GFP_KERNEL_ACCOUNT);
+	else
+		ext = kmalloc(sizeof(*ext) + sizeof(*msg) + head,
+			      GFP_KERNEL_ACCOUNT);
 	if (!ext)
 		return NULL;
 	ext->more = NULL;
@@ -242,21 +257,8 @@ static struct mbox_message *alloc_ext(u32 len)
 	return msg;
 }
 
-/**
- * mbox_message_alloc() - memory for a message of the current process
- * @cache: identity of the handle's last sender
- * @lock: protects *@cache
- * @len: length of the payload
- * @ext: whether it needs a struct mbox_message_ext, however short it is
- *
- * Payload, type and priority are left to the caller. The payload is charged to
- * the user until mbox_message_free().
- *
- * Context: Process context, may sleep.
- * Return: the message, or -EDQUOT, -ENOMEM.
- */
-struct mbox_message *mbox_message_alloc(struct mbox_sender **cache,
-					spinlock_t *lock, u32 len, bool ext)
+static __always_inline struct mbox_message *
+message_alloc(struct mbox_sender **cache, spinlock_t *lock, u32 len, bool ext)
 {
 	struct mbox_sender *sender;
 	struct mbox_message *msg;
@@ -292,6 +294,25 @@ err_put_sender:
 }
 
 /**
+ * mbox_message_alloc() - memory for a message of the current process
+ * @cache: identity of the handle's last sender
+ * @lock: protects *@cache
+ * @len: length of the payload
+ * @ext: whether it needs a struct mbox_message_ext, however short it is
+ *
+ * Payload, type and priority are left to the caller. The payload is charged to
+ * the user until mbox_message_free().
+ *
+ * Context: Process context, may sleep.
+ * Return: the message, or -EDQUOT, -ENOMEM.
+ */
+struct mbox_message *mbox_message_alloc(struct mbox_sender **cache,
+					spinlock_t *lock, u32 len, bool ext)
+{
+	return message_alloc(cache, lock, len, ext);
+}
+
+/**
  * mbox_message_new() - make a message of the current process
  * @cache: as for mbox_message_alloc()
  * @lock: as for mbox_message_alloc()
@@ -308,7 +329,7 @@ struct mbox_message *mbox_message_new(struct mbox_sender **cache,
 	struct mbox_message *msg;
 	int ret;
 
-	msg = mbox_message_alloc(cache, lock, from->len, ext);
+	msg = message_alloc(cache, lock, from->len, ext);
 	if (IS_ERR(msg))
 		return msg;
 	ret = mbox_message_copy_in(msg, from);
@@ -319,22 +340,26 @@ struct mbox_message *mbox_message_new(struct mbox_sender **cache,
 	return msg;
 }
 
+static void release_ext(struct mbox_message_ext *ext)
+{
+	if (ext->ticket)
+		mbox_ticket_put(ext->ticket);
+	if (ext->fds)
+		mbox_fds_free(ext->fds);
+	if (ext->share)
+		mbox_share_put(ext->share);
+}
+
 /**
  * mbox_message_free() - free a message that nobody else can see
  * @msg: the message
  */
 void mbox_message_free(struct mbox_message *msg)
 {
-	struct mbox_ticket *ticket = mbox_ticket_of(msg);
-	struct mbox_fds *fds = mbox_fds_of(msg);
 	struct mbox_sender *sender = msg->sender;
 
-	if (unlikely(ticket))
-		mbox_ticket_put(ticket);
-	if (unlikely(fds))
-		mbox_fds_free(fds);
-	if (unlikely(msg->flags & MBOX_MSG_EXT && mbox_ext(msg)->share))
-		mbox_share_put(mbox_ext(msg)->share);
+	if (unlikely(msg->flags & MBOX_MSG_EXT))
+		release_ext(mbox_ext(msg));
 	mbox_uncharge_bytes(sender->user, msg->len);
 	free_memory(msg);
 	mbox_sender_put(sender);

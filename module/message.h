@@ -9,11 +9,13 @@
 #ifndef MBOX_MESSAGE_H
 #define MBOX_MESSAGE_H
 
+#include <linux/kcsan-checks.h>
 #include <linux/list.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 
@@ -151,10 +153,52 @@ struct mbox_message *mbox_message_alloc(struct mbox_sender **cache,
 struct mbox_message *mbox_message_new(struct mbox_sender **cache,
 				      spinlock_t *lock,
 				      const struct mbox_buffer *from, bool ext);
-int mbox_message_copy_in(struct mbox_message *msg,
-			 const struct mbox_buffer *from);
-int mbox_message_copy_out(struct mbox_message *msg,
-			  const struct mbox_buffer *to);
+int __mbox_message_copy_in(struct mbox_message *msg,
+			   const struct mbox_buffer *from);
+int __mbox_message_copy_out(struct mbox_message *msg,
+			    const struct mbox_buffer *to);
 void mbox_message_free(struct mbox_message *msg);
+
+/* Whether there is a struct mbox_message_ext, for who does not hold the lock. */
+static inline bool mbox_message_has_ext(const struct mbox_message *msg)
+{
+	/* Meanwhile others may change other bits, under the lock. */
+	ASSERT_EXCLUSIVE_BITS(msg->flags, MBOX_MSG_EXT);
+	return msg->flags & MBOX_MSG_EXT;
+}
+
+/**
+ * mbox_message_copy_in() - copy a payload from user space
+ * @msg: the message, with memory for that much
+ * @from: the payload
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+static inline int mbox_message_copy_in(struct mbox_message *msg,
+				       const struct mbox_buffer *from)
+{
+	if (unlikely(mbox_message_has_ext(msg) || from->iter))
+		return __mbox_message_copy_in(msg, from);
+	return copy_from_user(msg->data, from->user, from->len) ? -EFAULT : 0;
+}
+
+/**
+ * mbox_message_copy_out() - copy a payload to user space
+ * @msg: the message
+ * @to: where to; takes as much as it has room for
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+static inline int mbox_message_copy_out(struct mbox_message *msg,
+					const struct mbox_buffer *to)
+{
+	size_t len = min_t(size_t, msg->len, to->len);
+
+	if (unlikely(mbox_message_has_ext(msg) || to->iter))
+		return __mbox_message_copy_out(msg, to);
+	return copy_to_user(to->user, msg->data, len) ? -EFAULT : 0;
+}
 
 #endif /* MBOX_MESSAGE_H */

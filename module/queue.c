@@ -107,12 +107,8 @@ static void add_as_leader(struct mbox_queue *queue, struct mbox_message *leader,
 	RB_CLEAR_NODE(&leader->rb);
 }
 
-/**
- * mbox_queue_add() - add a message behind those of its priority
- * @queue: the queue
- * @msg: the message
- */
-void mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg)
+/* mbox_queue_add() to a queue that is not empty. */
+void __mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg)
 {
 	struct mbox_message *leader = find_leader(queue, msg);
 

@@ -49,7 +49,7 @@ bool mbox_match(const struct mbox_match *match, const struct mbox_message *msg);
 struct mbox_message *__mbox_queue_find(const struct mbox_queue *queue,
 				       const struct mbox_match *match,
 				       u32 *skip);
-void mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg);
+void __mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg);
 void mbox_queue_add_last(struct mbox_queue *queue, struct mbox_message *msg);
 void mbox_queue_add_front(struct mbox_queue *queue, struct mbox_message *msg);
 void mbox_queue_add_offer(struct mbox_queue *queue, struct mbox_message *msg,
@@ -61,6 +61,25 @@ static inline struct mbox_message *mbox_queue_first(const struct mbox_queue *que
 	struct rb_node *node = rb_first_cached(&queue->leaders);
 
 	return node ? rb_entry(node, struct mbox_message, rb) : NULL;
+}
+
+/**
+ * mbox_queue_add() - add a message behind those of its priority
+ * @queue: the queue
+ * @msg: the message
+ */
+static inline void mbox_queue_add(struct mbox_queue *queue,
+				  struct mbox_message *msg)
+{
+	if (queue->count) {
+		__mbox_queue_add(queue, msg);
+		return;
+	}
+	rb_link_node(&msg->rb, NULL, &queue->leaders.rb_root.rb_node);
+	rb_insert_color_cached(&msg->rb, &queue->leaders, true);
+	INIT_LIST_HEAD(&msg->node);
+	queue->bytes = msg->len;
+	queue->count = 1;
 }
 
 /**

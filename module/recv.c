@@ -249,28 +249,30 @@ int mbox_copy_out(struct mbox_message *msg, u64 token, u64 lost,
 	return copy_out(msg, token, lost, receipt);
 }
 
-/* Copy it, and let it go. */
-static noinline ssize_t look(struct mailbox *mb, struct mbox_peek *peek,
+/* Look at a message: copy it, and let it go. */
+static noinline ssize_t look(struct mailbox *mb, struct mbox_message *msg,
 			     const struct mbox_receipt *receipt)
+	__releases(&mb->lock)
 {
-	struct mbox_message *msg = peek->msg;
+	struct mbox_peek peek;
 	ssize_t ret;
 
+	mbox_begin_look(mb, &peek, msg);
+	spin_unlock(&mb->lock);
 	ret = copy_out(msg, 0, 0, receipt);
 	if (ret)
 		mbox_undo_copy_out(receipt);
 	else
 		ret = msg->len;
-	mbox_end_look(mb, peek);
+	mbox_end_look(mb, &peek);
 	return ret;
 }
 
 /* Begin to wait for a message. */
-static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
-				const struct mbox_match *match,
-				const struct mbox_call *call, size_t room,
-				struct mbox_tokens *tokens,
-				struct mbox_after *after)
+static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
+		       const struct mbox_match *match,
+		       const struct mbox_call *call, size_t room,
+		       struct mbox_tokens *tokens, struct mbox_after *after)
 {
 	lockdep_assert_held(&mb->lock);
 	mbox_waiter_init(w, &mb->waiting_receivers);
@@ -288,29 +290,40 @@ static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 		mbox_report(mb, MBOX_POLL_OUT, after);
 }
 
-/* Wait. Return 0 with the message in @taken (none for a peeker), or an error. */
-static noinline int wait_to_recv(struct mailbox *mb, struct mbox_waiter *w,
-				 const struct mbox_call *call,
-				 struct taken *taken)
+/*
+ * Wait. Return 0 with the message in @taken (none for a peeker), or an error.
+ * Apart, as wait_to_send() is.
+ */
+static noinline int wait_to_recv(struct mailbox *mb,
+				 const struct mbox_match *match,
+				 const struct mbox_call *call, size_t room,
+				 struct mbox_tokens *tokens,
+				 struct taken *taken, struct mbox_after *after)
+	__releases(&mb->lock)
 {
+	struct mbox_waiter w;
 	int ret;
 
-	ret = mbox_sleep_on(w, call);
+	begin_wait(mb, &w, match, call, room, tokens, after);
+	spin_unlock(&mb->lock);
+	mbox_after_run(mb, after);
+
+	ret = mbox_sleep_on(&w, call);
 	if (ret) {
 		spin_lock(&mb->lock);
-		if (w->done)
+		if (w.done)
 			ret = 0;
 		else
-			mbox_waiter_del(w);
+			mbox_waiter_del(&w);
 		spin_unlock(&mb->lock);
 	}
 	if (ret)
 		return ret;
-	taken->msg = w->msg;
-	taken->token = w->token;
-	taken->ack = w->ack;
-	taken->peeked = w->peeked;
-	return w->result;
+	taken->msg = w.msg;
+	taken->token = w.token;
+	taken->ack = w.ack;
+	taken->peeked = w.peeked;
+	return w.result;
 }
 
 /**
@@ -329,34 +342,26 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 		  const struct mbox_match *match, const struct mbox_call *call)
 {
 	size_t room = call->flags & MBOX_TRUNC ? SIZE_MAX : receipt->to.len;
-	struct mbox_after after;
-	struct mbox_peek peek;
-	struct mbox_waiter w;
 	struct taken taken;
 	ssize_t len;
 	int ret;
 
 	for (;;) {
-		mbox_after_init(&after);
+		struct mbox_after after = {};
+
 		spin_lock(&mb->lock);
 		ret = try_recv(mb, match, call, room, receipt->tokens, &taken,
 			       &after);
-		if (unlikely(ret > TAKEN)) {
-			if (ret == SEEN)
-				mbox_begin_look(mb, &peek, taken.msg);
-			else
-				begin_wait(mb, &w, match, call, room,
-					   receipt->tokens, &after);
-		}
-		spin_unlock(&mb->lock);
-		mbox_after_run(mb, &after);
-
-		if (unlikely(ret != TAKEN)) {
+		if (likely(ret <= TAKEN)) {
+			spin_unlock(&mb->lock);
+			mbox_after_run(mb, &after);
 			if (ret < 0)
 				return ret;
-			if (ret == SEEN)
-				return look(mb, &peek, receipt);
-			ret = wait_to_recv(mb, &w, call, &taken);
+		} else if (ret == SEEN) {
+			return look(mb, taken.msg, receipt);
+		} else {
+			ret = wait_to_recv(mb, match, call, room,
+					   receipt->tokens, &taken, &after);
 			if (ret)
 				return ret;
 			/* A peeker was woken to look for itself. */

@@ -117,11 +117,10 @@ static int withdraw(struct mailbox *mb, struct mbox_waiter *w, int ret,
 }
 
 /* Begin to wait for what try_send() found. */
-static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
-				struct mbox_message *msg,
-				struct mbox_ticket *ticket,
-				const struct mbox_call *call, int what,
-				struct mbox_after *after)
+static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
+		       struct mbox_message *msg, struct mbox_ticket *ticket,
+		       const struct mbox_call *call, int what,
+		       struct mbox_after *after)
 {
 	lockdep_assert_held(&mb->lock);
 	mbox_waiter_init(w, &mb->waiting_senders);
@@ -143,25 +142,36 @@ static noinline void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 	trace_mbox_wait(mb, true);
 }
 
-/* Wait. The message is out of the caller's hands, however it ends. */
-static noinline int wait_to_send(struct mailbox *mb, struct mbox_waiter *w,
-				 const struct mbox_call *call)
+/*
+ * Wait for what try_send() found. The message is out of the caller's hands,
+ * however it ends. Apart, so that a call that does not wait need not clear what
+ * only this needs.
+ */
+static noinline int wait_to_send(struct mailbox *mb, struct mbox_message *msg,
+				 struct mbox_ticket *ticket,
+				 const struct mbox_call *call, int what,
+				 struct mbox_after *after)
+	__releases(&mb->lock)
 {
-	struct mbox_after after;
+	struct mbox_waiter w;
 	int ret;
 
-	ret = mbox_sleep_on(w, call);
-	if (!ret)
-		return w->result;
-
-	mbox_after_init(&after);
-	spin_lock(&mb->lock);
-	if (w->done)
-		ret = w->result;
-	else
-		ret = withdraw(mb, w, ret, &after);
+	begin_wait(mb, &w, msg, ticket, call, what, after);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbox_after_run(mb, after);
+
+	ret = mbox_sleep_on(&w, call);
+	if (!ret)
+		return w.result;
+
+	mbox_after_init(after);
+	spin_lock(&mb->lock);
+	if (w.done)
+		ret = w.result;
+	else
+		ret = withdraw(mb, &w, ret, after);
+	spin_unlock(&mb->lock);
+	mbox_after_run(mb, after);
 	return ret;
 }
 
@@ -190,18 +200,8 @@ static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call,
 	return ret;
 }
 
-/**
- * mbox_send_check() - whether a message can be sent, as far as is known before
- * it is made
- * @mb: where to
- * @draft: the message
- * @call: how the call may wait
- * @request: it is one, whose reply will be waited for
- *
- * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EAGAIN, -ETIMEDOUT.
- */
-int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
-		    const struct mbox_call *call, bool request)
+static inline int send_check(struct mailbox *mb, const struct mbox_draft *draft,
+			     const struct mbox_call *call, bool request)
 {
 	size_t len = draft->from.len;
 
@@ -216,7 +216,23 @@ int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
 	return 0;
 }
 
-static struct mbox_message *make_message(struct mailbox *mb,
+/**
+ * mbox_send_check() - whether a message can be sent, as far as is known before
+ * it is made
+ * @mb: where to
+ * @draft: the message
+ * @call: how the call may wait
+ * @request: it is one, whose reply will be waited for
+ *
+ * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EAGAIN, -ETIMEDOUT.
+ */
+int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
+		    const struct mbox_call *call, bool request)
+{
+	return send_check(mb, draft, call, request);
+}
+
+static inline struct mbox_message *make_message(struct mailbox *mb,
 					 struct mbox_sender **cache,
 					 spinlock_t *lock,
 					 const struct mbox_draft *draft)
@@ -273,29 +289,25 @@ int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
 	      const struct mbox_draft *draft, const struct mbox_call *call)
 {
 	struct mbox_ticket *ticket = draft->ticket;
+	struct mbox_after after = {};
 	struct mbox_message *msg;
-	struct mbox_after after;
-	struct mbox_waiter w;
 	int ret;
 
-	ret = mbox_send_check(mb, draft, call, ticket);
+	ret = send_check(mb, draft, call, ticket);
 	if (unlikely(ret))
 		return ret;
 	msg = make_message(mb, cache, lock, draft);
 	if (IS_ERR(msg))
 		return PTR_ERR(msg);
 
-	mbox_after_init(&after);
 	spin_lock(&mb->lock);
 	ret = try_send(mb, msg, call, ticket, &after);
 	if (unlikely(ret > 0))
-		begin_wait(mb, &w, msg, ticket, call, ret, &after);
+		return wait_to_send(mb, msg, ticket, call, ret, &after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
 	if (likely(!ret))
 		return 0;
-	if (ret > 0)
-		return wait_to_send(mb, &w, call);
 	mbox_message_free(msg);
 	return ret;
 }

@@ -66,13 +66,15 @@ static void report_events(struct mailbox *mb, const struct mbox_after *after)
 /* The part of mbox_after_run() that is seldom needed. */
 void __mbox_after_run(struct mailbox *mb, struct mbox_after *after)
 {
-	struct mbox_message *msg, *next;
+	struct mbox_message *msg;
 
 	if (after->ntasks)
 		wake_tasks(after);
 	if (after->events)
 		report_events(mb, after);
-	list_for_each_entry_safe(msg, next, &after->garbage, node) {
+	while (after->garbage) {
+		msg = list_entry(after->garbage, struct mbox_message, node);
+		after->garbage = msg->node.next;
 		mbox_message_free(msg);
 		cond_resched();
 	}

@@ -76,7 +76,7 @@ struct mbox_waiter {
 
 /**
  * struct mbox_after - what to do once mailbox.lock has been dropped
- * @garbage: messages to free
+ * @garbage: messages to free, a chain of their nodes
  * @events: poll events to report
  * @everyone: report them to exclusive waiters too, all of them
  * @sync: the current task is about to sleep, and leaves its CPU to them
@@ -84,7 +84,7 @@ struct mbox_waiter {
  * @tasks: tasks to wake, each with a reference
  */
 struct mbox_after {
-	struct list_head garbage;
+	struct list_head *garbage;
 	__poll_t events;
 	bool everyone;
 	bool sync;
@@ -92,13 +92,13 @@ struct mbox_after {
 	struct task_struct *tasks[4];
 };
 
+/*
+ * Nothing to do so far. Where it counts, an initializer does the same: kernels
+ * that clear the stack's variables would do so twice.
+ */
 static inline void mbox_after_init(struct mbox_after *after)
 {
-	INIT_LIST_HEAD(&after->garbage);
-	after->events = 0;
-	after->everyone = false;
-	after->sync = false;
-	after->ntasks = 0;
+	*after = (struct mbox_after){};
 }
 
 void __mbox_after_run(struct mailbox *mb, struct mbox_after *after);
@@ -112,8 +112,7 @@ void __mbox_after_run(struct mailbox *mb, struct mbox_after *after);
  */
 static inline void mbox_after_run(struct mailbox *mb, struct mbox_after *after)
 {
-	if (unlikely(after->events || after->ntasks ||
-		     !list_empty(&after->garbage)))
+	if (unlikely(after->events || after->ntasks || after->garbage))
 		__mbox_after_run(mb, after);
 }
 
