@@ -110,6 +110,20 @@ await()
 	done
 }
 
+# Until "$@" succeeds.
+until_ok()
+{
+	i=0
+	until "$@" >/dev/null 2>&1; do
+		i=$((i + 1))
+		if [ "$i" -gt "$patience" ]; then
+			wrong "in vain: $*"
+			return
+		fi
+		sleep 0.05
+	done
+}
+
 # The last background job ended with status $1.
 ended()
 {
@@ -721,7 +735,7 @@ test_help_and_version()
 	"mboxctl (libmbox) v"[0-9]*) ;;
 	*) wrong "$version" ;;
 	esac
-	for command in '' create ls stat send recv call serve set-capacity unlink rm; do
+	for command in '' create ls stat monitor send recv call serve set-capacity unlink rm; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
 		case $help in
@@ -736,7 +750,7 @@ test_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create ls stat send recv call serve set-capacity unlink rm "
+		"create ls stat monitor send recv call serve set-capacity unlink rm "
 }
 
 test_bad_commands()
@@ -768,9 +782,7 @@ test_broadcast()
 		echo "flags:             drop-oldest,broadcast"
 	mboxctl recv -n 2 "$m" >"$tmp/one" 2>"$tmp/lost" &
 	mboxctl recv -n 2 "$m" >"$tmp/two" &
-	until [ "$(mboxctl stat --json "$m" | grep -o '"waiting_receivers":2')" ]; do
-		sleep 0.1
-	done
+	await "$m" 2 receivers
 	ok mboxctl send "$m" a
 	ok mboxctl send "$m" b
 	wait
@@ -781,6 +793,61 @@ test_broadcast()
 	check 2 '' "*not for rings$try" mboxctl create --ring --broadcast "$m"
 	check 2 '' "*exclude each other$try" mboxctl create --fair --broadcast "$m"
 	check 1 '' "*Invalid argument" mboxctl create -c 0 --broadcast "$m"
+}
+
+test_monitor()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" hello
+	check 0 1 '' sh -c "mboxctl monitor -n 1 '$m' | grep -c '^ *ID  *NAME  *SENT'"
+	check 0 1 '' sh -c "mboxctl monitor -n 1 | grep -c ' $m  *1  *0  *0  *1  *5 '"
+	# Only what has changed is shown again, with the difference.
+	mboxctl monitor -i 0.2 "$m" >"$tmp/monitor" 2>"$tmp/monitor-err" &
+	pid=$!
+	until_ok test -s "$tmp/monitor"
+	ok mboxctl send "$m" you
+	until_ok grep ' 1  *0  *0  *2  *8 ' "$tmp/monitor"
+	ok mboxctl rm "$m"
+	until_ok grep ' gone$' "$tmp/monitor"
+	kill "$pid"
+	wait "$pid" || wrong "monitor: status $?"
+	check 0 4 '' grep -c '' "$tmp/monitor"
+	check 0 '' '' cat "$tmp/monitor-err"
+	check 1 '' "mboxctl monitor: no mailbox '$m' that you may see" mboxctl monitor "$m"
+	try="${nl}try mboxctl monitor --help"
+	check 2 '' "*exclude each other$try" mboxctl monitor --events --json
+	check 2 '' "*invalid number of seconds: 'x'$try" mboxctl monitor -i x
+}
+
+test_monitor_json()
+{
+	ok mboxctl create "$m"
+	check 0 "$(mboxctl ls --json "$m" | sed 's/^\[//; s/]$//')" '' \
+		mboxctl monitor -n 1 --json "$m"
+	ok mboxctl rm "$m"
+}
+
+test_monitor_events()
+{
+	if [ ! -d /sys/kernel/tracing/events/mbox ]; then
+		skip="no tracefs, or a kernel that cannot trace"
+		return
+	fi
+	ok mboxctl create "$m"
+	ok mboxctl create "$m-other"
+	mboxctl monitor --events "$m" >"$tmp/events" 2>"$tmp/events-err" &
+	pid=$!
+	until_ok grep 1 "/sys/kernel/tracing/instances/mboxctl-$pid/events/mbox/enable"
+	ok mboxctl send "$m-other" hidden
+	ok mboxctl send "$m" hello
+	until_ok grep ' mboxctl-[0-9]* send: id=[0-9]* len=5 ' "$tmp/events"
+	kill "$pid"
+	wait "$pid" || wrong "monitor: status $?"
+	check 1 '' '' grep 'len=6' "$tmp/events"
+	check 0 '' '' cat "$tmp/events-err"
+	# Nothing is left behind.
+	check 1 '' '' test -e "/sys/kernel/tracing/instances/mboxctl-$pid"
+	ok mboxctl rm "$m" "$m-other"
 }
 
 test_call_and_serve()

@@ -51,6 +51,7 @@ struct command {
 int cmd_call(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
+int cmd_monitor(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_send(int argc, char **argv);

@@ -9,6 +9,7 @@ static const struct command commands[] = {
 	{ "create", "create mailboxes", cmd_create },
 	{ "ls", "list the mailboxes that you may see", cmd_ls },
 	{ "stat", "show everything about mailboxes", cmd_stat },
+	{ "monitor", "show what goes on in mailboxes", cmd_monitor },
 	{ "send", "send messages", cmd_send },
 	{ "recv", "receive messages", cmd_recv },
 	{ "call", "send a request and wait for the reply", cmd_call },

@@ -10,19 +10,8 @@
 #include <string.h>
 
 #include "common.h"
+#include "list.h"
 #include "text.h"
-
-#define NAME_WIDTH_MAX 40
-
-/**
- * struct list - mailboxes, as they were found
- * @items: a growing array
- * @n: how many
- */
-struct list {
-	struct mbox_walk *items;
-	size_t n;
-};
 
 static const struct {
 	uint32_t flag;
@@ -39,75 +28,6 @@ static const struct {
 };
 
 #define NFLAGS (sizeof(flag_names) / sizeof(flag_names[0]))
-
-static bool list_add(struct list *list, const struct mbox_walk *item)
-{
-	struct mbox_walk *items;
-
-	/* Grows whenever n is a power of two. */
-	if (!(list->n & (list->n - 1))) {
-		items = realloc(list->items, (list->n ? 2 * list->n : 1) * sizeof(*items));
-		if (!items)
-			return false;
-		list->items = items;
-	}
-	list->items[list->n++] = *item;
-
-	return true;
-}
-
-static bool list_all(struct list *list)
-{
-	struct mbox_walk pos = { 0 };
-
-	while (mbox_walk(&pos) == 0) {
-		if (!list_add(list, &pos)) {
-			print_perror("cannot list mailboxes");
-			return false;
-		}
-	}
-	if (errno == ENOENT)
-		return true;
-	print_perror("cannot list mailboxes");
-
-	return false;
-}
-
-static bool is_target(const struct mbox_walk *item, const struct target *target)
-{
-	if (target->name)
-		return !strcmp(item->name, target->name);
-
-	return item->id == target->id;
-}
-
-/* Adds the mailbox that an argument names. */
-static bool list_target(struct list *list, const struct list *all, const char *text)
-{
-	struct target target;
-	size_t i;
-
-	if (!parse_target(text, &target))
-		return false;
-
-	/* An empty name is how the walk shows that there is none. */
-	if (target.name && !*target.name) {
-		print_error("a name is not empty");
-		return false;
-	}
-
-	for (i = 0; i < all->n; i++) {
-		if (!is_target(&all->items[i], &target))
-			continue;
-		if (list_add(list, &all->items[i]))
-			return true;
-		print_perror("cannot show '%s'", text);
-		return false;
-	}
-	print_error("no mailbox '%s' that you may see", text);
-
-	return false;
-}
 
 static const char *capacity_text(uint32_t capacity, char *text, size_t size)
 {
@@ -148,18 +68,10 @@ static void print_flags(uint32_t flags, const char *none)
 
 static void print_table(const struct list *list)
 {
-	int name_width = strlen("NAME");
+	int name_width = list_name_width(list);
 	const struct mbox_walk *item;
 	char capacity[16];
-	int width;
 	size_t i;
-
-	for (i = 0; i < list->n; i++) {
-		width = text_width(list->items[i].name);
-		/* A few long names do not push the columns of all away. */
-		if (width > name_width && width <= NAME_WIDTH_MAX)
-			name_width = width;
-	}
 
 	printf("%8s  %-*s  %-5s  %5s  %4s  %9s  %8s  %8s  %10s  %s\n", "ID", name_width, "NAME",
 	       "KIND", "UID", "MODE", "CAPACITY", "MSG-MAX", "QUEUED", "BYTES", "FLAGS");
@@ -208,7 +120,7 @@ static void print_long(const struct mbox_walk *item)
 	printf("receive handles:   %" PRIu32 "\n", st->recv_handles);
 }
 
-static void print_json_item(const struct mbox_walk *item)
+void list_print_json_item(const struct mbox_walk *item)
 {
 	const struct mbox_stat *st = &item->stat;
 	const char *separator = "";
@@ -249,7 +161,7 @@ static void print_json(const struct list *list)
 	printf("[");
 	for (i = 0; i < list->n; i++) {
 		printf(i ? ",\n " : "");
-		print_json_item(&list->items[i]);
+		list_print_json_item(&list->items[i]);
 	}
 	printf("]\n");
 }
@@ -324,7 +236,7 @@ static int show(char **names, int n, bool json, void (*print)(const struct list 
 	int i, status = EXIT_OK;
 
 	if (!list_all(&all)) {
-		free(all.items);
+		list_free(&all);
 		return EXIT_FAILED;
 	}
 	for (i = 0; i < n; i++) {
@@ -338,8 +250,8 @@ static int show(char **names, int n, bool json, void (*print)(const struct list 
 	if (json || !n || chosen.n)
 		print(n ? &chosen : &all);
 
-	free(chosen.items);
-	free(all.items);
+	list_free(&chosen);
+	list_free(&all);
 
 	return status;
 }
