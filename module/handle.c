@@ -531,6 +531,13 @@ static void show_reader(struct seq_file *m, struct handle *handle)
 	seq_printf(m, "mbox-lost:\t%llu\n", lost);
 }
 
+static int handle_fasync(int fd, struct file *file, int on)
+{
+	struct handle *handle = file->private_data;
+
+	return mbox_fasync(handle->mb, fd, file, on, handle->rights);
+}
+
 static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct handle *handle = file->private_data;
@@ -589,6 +596,7 @@ static const struct file_operations handle_fops = {
 	.read_iter = handle_read_iter,
 	.write_iter = handle_write_iter,
 	.poll = handle_poll,
+	.fasync = handle_fasync,
 	.unlocked_ioctl = handle_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.show_fdinfo = handle_show_fdinfo,
@@ -600,6 +608,7 @@ static const struct file_operations ring_fops = {
 	.read_iter = ring_read_iter,
 	.write_iter = ring_write_iter,
 	.poll = ring_poll,
+	.fasync = handle_fasync,
 	.mmap = ring_mmap,
 	.unlocked_ioctl = ring_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

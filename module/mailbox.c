@@ -20,9 +20,10 @@
  *   ring.lock		who has mapped a ring (a mutex, under mmap_lock)
  *
  * None of them is taken inside another. Under mailbox.lock tasks are woken,
- * and nothing else is called that takes a lock: messages are freed, and poll
- * waiters told, after it is dropped (struct mbox_after). No user memory is
- * touched under any of them.
+ * and an entry is added to mailbox.pollers or removed (mbox_watch_update());
+ * nothing else is called that takes a lock: messages are freed, poll waiters
+ * told, and signals sent, after it is dropped (struct mbox_after). No user
+ * memory is touched under any of them.
  */
 #include <linux/bitops.h>
 #include <linux/cred.h>
@@ -172,6 +173,7 @@ static void mailbox_release(struct kref *refs)
 	mbox_uncharge_mailbox(mb->user);
 	mbox_user_put(mb->user);
 	put_user_ns(mb->user_ns);
+	kfree(mb->watch);
 	kfree(mb->name);
 	kmem_cache_free(mailbox_cache, mb);
 }

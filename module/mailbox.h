@@ -15,6 +15,7 @@ struct mbox_namespace;
 struct mbox_reader;
 struct mbox_ring;
 struct mbox_user;
+struct mbox_watch;
 struct user_namespace;
 
 /**
@@ -62,6 +63,8 @@ struct user_namespace;
  * @user_ns: whose CAP_IPC_OWNER counts
  * @user: whose limit of mailboxes is charged
  * @ring: MBOX_RING: the memory; otherwise NULL
+ * @watch: who is to be told besides @pollers, NULL until there was somebody;
+ *	set once, under @lock, with release order
  */
 struct mailbox {
 	spinlock_t lock;
@@ -110,6 +113,7 @@ struct mailbox {
 	struct user_namespace *user_ns;
 	struct mbox_user *user;
 	struct mbox_ring *ring;
+	struct mbox_watch *watch;
 };
 
 /* The flags that a mailbox can have, and those of each mode. */

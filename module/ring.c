@@ -74,7 +74,7 @@
  * @owners: owner numbers in use
  * @senders: mappings that send
  * @receivers: mappings that receive
- * @cpus: where one side runs, for order_side()
+ * @cpus: where one side runs, for order_others()
  */
 struct mbox_ring {
 	struct mbox_ring_kernel *kernel;
@@ -301,20 +301,14 @@ static void full_barrier(void *unused)
 }
 
 /*
- * Look whether a side is ready, after it was counted. First the memory of those
- * on the other side is ordered: what they have published so far is seen, and
- * what they publish later comes with a look at the count of sleepers.
+ * Order the memory of those on the other side of @send, which was counted: what
+ * they have published so far is seen, and what they publish later comes with a
+ * look at the count of sleepers.
  */
-static bool side_ready_ordered(struct mbox_ring *ring, bool send)
+static void order_others(struct mbox_ring *ring, bool send)
 {
 	struct attach *at;
 
-	/* Pairs with the fence of the other side, after it has published. */
-	smp_mb();
-	if (side_ready(ring, send))
-		return true;
-	if (!orders_side(ring, !send))
-		return false;
 	mutex_lock(&ring->lock);
 	cpumask_clear(ring->cpus);
 	list_for_each_entry(at, &ring->attached, node)
@@ -322,7 +316,30 @@ static bool side_ready_ordered(struct mbox_ring *ring, bool send)
 			cpumask_or(ring->cpus, ring->cpus, mm_cpumask(at->mm));
 	on_each_cpu_mask(ring->cpus, full_barrier, NULL, true);
 	mutex_unlock(&ring->lock);
+}
+
+/* Look whether a side is ready, after it was counted. */
+static bool side_ready_ordered(struct mbox_ring *ring, bool send)
+{
+	/* Pairs with the fence of the other side, after it has published. */
+	smp_mb();
+	if (side_ready(ring, send))
+		return true;
+	if (!orders_side(ring, !send))
+		return false;
+	order_others(ring, send);
 	return side_ready(ring, send);
+}
+
+/* Whether the other side has to tell the kernel of everything. */
+static bool side_armed(const struct mailbox *mb, bool send)
+{
+	const struct mbox_watch *watch = mb->watch;
+
+	if (mb->ring->armed & BIT(send))
+		return true;
+	/* fasync_helper() changes it without our lock; who calls it comes here. */
+	return watch && data_race(watch->asyncs[send]);
 }
 
 /**
@@ -341,13 +358,30 @@ void mbox_ring_publish(struct mailbox *mb)
 		state |= MBOX_RING_NO_SENDER;
 	if (side_orphaned(mb, true))
 		state |= MBOX_RING_NO_RECEIVER;
-	if (ring->armed & BIT(MBOX_RING_RECEIVERS))
+	if (side_armed(mb, false))
 		receivers |= ARMED;
-	if (ring->armed & BIT(MBOX_RING_SENDERS))
+	if (side_armed(mb, true))
 		senders |= ARMED;
 	WRITE_ONCE(ring->kernel->state, state);
 	WRITE_ONCE(ring->kernel->receivers, receivers);
 	WRITE_ONCE(ring->kernel->senders, senders);
+}
+
+/**
+ * mbox_ring_order() - those who get signals are going to look for themselves
+ * @mb: the mailbox, to whose programs it was shown that they are there
+ * @rights: which sides they are on
+ */
+void mbox_ring_order(struct mailbox *mb, unsigned int rights)
+{
+	struct mbox_ring *ring = mb->ring;
+
+	/* Pairs with the fence of the other side, after it has published. */
+	smp_mb();
+	if (rights & MBOX_MAY_RECV && orders_side(ring, true))
+		order_others(ring, false);
+	if (rights & MBOX_MAY_SEND && orders_side(ring, false))
+		order_others(ring, true);
 }
 
 static struct list_head *side_waiters(struct mailbox *mb, bool send)
@@ -365,7 +399,8 @@ static void wake_side(struct mailbox *mb, bool send, u32 n, int result,
 	for (; n && !list_empty(waiters); n--)
 		mbox_serve(mb, list_first_entry(waiters, struct mbox_waiter, node),
 			   result, after);
-	if (mb->ring->armed & BIT(send)) {
+	if (side_armed(mb, send)) {
+		/* O_ASYNC keeps it armed, who polls comes back. */
 		mb->ring->armed &= ~BIT(send);
 		mbox_report(mb, send ? MBOX_POLL_OUT : MBOX_POLL_IN, after);
 		/* The next message comes without a call: nobody is told later. */

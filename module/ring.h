@@ -30,6 +30,7 @@ __poll_t mbox_ring_poll(struct mailbox *mb, struct file *file,
 			poll_table *wait, unsigned int rights);
 
 void mbox_ring_publish(struct mailbox *mb);
+void mbox_ring_order(struct mailbox *mb, unsigned int rights);
 void mbox_ring_end(struct mailbox *mb, bool send, int result,
 		   struct mbox_after *after);
 void mbox_ring_stat(const struct mailbox *mb, struct mbox_stat *st);

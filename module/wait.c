@@ -10,14 +10,17 @@
  */
 #include <linux/cred.h>
 #include <linux/freezer.h>
+#include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/slab.h>
 
 #include "broadcast.h"
 #include "compat.h"
 #include "exchange.h"
+#include "ring.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -49,8 +52,26 @@ static void wake_tasks(struct mbox_after *after)
 	after->ntasks = 0;
 }
 
+/* Signals for the handles with O_ASYNC of one side. */
+static void signal_side(struct mailbox *mb, bool send, __poll_t events)
+{
+	/* Pairs with the release in mbox_watch_make(). */
+	struct mbox_watch *watch = smp_load_acquire(&mb->watch);
+	int band = send ? POLL_OUT : POLL_IN;
+
+	if (!watch)
+		return;
+	if (events & EPOLLHUP)
+		band = POLL_HUP;
+	kill_fasync(&watch->asyncs[send], SIGIO, band);
+}
+
 static void report_events(struct mailbox *mb, const struct mbox_after *after)
 {
+	if (after->events & MBOX_POLL_IN)
+		signal_side(mb, false, after->events);
+	if (after->events & MBOX_POLL_OUT)
+		signal_side(mb, true, after->events);
 	if (after->everyone) {
 		__wake_up(&mb->pollers, TASK_NORMAL, 0,
 			  poll_to_key(after->events));
@@ -258,4 +279,113 @@ __poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
 out:
 	spin_unlock(&mb->lock);
 	return events;
+}
+
+/* ---- signals for O_ASYNC ------------------------------------------------ */
+
+/* mbox_watch.entry is nobody to be woken. */
+static int skip_entry(struct wait_queue_entry *entry, unsigned int mode,
+		      int flags, void *key)
+{
+	return 0;
+}
+
+/**
+ * mbox_watch_make() - somebody else than a poller may have to be told
+ * @mb: the mailbox, which has a mailbox.watch then
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int mbox_watch_make(struct mailbox *mb)
+{
+	struct mbox_watch *watch;
+
+	/* Pairs with the release below. */
+	if (smp_load_acquire(&mb->watch))
+		return 0;
+	watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
+	if (!watch)
+		return -ENOMEM;
+	init_waitqueue_func_entry(&watch->entry, skip_entry);
+	spin_lock(&mb->lock);
+	if (!mb->watch) {
+		/* Pairs with those who look without the lock. */
+		smp_store_release(&mb->watch, watch);
+		watch = NULL;
+	}
+	spin_unlock(&mb->lock);
+	kfree(watch);
+	return 0;
+}
+
+/**
+ * mbox_watch_update() - who is to be told of events has changed
+ * @mb: the mailbox, which has a mailbox.watch; the caller holds its lock
+ *
+ * A send and a receive look only whether mailbox.pollers is empty. So it must
+ * not be while there are others than pollers.
+ */
+void mbox_watch_update(struct mailbox *mb)
+{
+	struct mbox_watch *watch = mb->watch;
+	bool needed;
+
+	lockdep_assert_held(&mb->lock);
+	/* fasync_helper() changes these without our lock; who calls it comes here. */
+	needed = data_race(watch->asyncs[false] || watch->asyncs[true]);
+	if (needed == watch->added)
+		return;
+	watch->added = needed;
+	if (needed)
+		add_wait_queue(&mb->pollers, &watch->entry);
+	else
+		remove_wait_queue(&mb->pollers, &watch->entry);
+}
+
+/* The lists of the sides on which a handle is: in both or, on an error, none. */
+static int change_lists(struct mbox_watch *watch, int fd, struct file *file,
+			bool on, unsigned int rights)
+{
+	int ret = 0;
+
+	if (rights & MBOX_MAY_RECV)
+		ret = fasync_helper(fd, file, on, &watch->asyncs[false]);
+	if (ret < 0 || !(rights & MBOX_MAY_SEND))
+		return ret;
+	ret = fasync_helper(fd, file, on, &watch->asyncs[true]);
+	/* Only when it is to be turned on. */
+	if (ret < 0 && rights & MBOX_MAY_RECV)
+		fasync_helper(-1, file, 0, &watch->asyncs[false]);
+	return ret;
+}
+
+/**
+ * mbox_fasync() - O_ASYNC of a handle changes
+ * @mb: the mailbox
+ * @fd: as for file_operations.fasync
+ * @file: the handle
+ * @on: whether its owner is to get signals
+ * @rights: rights of the handle
+ *
+ * Return: 0 or 1 when nothing or something has changed, or -ENOMEM.
+ */
+int mbox_fasync(struct mailbox *mb, int fd, struct file *file, bool on,
+		unsigned int rights)
+{
+	int ret;
+
+	ret = mbox_watch_make(mb);
+	if (ret)
+		return ret;
+	ret = change_lists(mb->watch, fd, file, on, rights);
+	/* Whoever is last to take the lock sees all that has changed. */
+	spin_lock(&mb->lock);
+	mbox_watch_update(mb);
+	if (mb->ring)
+		mbox_ring_publish(mb);
+	spin_unlock(&mb->lock);
+	if (mb->ring && on && ret >= 0)
+		mbox_ring_order(mb, rights);
+	return ret;
 }

@@ -19,6 +19,21 @@ struct mbox_tokens;
 #define MBOX_POLL_OUT (EPOLLOUT | EPOLLWRNORM)
 
 /**
+ * struct mbox_watch - who is to be told of events besides pollers
+ * @asyncs: handles with O_ASYNC that receive, and that send; fasync_helper()'s
+ * @entry: in mailbox.pollers while there is somebody, so that there is one place
+ *	to look; wakes nobody
+ * @added: it is there; under mailbox.lock
+ *
+ * Few mailboxes have one, and then keep it.
+ */
+struct mbox_watch {
+	struct fasync_struct *asyncs[2];
+	struct wait_queue_entry entry;
+	bool added;
+};
+
+/**
  * struct mbox_call - how a call may wait
  * @flags: MBOX_* flags of the call
  * @again: 0 when it may wait; otherwise what to return instead: -EAGAIN, or
@@ -117,7 +132,7 @@ static inline void mbox_after_run(struct mailbox *mb, struct mbox_after *after)
 }
 
 /**
- * mbox_report() - tell pollers, once the lock is dropped
+ * mbox_report() - tell pollers and O_ASYNC handles, once the lock is dropped
  * @mb: the mailbox
  * @events: what has become possible
  * @after: to be run without the lock
@@ -160,5 +175,10 @@ int mbox_sleep_on(struct mbox_waiter *w, const struct mbox_call *call);
 
 __poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
 		   struct file *file, poll_table *wait);
+
+int mbox_watch_make(struct mailbox *mb);
+void mbox_watch_update(struct mailbox *mb);
+int mbox_fasync(struct mailbox *mb, int fd, struct file *file, bool on,
+		unsigned int rights);
 
 #endif /* MBOX_WAIT_H */

@@ -204,6 +204,22 @@ long op_close(struct lane *l, const struct op *op)
 	return fd < 0 ? -EBADF : result(close(fd));
 }
 
+/* Who gets the signals of O_ASYNC, and which. Never a group: it is not ours. */
+static long set_owner(int fd, uint8_t how)
+{
+	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = gettid() };
+
+	switch (how & 3) {
+	case 1:
+		return fcntl(fd, F_SETSIG, SIGUSR1);
+	case 2:
+		return fcntl(fd, F_SETOWN_EX, &owner);
+	case 3:
+		return fcntl(fd, F_SETSIG, 0);
+	}
+	return fcntl(fd, F_SETOWN, getpid());
+}
+
 long op_fcntl(struct lane *l, const struct op *op)
 {
 	static const int flags[] = {
@@ -224,7 +240,7 @@ long op_fcntl(struct lane *l, const struct op *op)
 	case 5:
 		return fcntl(fd, F_SETLK, &lock);
 	case 6:
-		return fcntl(fd, F_SETOWN, getpid());
+		return set_owner(fd, op->a[2]);
 	case 7:
 		return fcntl(fd, F_GETFL);
 	}
