@@ -77,6 +77,10 @@ static_assert(sizeof(struct mbox_reply_recv) ==
 	      FIELD(mbox_reply_recv, reply) + FIELD(mbox_reply_recv, next) +
 		      FIELD(mbox_reply_recv, next_size) +
 		      FIELD(mbox_reply_recv, reserved));
+static_assert(sizeof(struct mbox_notify) ==
+	      FIELD(mbox_notify, kind) + FIELD(mbox_notify, signo) +
+		      FIELD(mbox_notify, value) + FIELD(mbox_notify, fd) +
+		      FIELD(mbox_notify, reserved));
 
 /* What programs were compiled with. */
 static_assert(sizeof(struct mbox_attr) == 20);
@@ -99,5 +103,6 @@ static_assert(sizeof(struct mbox_ring_wake) == 8);
 static_assert(sizeof(struct mbox_request) == 48);
 static_assert(sizeof(struct mbox_reply) == 24);
 static_assert(sizeof(struct mbox_reply_recv) == 40);
+static_assert(sizeof(struct mbox_notify) == 24);
 static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_msg, deadline_ns) == 24);

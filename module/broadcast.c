@@ -170,7 +170,8 @@ void mbox_broadcast_store(struct mailbox *mb, struct mbox_message *msg,
 	ext->cursors = mb->caught_up;
 	mb->caught_up = 0;
 	mbox_queue_add_last(&mb->stored, msg);
-	mbox_report(mb, MBOX_POLL_IN, after);
+	if (mbox_report(mb, MBOX_POLL_IN, after))
+		mbox_notice_arrived(mb, msg, after);
 	after->everyone = true;
 	mbox_wake_readers(mb, after);
 }

@@ -6,6 +6,7 @@
 #ifndef MBOX_COMPAT_H
 #define MBOX_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -51,6 +52,16 @@ static inline int mbox_receive_fd(struct file *file, s32 __user *ufd,
 	return fd;
 #else
 	return receive_fd(file, ufd, oflags);
+#endif
+}
+
+/* Commit 3652117f8548 (6.8) took the number away: it is always 1. */
+static inline void mbox_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(ctx, 1);
+#else
+	eventfd_signal(ctx);
 #endif
 }
 

@@ -24,6 +24,7 @@ union mbox_arg {
 	struct mbox_request request;
 	struct mbox_reply reply;
 	struct mbox_reply_recv reply_recv;
+	struct mbox_notify notify;
 };
 
 /**

@@ -152,10 +152,11 @@ void mbox_drop_all(struct mailbox *mb)
  * mbox_store_with_flags() - mbox_store() with some of MBOX_STORE_FLAGS
  * @mb: the mailbox
  * @msg: the message
+ * @arrived: as for mbox_announce()
  * @after: to be run without the lock
  */
 void mbox_store_with_flags(struct mailbox *mb, struct mbox_message *msg,
-			   struct mbox_after *after)
+			   bool arrived, struct mbox_after *after)
 {
 	lockdep_assert_held(&mb->lock);
 	if (mb->flags & MBOX_BROADCAST) {
@@ -167,7 +168,7 @@ void mbox_store_with_flags(struct mailbox *mb, struct mbox_message *msg,
 		list_add_tail(&mbox_ext(msg)->age, &mb->ages);
 	if (mb->flags & MBOX_FAIR)
 		mbox_ext(msg)->share->stored++;
-	mbox_announce(mb, msg, after);
+	mbox_announce(mb, msg, arrived, after);
 }
 
 /**
@@ -379,7 +380,7 @@ void mbox_put_back(struct mailbox *mb, struct mbox_message *msg,
 		list_add(&mbox_ext(msg)->age, &mb->ages);
 	if (mb->flags & MBOX_FAIR)
 		mbox_ext(msg)->share->stored++;
-	mbox_announce(mb, msg, after);
+	mbox_announce(mb, msg, true, after);
 }
 
 /**
@@ -435,7 +436,7 @@ void mbox_offer(struct mailbox *mb, struct mbox_waiter *w, bool front,
 	w->msg->wprio = w->prio;
 	mbox_queue_add_offer(&mb->offers, w->msg, front);
 	if (!mb->capacity)
-		mbox_announce(mb, w->msg, after);
+		mbox_announce(mb, w->msg, true, after);
 	else
 		mbox_refuse_short(mb, w->msg, NULL, after);
 }
@@ -522,7 +523,7 @@ void mbox_admit_senders(struct mailbox *mb, struct mbox_after *after)
 		msg = w->msg;
 		mbox_accept(mb, w, after);
 		/* No receiver waits for it, or it would have it already. */
-		mbox_store(mb, msg, after);
+		mbox_store(mb, msg, false, after);
 	}
 }
 

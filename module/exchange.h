@@ -6,6 +6,7 @@
 #ifndef MBOX_EXCHANGE_H
 #define MBOX_EXCHANGE_H
 
+#include "notify.h"
 #include "share.h"
 #include "wait.h"
 
@@ -61,7 +62,7 @@ void mbox_retire(struct mailbox *mb, struct mbox_message *msg,
 void mbox_wake_peekers(struct mailbox *mb, struct mbox_after *after);
 void mbox_wake_readers(struct mailbox *mb, struct mbox_after *after);
 void mbox_store_with_flags(struct mailbox *mb, struct mbox_message *msg,
-			   struct mbox_after *after);
+			   bool arrived, struct mbox_after *after);
 bool mbox_unstore_with_flags(struct mailbox *mb, struct mbox_message *msg);
 
 struct mbox_waiter *mbox_waiter_of(struct list_head *waiters,
@@ -119,12 +120,16 @@ static inline bool mbox_is_peeked(const struct mailbox *mb,
 	return unlikely(!list_empty(&mb->peeks)) && __mbox_is_peeked(mb, msg);
 }
 
-/* There is something to receive that was not there before. */
+/*
+ * There is something to receive that was not there before: it @arrived, or has
+ * come up from those that wait behind others.
+ */
 static inline void mbox_announce(struct mailbox *mb,
-				 const struct mbox_message *msg,
+				 const struct mbox_message *msg, bool arrived,
 				 struct mbox_after *after)
 {
-	mbox_report(mb, MBOX_POLL_IN, after);
+	if (mbox_report(mb, MBOX_POLL_IN, after) && arrived)
+		mbox_notice_arrived(mb, msg, after);
 	if (unlikely(!list_empty(&mb->receivers)))
 		mbox_refuse_short(mb, msg, NULL, after);
 	if (unlikely(!list_empty(&mb->peekers)))
@@ -132,14 +137,14 @@ static inline void mbox_announce(struct mailbox *mb,
 }
 
 static inline void mbox_store(struct mailbox *mb, struct mbox_message *msg,
-			      struct mbox_after *after)
+			      bool arrived, struct mbox_after *after)
 {
 	if (unlikely(mb->flags & MBOX_STORE_FLAGS)) {
-		mbox_store_with_flags(mb, msg, after);
+		mbox_store_with_flags(mb, msg, arrived, after);
 		return;
 	}
 	mbox_queue_add(&mb->stored, msg);
-	mbox_announce(mb, msg, after);
+	mbox_announce(mb, msg, arrived, after);
 }
 
 /* Return whether it was still meant for somebody. */

@@ -15,6 +15,7 @@
 #include "device.h"
 #include "handle.h"
 #include "mailbox.h"
+#include "notify.h"
 #include "recv.h"
 #include "ring.h"
 #include "send.h"
@@ -398,6 +399,16 @@ static long ioctl_destroy(struct file *file, union mbox_arg *arg,
 	return mbox_mailbox_destroy(handle->mb);
 }
 
+static long ioctl_notify(struct file *file, union mbox_arg *arg,
+			 void __user *uarg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+
+	if (!(handle->rights & MBOX_MAY_RECV))
+		return -EBADF;
+	return mbox_notify(handle->mb, handle, &arg->notify);
+}
+
 /* ---- rings --------------------------------------------------------------- */
 
 /* What the mailbox's mode does not have. */
@@ -476,6 +487,7 @@ static const struct mbox_ioctl handle_ioctls[] = {
 	{ MBOX_IOC_REPLY, sizeof(struct mbox_reply), false, ioctl_reply },
 	{ MBOX_IOC_REPLY_RECV, sizeof(struct mbox_reply_recv), true,
 	  ioctl_reply_recv },
+	{ MBOX_IOC_NOTIFY, sizeof(struct mbox_notify), false, ioctl_notify },
 };
 
 static const struct mbox_ioctl ring_ioctls[] = {
@@ -495,6 +507,8 @@ static const struct mbox_ioctl ring_ioctls[] = {
 	  ioctl_unsupported },
 	{ MBOX_IOC_REPLY, sizeof(struct mbox_reply), false, ioctl_unsupported },
 	{ MBOX_IOC_REPLY_RECV, sizeof(struct mbox_reply_recv), true,
+	  ioctl_unsupported },
+	{ MBOX_IOC_NOTIFY, sizeof(struct mbox_notify), false,
 	  ioctl_unsupported },
 };
 
@@ -538,6 +552,20 @@ static int handle_fasync(int fd, struct file *file, int on)
 	return mbox_fasync(handle->mb, fd, file, on, handle->rights);
 }
 
+static void show_notice(struct seq_file *m, struct mailbox *mb)
+{
+	static const char *const kinds[] = {
+		[MBOX_NOTIFY_NONE] = "none",
+		[MBOX_NOTIFY_SIGNAL] = "signal",
+		[MBOX_NOTIFY_EVENTFD] = "eventfd",
+	};
+	pid_t pid;
+	u32 kind = mbox_notice_get(mb, &pid);
+
+	if (kind != MBOX_NOTIFY_OFF)
+		seq_printf(m, "mbox-notify:\t%s %d\n", kinds[kind], pid);
+}
+
 static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct handle *handle = file->private_data;
@@ -571,6 +599,7 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 		   mbox_tokens_count(mb, &handle->tokens));
 	if (mb->flags & MBOX_BROADCAST && handle->rights & MBOX_MAY_RECV)
 		show_reader(m, handle);
+	show_notice(m, mb);
 }
 
 static void handle_free(struct handle *handle)
@@ -578,8 +607,17 @@ static void handle_free(struct handle *handle)
 	if (handle->sender)
 		mbox_sender_put(handle->sender);
 	mbox_tokens_end(handle->mb, &handle->tokens);
+	mbox_notice_release(handle->mb, handle);
 	mbox_mailbox_detach(handle->mb, handle->rights, &handle->reader);
 	kfree(handle);
+}
+
+static int handle_flush(struct file *file, fl_owner_t id)
+{
+	struct handle *handle = file->private_data;
+
+	mbox_notice_flush(handle->mb, handle);
+	return 0;
 }
 
 static int handle_release(struct inode *inode, struct file *file)
@@ -590,6 +628,7 @@ static int handle_release(struct inode *inode, struct file *file)
 
 static const struct file_operations handle_fops = {
 	.owner = THIS_MODULE,
+	.flush = handle_flush,
 	.release = handle_release,
 	.read = handle_read,
 	.write = handle_write,

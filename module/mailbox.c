@@ -39,6 +39,7 @@
 #include "limits.h"
 #include "mailbox.h"
 #include "namespace.h"
+#include "notify.h"
 #include "ring.h"
 #include "trace.h"
 
@@ -379,6 +380,7 @@ int mbox_mailbox_destroy(struct mailbox *mb)
 	trace_mbox_destroy(mb, true);
 	end_side(mb, true, -EIDRM, &after);
 	end_side(mb, false, -EIDRM, &after);
+	mbox_notice_destroyed(mb, &after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
 

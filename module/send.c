@@ -45,6 +45,7 @@ static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
 	const int accepted = request ? AWAIT_REPLY : SENT;
 	bool sync = call->flags & MBOX_SYNC;
 	struct mbox_waiter *receiver;
+	bool arrived = true;
 
 	lockdep_assert_held(&mb->lock);
 	if (unlikely(mb->dead))
@@ -77,11 +78,13 @@ static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
 			mbox_retire(mb, msg, after);
 			return SENT;
 		}
+		/* It takes the place of another. */
+		arrived = false;
 	}
 	if (unlikely(sync))
 		msg->flags |= MBOX_MSG_ACK;
 	mb->sent++;
-	mbox_store(mb, msg, after);
+	mbox_store(mb, msg, arrived, after);
 	trace_mbox_send(mb, msg);
 	return sync ? AWAIT_RECEIPT : accepted;
 }

@@ -111,6 +111,24 @@ DEFINE_EVENT(mbox_message_class, mbox_recover,
 	TP_ARGS(mb, msg)
 );
 
+/* A process that was registered is notified of a message. */
+TRACE_EVENT(mbox_notify,
+	TP_PROTO(const struct mailbox *mb, u32 kind, u32 signo),
+	TP_ARGS(mb, kind, signo),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, kind)
+		__field(u32, signo)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->kind = kind;
+		__entry->signo = signo;
+	),
+	TP_printk("id=%llu kind=%u signo=%u", __entry->id, __entry->kind,
+		  __entry->signo)
+);
+
 /* A process maps a ring to send, with an owner number, or to receive. */
 TRACE_EVENT(mbox_ring_attach,
 	TP_PROTO(const struct mailbox *mb, bool sender, u32 owner),

@@ -20,6 +20,7 @@
 #include "broadcast.h"
 #include "compat.h"
 #include "exchange.h"
+#include "notify.h"
 #include "ring.h"
 #include "trace.h"
 #include "wait.h"
@@ -93,6 +94,8 @@ void __mbox_after_run(struct mailbox *mb, struct mbox_after *after)
 		wake_tasks(after);
 	if (after->events)
 		report_events(mb, after);
+	if (after->notice)
+		mbox_notice_run(after->notice);
 	while (after->garbage) {
 		msg = list_entry(after->garbage, struct mbox_message, node);
 		after->garbage = msg->node.next;
@@ -334,6 +337,8 @@ void mbox_watch_update(struct mailbox *mb)
 	lockdep_assert_held(&mb->lock);
 	/* fasync_helper() changes these without our lock; who calls it comes here. */
 	needed = data_race(watch->asyncs[false] || watch->asyncs[true]);
+	if (watch->notice)
+		needed = true;
 	if (needed == watch->added)
 		return;
 	watch->added = needed;

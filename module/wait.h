@@ -11,6 +11,7 @@
 
 #include "mailbox.h"
 
+struct mbox_notice;
 struct mbox_reader;
 struct mbox_ticket;
 struct mbox_tokens;
@@ -21,6 +22,8 @@ struct mbox_tokens;
 /**
  * struct mbox_watch - who is to be told of events besides pollers
  * @asyncs: handles with O_ASYNC that receive, and that send; fasync_helper()'s
+ * @notice: the process that is to be notified, or NULL; under mailbox.lock, also
+ *	read without it to find that there is none
  * @entry: in mailbox.pollers while there is somebody, so that there is one place
  *	to look; wakes nobody
  * @added: it is there; under mailbox.lock
@@ -29,6 +32,7 @@ struct mbox_tokens;
  */
 struct mbox_watch {
 	struct fasync_struct *asyncs[2];
+	struct mbox_notice *notice;
 	struct wait_queue_entry entry;
 	bool added;
 };
@@ -92,6 +96,7 @@ struct mbox_waiter {
 /**
  * struct mbox_after - what to do once mailbox.lock has been dropped
  * @garbage: messages to free, a chain of their nodes
+ * @notice: NULL, or a process to be notified; then there are @events
  * @events: poll events to report
  * @everyone: report them to exclusive waiters too, all of them
  * @sync: the current task is about to sleep, and leaves its CPU to them
@@ -100,6 +105,7 @@ struct mbox_waiter {
  */
 struct mbox_after {
 	struct list_head *garbage;
+	struct mbox_notice *notice;
 	__poll_t events;
 	bool everyone;
 	bool sync;
@@ -136,8 +142,10 @@ static inline void mbox_after_run(struct mailbox *mb, struct mbox_after *after)
  * @mb: the mailbox
  * @events: what has become possible
  * @after: to be run without the lock
+ *
+ * Return: whether anybody is to be told.
  */
-static inline void mbox_report(struct mailbox *mb, __poll_t events,
+static inline bool mbox_report(struct mailbox *mb, __poll_t events,
 			       struct mbox_after *after)
 {
 	lockdep_assert_held(&mb->lock);
@@ -145,8 +153,10 @@ static inline void mbox_report(struct mailbox *mb, __poll_t events,
 	 * No barrier: a poller adds itself, and then takes the lock to look. So
 	 * whoever is not there yet will see the present state by himself.
 	 */
-	if (unlikely(waitqueue_active(&mb->pollers)))
-		after->events |= events;
+	if (likely(!waitqueue_active(&mb->pollers)))
+		return false;
+	after->events |= events;
+	return true;
 }
 
 /**

@@ -134,6 +134,8 @@ IOC_VARIANT(REPLY, mbox_reply, sizeof(struct mbox_reply), false, false, -ESRCH);
 /* It writes only where it fails. */
 IOC_VARIANT(REPLY_RECV, mbox_reply_recv, sizeof(struct mbox_reply_recv), false, false, TEXT_LEN);
 
+IOC_VARIANT(NOTIFY, mbox_notify, sizeof(struct mbox_notify), false, false, 0);
+
 FIXTURE_VARIANT_ADD(ioc, DESTROY)
 {
 	.cmd = MBOX_IOC_DESTROY,
@@ -190,6 +192,9 @@ static void fill(struct target *t, unsigned int cmd, void *arg)
 	case MBOX_IOC_REPLY_RECV:
 		*(struct mbox_reply_recv *)arg = (struct mbox_reply_recv){
 			.next = (uintptr_t)&t->msg, .next_size = sizeof(t->msg) };
+		break;
+	case MBOX_IOC_NOTIFY:
+		*(struct mbox_notify *)arg = (struct mbox_notify){ .kind = MBOX_NOTIFY_NONE };
 		break;
 	case MBOX_IOC_SET_CAPACITY:
 		*(struct mbox_set_capacity *)arg = (struct mbox_set_capacity){ .capacity = 3 };

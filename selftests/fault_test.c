@@ -6,6 +6,7 @@
  */
 #include <dirent.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 
 #include "peers.h"
@@ -630,6 +631,72 @@ TEST_F(fault, names_and_state)
 	NEED_COPY_FAULTS();
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		repeat(_metadata, self, &ops[i]);
+}
+
+static int event_of_notice = -1;
+
+static long register_eventfd(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_EVENTFD, .fd = event_of_notice };
+
+	return raw(self->fd, MBOX_IOC_NOTIFY, &arg);
+}
+
+static long register_none(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_NONE };
+
+	return raw(self->fd, MBOX_IOC_NOTIFY, &arg);
+}
+
+static void unregister(FIXTURE_DATA(fault) *self, long ret)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_OFF };
+
+	(void)ret;
+	raw(self->fd, MBOX_IOC_NOTIFY, &arg);
+}
+
+/* Nobody is registered. */
+static bool not_registered(FIXTURE_DATA(fault) *self)
+{
+	bool free = !register_none(self);
+
+	unregister(self, 0);
+	return free;
+}
+
+static long turn_async_on(FIXTURE_DATA(fault) *self)
+{
+	return neg(fcntl(self->fd, F_SETFL, O_ASYNC));
+}
+
+static void turn_async_off(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	fcntl(self->fd, F_SETFL, 0);
+}
+
+static bool is_not_async(FIXTURE_DATA(fault) *self)
+{
+	return !(fcntl(self->fd, F_GETFL) & O_ASYNC);
+}
+
+TEST_F(fault, notifications)
+{
+	static const struct operation ops[] = {
+		{ register_eventfd, unregister, NULL, not_registered },
+		{ register_none, unregister, NULL, not_registered },
+		{ turn_async_on, turn_async_off, NULL, is_not_async },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	event_of_notice = eventfd(0, EFD_CLOEXEC);
+	ASSERT_LE(0, event_of_notice);
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+	close(event_of_notice);
 }
 
 /* ---- what files have besides -------------------------------------------- */

@@ -204,6 +204,25 @@ static void note_received(struct worker *w, int n, const long *len)
 	}
 }
 
+static void be_told(union sigval value)
+{
+}
+
+/* Now and then it wants to be told, or not any more; another one may be. */
+static void maybe_register(struct worker *w, struct mbox *mb)
+{
+	struct sigevent sev = {
+		.sigev_notify = one_in(&w->random, 2) ? SIGEV_THREAD : SIGEV_SIGNAL,
+		.sigev_signo = SIGURG,
+	};
+
+	if (!one_in(&w->random, 8))
+		return;
+	if (sev.sigev_notify == SIGEV_THREAD)
+		sev.sigev_notify_function = be_told;
+	WORKER_CHECK(w, !mbox_notify(mb, one_in(&w->random, 4) ? NULL : &sev) || errno == EBUSY);
+}
+
 static void run_receiver(struct worker *w, struct mbox *mb)
 {
 	struct mbox_msg msgs[BATCH];
@@ -215,6 +234,7 @@ static void run_receiver(struct worker *w, struct mbox *mb)
 			NOTE(w->buf[i].seq, 0);
 			msgs[i] = msg_of(&w->buf[i], PARCEL_MAX, 0);
 		}
+		maybe_register(w, mb);
 		switch (random_below(&w->random, 5)) {
 		case 0:
 			len[0] = mbox_recv(mb, w->buf, PARCEL_MAX, 0);
@@ -599,6 +619,7 @@ static int kill_all(FIXTURE_DATA(kill) *self, const FIXTURE_VARIANT(kill) *varia
 
 TEST_F_TIMEOUT(kill, loses_and_doubles_nothing, 3600)
 {
+	struct sigevent nothing = { .sigev_notify = SIGEV_NONE };
 	unsigned long long messages = 0;
 	unsigned int n, i;
 
@@ -612,6 +633,9 @@ TEST_F_TIMEOUT(kill, loses_and_doubles_nothing, 3600)
 			for (i = 0; i < NWORKERS; i++)
 				TH_LOG("process %u had role %u", i, self->books->worker[i].role);
 		}
+		/* Nobody is registered any more. */
+		ASSERT_EQ(0, mbox_notify(self->mb, &nothing));
+		ASSERT_EQ(0, mbox_notify(self->mb, NULL));
 	}
 	messages = stat_of(mbox_fd(self->mb)).sent;
 	TH_LOG("%u kills, %llu messages", n, messages);

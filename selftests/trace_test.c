@@ -207,6 +207,20 @@ TEST_F(trace, reply)
 	EXPECT_EQ(1, events(self, "reply", ""));
 }
 
+TEST_F(trace, notify)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_NONE };
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, raw(self->fd, MBOX_IOC_NOTIFY, &arg));
+	EXPECT_EQ(0, events(self, "notify", ""));
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, events(self, "notify", "kind=1 signo=0"));
+	ASSERT_EQ(1, take(self->fd));
+	ASSERT_EQ(0, put(self->fd, 2));
+	EXPECT_EQ(1, events(self, "notify", ""));
+}
+
 TEST_F(trace, of_one_mailbox_do_not_show_another)
 {
 	int other = new_mailbox(0, 2);

@@ -82,6 +82,9 @@ struct mbox;
 /* ISO C alone (-std=c99) does not define it in <time.h>. */
 struct timespec;
 
+/* From <signal.h>, for those who call mbox_notify(). */
+struct sigevent;
+
 /*
  * Initialiser of a struct mbox_attr: a queue of 64 messages of up to 8192
  * bytes, for its owner only. Change single fields after it.
@@ -581,6 +584,45 @@ int mbox_release(struct mbox *mb, const void *slot);
  * Return: 0, or -1 and errno: EOPNOTSUPP (not a ring).
  */
 int mbox_set_spin(struct mbox *mb, unsigned int n);
+
+/**
+ * mbox_notify() - be told once of a message in an empty mailbox
+ * @mb: a handle with the right to receive
+ * @sev: how; NULL: not any more
+ *
+ * Registers the calling process for the next message that arrives while the
+ * mailbox is empty and no receive call waits for it (MBOX_BROADCAST: for the next
+ * message). One process at a time can be registered. sigev_notify says what happens then:
+ *
+ *   - SIGEV_SIGNAL: the process gets sigev_signo, with si_code SI_MESGQ,
+ *     sigev_value, and the sender's pid and real uid.
+ *   - SIGEV_THREAD: sigev_notify_function is called with sigev_value, in a
+ *     thread with sigev_notify_attributes that this call has created. It has the
+ *     signal mask of the caller and is detached, whatever the attributes say.
+ *   - SIGEV_NONE: nothing.
+ *
+ * After that the process is not registered any more, and registers again if it
+ * wants to; then it should receive until EAGAIN, for what has come in between.
+ * Closing a descriptor of the handle ends the registration of its process, as
+ * do execve(2), the end of the process, and mbox_destroy(), of which nothing is
+ * told. A child of fork(2) is not registered.
+ *
+ * If all threads block the signal, it is pending for the thread that made this
+ * call, not for the process: that is the one to call sigwaitinfo(2) or to read
+ * from signalfd(2).
+ *
+ * Does not block; where it ends a registration with SIGEV_THREAD, as mbox_close()
+ * may too, it waits until the library's descriptor for that is closed.
+ * Thread-safe; not async-signal-safe with SIGEV_THREAD nor after it. Modelled on
+ * mq_notify(3).
+ *
+ * Return: 0, or -1 and errno:
+ * EAGAIN (SIGEV_THREAD: no further thread), EBADF (no right to receive), EBUSY (a
+ * process is registered, perhaps this one), EIDRM, EINVAL (sigev_notify or
+ * sigev_signo), EMFILE, ENFILE (SIGEV_THREAD: no free descriptor), ENOMEM,
+ * EOPNOTSUPP (a ring).
+ */
+int mbox_notify(struct mbox *mb, const struct sigevent *sev);
 
 /**
  * mbox_call() - send a request and wait for the reply

@@ -123,6 +123,7 @@ MBOX_API int mbox_close(struct mbox *mb)
 		return 0;
 
 	fd = mb->fd;
+	mbox__helper_end(mb->helper);
 	mbox__ring_close(mb);
 	free(mb);
 

@@ -19,6 +19,7 @@
 /* Everything else stays hidden (-fvisibility=hidden). */
 #define MBOX_API __attribute__((visibility("default")))
 
+struct mbox__helper;
 struct mbox__side;
 
 /**
@@ -28,6 +29,7 @@ struct mbox__side;
  * @ring: the mailbox is a ring
  * @spin_set: @spin_max is the program's
  * @spin_max: how often a call looks at a ring before it sleeps
+ * @helper: the thread of mbox_notify(), or NULL
  * @side: a ring, mapped to receive and to send, at the first such call
  *
  * The first three do not change, so no call on a queue needs a lock.
@@ -38,6 +40,7 @@ struct mbox {
 	bool ring;
 	bool spin_set;
 	atomic_uint spin_max;
+	struct mbox__helper *helper;
 	struct mbox__side *_Atomic side[2];
 };
 
@@ -62,6 +65,9 @@ ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg);
 int mbox__ring_batch(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags,
 		     bool send);
 void mbox__ring_close(struct mbox *mb);
+
+/* The thread of mbox_notify() is not needed any more; NULL: there is none. */
+void mbox__helper_end(struct mbox__helper *h);
 
 /* Nanoseconds of a deadline, or -1 and errno. */
 int64_t mbox__deadline_to_ns(const struct timespec *ts);

@@ -287,6 +287,7 @@ OPERATION(uring);
 OPERATION(call);
 OPERATION(reply);
 OPERATION(reply_recv);
+OPERATION(notify);
 
 /* Undo what the operations above did to the lane's task. */
 void ops_process_reset(struct lane *l);

@@ -2,6 +2,7 @@
 /*
  * Ioctls: how they are made, and how they are spoilt.
  */
+#include <signal.h>
 #include <sys/ioctl.h>
 
 #include "fuzz.h"
@@ -60,6 +61,22 @@ static void spoil(uint8_t *arg, size_t size, unsigned int tweak, uint8_t value)
 	}
 }
 
+/* A signal that a program asks for, however spoilt, is not to end it. */
+static void tame(unsigned int nr, uint8_t *arg)
+{
+	static const uint32_t harmless[] = { SIGUSR1, SIGUSR2, SIGALRM, SIGIO };
+	struct mbox_notify *n = (void *)arg;
+	unsigned int i;
+
+	if (nr != _IOC_NR(MBOX_IOC_NOTIFY))
+		return;
+	for (i = 0; i < ARRAY_SIZE(harmless); i++)
+		if (n->signo == harmless[i])
+			return;
+	if (n->signo <= 64)
+		n->signo = n->signo ? SIGUSR2 : 0;
+}
+
 /* An error is one of those that the interface lists. */
 static void check_result(unsigned int cmd, long ret)
 {
@@ -100,6 +117,7 @@ long do_ioctl(struct lane *l, const struct op *op, int fd, unsigned int cmd,
 
 	memcpy(at, arg, size);
 	spoil(at, size, tweak, value);
+	tame(tweak == OTHER_NR ? value : _IOC_NR(cmd), at);
 	switch (tweak) {
 	case SHORTER:
 		cmd = with_size(cmd, size ? value % size : 0);
@@ -175,7 +193,7 @@ long op_raw(struct lane *l, const struct op *op)
 		MBOX_IOC_UNLINK, MBOX_IOC_WALK, MBOX_IOC_SEND, MBOX_IOC_RECV,
 		MBOX_IOC_SENDV, MBOX_IOC_RECVV, MBOX_IOC_STAT,
 		MBOX_IOC_SET_CAPACITY, MBOX_IOC_DESTROY,
-		MBOX_IOC_RING_WAIT, MBOX_IOC_RING_WAKE,
+		MBOX_IOC_RING_WAIT, MBOX_IOC_RING_WAKE, MBOX_IOC_NOTIFY,
 	};
 	unsigned int cmd = cmds[op->a[1] % ARRAY_SIZE(cmds)];
 	int fd = op->a[0] & 128 ? l->proc->device : slot_fd(op->a[0]);

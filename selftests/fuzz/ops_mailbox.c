@@ -3,6 +3,8 @@
  * Operations of /dev/mbox, and on a mailbox as a whole.
  */
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
 
 #include "fuzz.h"
 
@@ -248,4 +250,28 @@ long op_set_capacity(struct lane *l, const struct op *op)
 long op_destroy(struct lane *l, const struct op *op)
 {
 	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_DESTROY, "", 0);
+}
+
+long op_notify(struct lane *l, const struct op *op)
+{
+	static const uint32_t signals[] = { SIGUSR1, SIGUSR2, SIGIO, 0 };
+	struct mbox_notify n = { .kind = op->a[1] & 3 };
+	int fd = -1;
+	long ret;
+
+	/* The mailbox may keep what is closed here. */
+	if (n.kind == MBOX_NOTIFY_EVENTFD) {
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		n.fd = op->a[2] < 240 ? fd : slot_fd(op->a[3]);
+	} else if (n.kind == MBOX_NOTIFY_SIGNAL) {
+		n.signo = signals[op->a[2] & 3];
+		n.value = pick64(op->a[3]);
+	}
+	if (op->a[4] >= 0xf0)
+		n.reserved = pick32(op->a[5] & 31);
+	ret = do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_NOTIFY, &n,
+		       sizeof(n));
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }

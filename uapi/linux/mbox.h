@@ -28,8 +28,8 @@
  *               MBOX_SYNC message was dropped by the overflow policy; or
  *               nobody will reply to a request
  *   ESRCH       reply: no caller waits for this reply on this handle
- *   EBADF       the handle lacks the right to send or to receive; send: not an
- *               open descriptor
+ *   EBADF       the handle lacks the right to send or to receive; send, notify:
+ *               not an open descriptor
  *   EACCES      open, create, unlink: permission denied
  *   EPERM       destroy, set capacity: the caller is not the owner
  *   EEXIST      create with O_EXCL: the name exists
@@ -42,7 +42,8 @@
  *   EOPNOTSUPP  a mailbox of this mode or with these flags does not have the
  *               operation
  *   EUSERS      mmap: a ring has its MBOX_SLOT_OWNER_MAX senders
- *   EBUSY       mmap: MBOX_ONE_SENDER or MBOX_ONE_RECEIVER, and there is one
+ *   EBUSY       mmap: MBOX_ONE_SENDER or MBOX_ONE_RECEIVER, and there is one;
+ *               notify: a process is registered
  *   E2BIG       a structure longer than the kernel's whose tail is not zero
  *   EFAULT      a bad address; nothing changed
  *   ENOMEM      no memory; nothing changed
@@ -546,6 +547,39 @@ struct mbox_reply_recv {
 	__u32 reserved;
 };
 
+/* Kinds of notification. */
+/* Take the caller's registration back. */
+#define MBOX_NOTIFY_OFF		0
+/* Be registered, and not be told. */
+#define MBOX_NOTIFY_NONE	1
+/* Get a signal. */
+#define MBOX_NOTIFY_SIGNAL	2
+/* Have 1 added to an eventfd. */
+#define MBOX_NOTIFY_EVENTFD	3
+
+/**
+ * struct mbox_notify - be told once of a message in an empty mailbox
+ * @kind: MBOX_NOTIFY_OFF and so on
+ * @signo: MBOX_NOTIFY_SIGNAL: which; otherwise zero
+ * @value: MBOX_NOTIFY_SIGNAL: its si_value; otherwise zero
+ * @fd: MBOX_NOTIFY_EVENTFD: an eventfd; otherwise zero
+ * @reserved: must be zero
+ *
+ * Needs the right to receive. Registers the calling process, if no other is,
+ * for the next message that arrives while the mailbox is empty and no receive
+ * call waits for it (MBOX_BROADCAST: the next message). That ends the
+ * registration, as do a close(2) of the handle in that process, its end, and
+ * execve(2). The end of the mailbox does too; it is no signal, but adds to an
+ * eventfd.
+ */
+struct mbox_notify {
+	__u32 kind;
+	__u32 signo;
+	__aligned_u64 value;
+	__s32 fd;
+	__u32 reserved;
+};
+
 #define MBOX_IOC_MAGIC		0xBB
 
 /* On /dev/mbox. */
@@ -569,5 +603,6 @@ struct mbox_reply_recv {
 #define MBOX_IOC_CALL		_IOW(MBOX_IOC_MAGIC, 0x19, struct mbox_request)
 #define MBOX_IOC_REPLY		_IOW(MBOX_IOC_MAGIC, 0x1a, struct mbox_reply)
 #define MBOX_IOC_REPLY_RECV	_IOWR(MBOX_IOC_MAGIC, 0x1b, struct mbox_reply_recv)
+#define MBOX_IOC_NOTIFY		_IOW(MBOX_IOC_MAGIC, 0x1c, struct mbox_notify)
 
 #endif /* _UAPI_LINUX_MBOX_H */

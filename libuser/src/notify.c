@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Being notified of a message, as mq_notify(3) has it.
+ *
+ * The kernel sends signals, and adds to an eventfd. For SIGEV_THREAD a thread
+ * waits for that, and then is the one that runs the program's function. It and
+ * the handle have a reference each to what they share, so that neither has to
+ * wait for the other, with one exception: who ends a registration waits until
+ * its descriptor is closed.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/**
+ * struct mbox__helper - a thread that waits for a notification
+ * @lock: protects @ended and @closed
+ * @has_closed: @closed has become true
+ * @refs: the handle and the thread
+ * @pid: the process that the thread is in
+ * @eventfd: what it waits for
+ * @handle: descriptor of the handle, good unless @ended
+ * @ended: the registration was taken back
+ * @closed: @eventfd is
+ * @function: to be run
+ * @value: its argument
+ * @mask: signals that are blocked while it runs
+ */
+struct mbox__helper {
+	pthread_mutex_t lock;
+	pthread_cond_t has_closed;
+	atomic_int refs;
+	pid_t pid;
+	int eventfd;
+	int handle;
+	bool ended;
+	bool closed;
+	void (*function)(union sigval value);
+	union sigval value;
+	sigset_t mask;
+};
+
+/* Orders registrations with what mbox.helper says. */
+static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;
+
+static void put(struct mbox__helper *h)
+{
+	if (atomic_fetch_sub(&h->refs, 1) > 1)
+		return;
+	pthread_cond_destroy(&h->has_closed);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static bool is_destroyed(int fd)
+{
+	struct mbox_stat st;
+
+	return ioctl(fd, MBOX_IOC_STAT, &st) < 0;
+}
+
+/* Wait. Return whether there is a message. */
+static bool await(struct mbox__helper *h)
+{
+	bool arrived;
+	uint64_t n;
+
+	while (read(h->eventfd, &n, sizeof(n)) < 0 && errno == EINTR)
+		;
+
+	pthread_mutex_lock(&h->lock);
+	arrived = !h->ended && !is_destroyed(h->handle);
+	close(h->eventfd);
+	h->closed = true;
+	pthread_cond_signal(&h->has_closed);
+	pthread_mutex_unlock(&h->lock);
+
+	return arrived;
+}
+
+static void *run(void *arg)
+{
+	struct mbox__helper *h = arg;
+	void (*function)(union sigval value) = h->function;
+	union sigval value = h->value;
+	sigset_t mask = h->mask;
+	bool arrived;
+
+	/* The program does not know it yet. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	arrived = await(h);
+	put(h);
+	if (arrived) {
+		pthread_sigmask(SIG_SETMASK, &mask, NULL);
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+		function(value);
+	}
+
+	return NULL;
+}
+
+/* No signal handler of the program runs in a thread that it does not know of. */
+static int start_thread(struct mbox__helper *h, const pthread_attr_t *attr)
+{
+	int state = PTHREAD_CREATE_JOINABLE;
+	pthread_t thread;
+	sigset_t all;
+	int ret;
+
+	if (attr)
+		pthread_attr_getdetachstate(attr, &state);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &h->mask);
+	ret = pthread_create(&thread, attr, run, h);
+	pthread_sigmask(SIG_SETMASK, &h->mask, NULL);
+	if (!ret && state == PTHREAD_CREATE_JOINABLE)
+		pthread_detach(thread);
+
+	return ret;
+}
+
+static struct mbox__helper *new_helper(struct mbox *mb, const struct sigevent *sev)
+{
+	struct mbox__helper *h;
+	int ret;
+
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return NULL;
+
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->has_closed, NULL);
+	h->refs = 2;
+	h->pid = getpid();
+	h->handle = mb->fd;
+	h->function = sev->sigev_notify_function;
+	h->value = sev->sigev_value;
+	h->eventfd = eventfd(0, EFD_CLOEXEC);
+	if (h->eventfd < 0) {
+		ret = errno;
+		goto err_free;
+	}
+
+	ret = start_thread(h, sev->sigev_notify_attributes);
+	if (ret)
+		goto err_close;
+
+	return h;
+
+err_close:
+	close(h->eventfd);
+err_free:
+	h->refs = 1;
+	put(h);
+	errno = ret;
+
+	return NULL;
+}
+
+static void end(struct mbox__helper *h)
+{
+	uint64_t one = 1;
+
+	if (!h)
+		return;
+
+	/* After fork(2) there is no such thread here, but its descriptor is. */
+	if (h->pid != getpid()) {
+		if (!h->closed)
+			close(h->eventfd);
+		free(h);
+		return;
+	}
+
+	pthread_mutex_lock(&h->lock);
+	h->ended = true;
+	if (!h->closed && write(h->eventfd, &one, sizeof(one)) < 0)
+		abort();
+	while (!h->closed)
+		pthread_cond_wait(&h->has_closed, &h->lock);
+	pthread_mutex_unlock(&h->lock);
+	put(h);
+}
+
+void mbox__helper_end(struct mbox__helper *h)
+{
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	end(h);
+	pthread_setcancelstate(cancel, NULL);
+}
+
+/* Tell the kernel, and keep @h in the place of what was there. */
+static int enter(struct mbox *mb, struct mbox_notify *arg, struct mbox__helper *h)
+{
+	struct mbox__helper *old = h;
+	int saved, ret;
+
+	pthread_mutex_lock(&registering);
+	ret = ioctl(mb->fd, MBOX_IOC_NOTIFY, arg);
+	saved = errno;
+	if (!ret) {
+		old = mb->helper;
+		mb->helper = h;
+	}
+	pthread_mutex_unlock(&registering);
+	/* It has done its work; or its registration has been taken back. */
+	end(old);
+	errno = saved;
+
+	return ret;
+}
+
+static int enter_thread(struct mbox *mb, const struct sigevent *sev)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_EVENTFD };
+	struct mbox__helper *h;
+
+	h = new_helper(mb, sev);
+	if (!h)
+		return -1;
+	arg.fd = h->eventfd;
+
+	return enter(mb, &arg, h);
+}
+
+static int notify(struct mbox *mb, const struct sigevent *sev)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_OFF };
+
+	if (!sev)
+		return enter(mb, &arg, NULL);
+
+	switch (sev->sigev_notify) {
+	case SIGEV_NONE:
+		arg.kind = MBOX_NOTIFY_NONE;
+		return enter(mb, &arg, NULL);
+	case SIGEV_SIGNAL:
+		arg.kind = MBOX_NOTIFY_SIGNAL;
+		arg.signo = sev->sigev_signo;
+		arg.value = (uintptr_t)sev->sigev_value.sival_ptr;
+		return enter(mb, &arg, NULL);
+	case SIGEV_THREAD:
+		return enter_thread(mb, sev);
+	}
+
+	errno = EINVAL;
+
+	return -1;
+}
+
+MBOX_API int mbox_notify(struct mbox *mb, const struct sigevent *sev)
+{
+	int cancel, ret;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	ret = notify(mb, sev);
+	pthread_setcancelstate(cancel, NULL);
+
+	return ret;
+}
