@@ -3,12 +3,12 @@
  * Handles in io_uring: reads, writes and polls that wait do so without a worker
  * thread.
  */
-#include <dirent.h>
 #include <linux/io_uring.h>
 #include <linux/swab.h>
 #include <poll.h>
 
 #include "peers.h"
+#include "workers.h"
 
 #define ENTRIES 8
 
@@ -124,24 +124,6 @@ static int submit(FIXTURE_DATA(uring) *self, int op, const void *buf, __u32 len)
 		.user_data = 1 };
 
 	return ring_submit(&self->ring, &sqe);
-}
-
-/* Threads that the kernel has made for requests of this process. */
-static int workers(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	char path[300], name[32];
-	struct dirent *entry;
-	int n = 0;
-
-	while (dir && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-		if (!read_file(path, name, sizeof(name)))
-			n += !strncmp(name, "iou-wrk", 7);
-	}
-	if (dir)
-		closedir(dir);
-	return n;
 }
 
 TEST_F(uring, read_takes_what_is_there)

@@ -13,7 +13,8 @@ packages()
 	module) echo gcc libc6-dev make kmod libelf1 libssl3 xz-utils \
 		zstd ;;
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
-	check) echo gcc-multilib libc6-dev-i386 python3-minimal xz-utils ;;
+	check) echo gcc-multilib libc6-dev-i386 liburing-dev python3-minimal \
+		xz-utils ;;
 	model) echo gcc libc6-dev spin ;;
 	plot) echo gnuplot-nox ;;
 	ring) echo gcc gcc-multilib libc6-dev-i386 clang libclang-rt-14-dev \
