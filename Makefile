@@ -37,6 +37,7 @@ help:
 	@echo 'check-vm         whether the virtual machine runner sees failures'
 	@echo 'bench-count      instructions per send and receive, counted'
 	@echo 'bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
+	@echo 'bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
 	@echo 'bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
 	@echo 'bench-crossover  the message size from which copying or mapping is faster'
 	@echo 'model            the model of the ring, and the code against it'
@@ -91,6 +92,9 @@ bench-count:
 bench-latency:
 	@$(VM)/in-vm latency
 
+bench-inherit:
+	@$(VM)/in-vm inherit
+
 bench-rates:
 	@$(VM)/in-vm rates $(if $(JUDGE),--judge)
 
@@ -118,5 +122,5 @@ clean:
 		-exec rm -f {} +
 
 .PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm fuzz bench-count bench-latency bench-rates bench-crossover model lint \
-	clean
+	check-vm fuzz bench-count bench-latency bench-inherit bench-rates bench-crossover \
+	model lint clean

@@ -23,6 +23,7 @@
 
 #include "call.h"
 #include "exchange.h"
+#include "inherit.h"
 #include "trace.h"
 
 static struct mbox_ticket *ticket_new(struct mbox_sender **cache,
@@ -54,6 +55,7 @@ void mbox_ticket_put(struct mbox_ticket *ticket)
 {
 	if (!refcount_dec_and_test(&ticket->refs))
 		return;
+	WARN_ON_ONCE(ticket->lent_to);
 	mbox_message_free(ticket->reply);
 	kfree(ticket);
 }
@@ -107,12 +109,14 @@ static struct mbox_ticket *find_token(const struct mbox_tokens *tokens,
 
 /* mbox_ticket_take() of a request. */
 u64 __mbox_ticket_take(struct mailbox *mb, struct mbox_ticket *ticket,
-		       struct mbox_tokens *tokens)
+		       struct mbox_tokens *tokens, struct mbox_debtor *debtor)
 {
 	lockdep_assert_held(&mb->lock);
 	ticket->state = MBOX_TICKET_TAKEN;
 	if (!tokens)
 		return 0;
+	if (ticket->prio)
+		ticket->debtor = debtor;
 	/* No number twice, so that none is good on a handle it is not for. */
 	if (!++mb->last_token)
 		++mb->last_token;
@@ -135,6 +139,7 @@ bool mbox_ticket_return(struct mailbox *mb, struct mbox_ticket *ticket)
 	if (!ticket->caller || ticket->state != MBOX_TICKET_TAKEN)
 		return false;
 	remove_token(ticket);
+	ticket->debtor = NULL;
 	ticket->state = MBOX_TICKET_QUEUED;
 	return true;
 }
@@ -150,6 +155,7 @@ bool mbox_ticket_abandon(struct mailbox *mb, struct mbox_ticket *ticket)
 {
 	lockdep_assert_held(&mb->lock);
 	remove_token(ticket);
+	ticket->debtor = NULL;
 	ticket->caller = NULL;
 	return ticket->state != MBOX_TICKET_QUEUED;
 }
@@ -172,6 +178,13 @@ void mbox_ticket_end(struct mailbox *mb, struct mbox_ticket *ticket, int result,
 		return;
 	remove_token(ticket);
 	ticket->caller = NULL;
+	/* The priority goes back once the caller was woken. */
+	if (ticket->debtor) {
+		ticket->debtor = NULL;
+		refcount_inc(&ticket->refs);
+		ticket->ended = after->ended;
+		after->ended = ticket;
+	}
 	mbox_serve(mb, w, result, after);
 }
 
@@ -241,6 +254,8 @@ ssize_t mbox_call(struct mailbox *mb, struct mbox_sender **cache,
 	ticket = ticket_new(cache, lock, room);
 	if (IS_ERR(ticket))
 		return PTR_ERR(ticket);
+	if (mb->flags & MBOX_INHERIT)
+		ticket->prio = mbox_inherit_prio();
 
 	draft->ticket = ticket;
 	ret = mbox_send(mb, cache, lock, draft, call);

@@ -45,8 +45,14 @@ struct mbox_tokens {
  * @reply: memory for the reply, charged to the caller
  * @token: names it in @tokens; set when it is taken
  * @len: length of the reply; valid once the caller was served without an error
+ * @prio: real-time priority that the caller lends to its server, or 0
  * @state: under mailbox.lock
- * @refs: the caller, the request, and whoever copies a reply in
+ * @refs: the caller, the request, whoever copies a reply in, and mbox_after
+ * @debtor: @prio: the thread that owes the reply, or NULL; under mailbox.lock
+ * @lent_to: the thread that was lent @prio, one reference, or NULL; follows
+ *	@debtor, under inherit_lock
+ * @epoch: mbox_debtor.epoch when that happened; under inherit_lock
+ * @ended: @debtor: the next in mbox_after.ended, once the call has ended
  */
 struct mbox_ticket {
 	struct rb_node node;
@@ -55,13 +61,18 @@ struct mbox_ticket {
 	struct mbox_message *reply;
 	u64 token;
 	u32 len;
+	unsigned int prio;
 	enum mbox_ticket_state state;
 	refcount_t refs;
+	struct mbox_debtor *debtor;
+	struct mbox_debtor *lent_to;
+	unsigned int epoch;
+	struct mbox_ticket *ended;
 };
 
 void mbox_ticket_put(struct mbox_ticket *ticket);
 u64 __mbox_ticket_take(struct mailbox *mb, struct mbox_ticket *ticket,
-		       struct mbox_tokens *tokens);
+		       struct mbox_tokens *tokens, struct mbox_debtor *debtor);
 bool mbox_ticket_return(struct mailbox *mb, struct mbox_ticket *ticket);
 bool mbox_ticket_abandon(struct mailbox *mb, struct mbox_ticket *ticket);
 void mbox_ticket_end(struct mailbox *mb, struct mbox_ticket *ticket, int result,
@@ -81,15 +92,19 @@ int mbox_reply(struct mailbox *mb, struct mbox_tokens *tokens, u64 token,
  * @mb: the mailbox
  * @msg: the message
  * @tokens: where the receiver keeps its requests; NULL: it cannot reply
+ * @debtor: MBOX_INHERIT: the receiver, if it can
  *
  * Return: the token that names the request, or 0.
  */
 static inline u64 mbox_ticket_take(struct mailbox *mb, struct mbox_message *msg,
-				   struct mbox_tokens *tokens)
+				   struct mbox_tokens *tokens,
+				   struct mbox_debtor *debtor)
 {
 	struct mbox_ticket *ticket = mbox_ticket_of(msg);
 
-	return unlikely(ticket) ? __mbox_ticket_take(mb, ticket, tokens) : 0;
+	if (likely(!ticket))
+		return 0;
+	return __mbox_ticket_take(mb, ticket, tokens, debtor);
 }
 
 #endif /* MBOX_CALL_H */

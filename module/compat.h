@@ -98,4 +98,18 @@ static inline ktime_t mbox_monotonic_to_host(ktime_t t)
 #endif
 }
 
+/*
+ * Since commit 857b158dc5e8 (6.12) an ordinary thread can ask for a slice of its
+ * own. Return it, or 0 for the default.
+ */
+static inline u64 mbox_custom_slice(const struct task_struct *task)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	return 0;
+#else
+	/* Others may be changing it: what is seen counts. */
+	return data_race(task->se.custom_slice ? task->se.slice : 0);
+#endif
+}
+
 #endif /* MBOX_COMPAT_H */

@@ -298,6 +298,18 @@ void mbox_refuse_short(struct mailbox *mb, const struct mbox_message *msg,
 	}
 }
 
+/*
+ * Its receiver is the last to be served, so it is not woken before
+ * mbox_after_run(). Were there another, that one would see to it itself.
+ */
+static void note_handed(struct mbox_ticket *ticket, struct mbox_after *after)
+{
+	if (!ticket->debtor || after->handed)
+		return;
+	refcount_inc(&ticket->refs);
+	after->handed = ticket;
+}
+
 /**
  * mbox_hand() - hand a message to a receiver that waits
  * @mb: the mailbox
@@ -315,7 +327,9 @@ void mbox_hand(struct mailbox *mb, struct mbox_waiter *w,
 	if (w->ack)
 		msg->flags |= MBOX_MSG_TRANSIT;
 	w->peeked = mbox_is_peeked(mb, msg);
-	w->token = mbox_ticket_take(mb, msg, w->tokens);
+	w->token = mbox_ticket_take(mb, msg, w->tokens, w->debtor);
+	if (unlikely(w->debtor && w->token))
+		note_handed(mbox_ticket_of(msg), after);
 	mb->received++;
 	trace_mbox_recv(mb, msg);
 	mbox_serve(mb, w, 0, after);

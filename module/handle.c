@@ -14,6 +14,7 @@
 #include "call.h"
 #include "device.h"
 #include "handle.h"
+#include "inherit.h"
 #include "mailbox.h"
 #include "notify.h"
 #include "recv.h"
@@ -192,11 +193,21 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 		.nfds = m->nfds,
 	};
 	struct mbox_call call;
+	ssize_t ret;
 
-	if (usize >= offsetofend(struct mbox_msg, token))
+	if (usize >= offsetofend(struct mbox_msg, token)) {
 		receipt.tokens = &handle->tokens;
+		if (unlikely(handle->mb->flags & MBOX_INHERIT)) {
+			receipt.debtor = mbox_debtor_get();
+			if (IS_ERR(receipt.debtor))
+				return PTR_ERR(receipt.debtor);
+		}
+	}
 	mbox_call_init(&call, m->flags, m->deadline_ns, nonblock(file));
-	return recv_to(handle, &receipt, &match, &call);
+	ret = recv_to(handle, &receipt, &match, &call);
+	if (unlikely(receipt.debtor))
+		mbox_debtor_put(receipt.debtor);
+	return ret;
 }
 
 static long ioctl_recv(struct file *file, union mbox_arg *arg,
@@ -350,6 +361,8 @@ static long ioctl_reply_recv(struct file *file, union mbox_arg *arg,
 	const struct mbox_reply_recv *r = &arg->reply_recv;
 	struct mbox_msg __user *next = u64_to_user_ptr(r->next);
 	struct mbox_reply_recv __user *ur = uarg;
+	struct mbox_debtor *debtor = NULL;
+	bool replied = false;
 	struct mbox_msg m;
 	ssize_t ret;
 
@@ -359,14 +372,23 @@ static long ioctl_reply_recv(struct file *file, union mbox_arg *arg,
 	ret = copy_struct_from_user(&m, sizeof(m), next, r->next_size);
 	if (!ret)
 		ret = recv_check(file, &m);
-	if (!ret && r->reply.token)
-		ret = reply_with(file, &r->reply);
 	if (ret)
 		return ret;
-
-	ret = recv_msg(file, &m, next, r->next_size);
+	if (file_mailbox(file)->flags & MBOX_INHERIT) {
+		debtor = mbox_debtor_get();
+		if (IS_ERR(debtor))
+			return PTR_ERR(debtor);
+	}
+	if (r->reply.token) {
+		ret = reply_with(file, &r->reply);
+		replied = !ret;
+	}
+	if (!ret)
+		ret = recv_msg(file, &m, next, r->next_size);
+	if (debtor)
+		mbox_debtor_put(debtor);
 	/* A restarted call is not to reply again. */
-	if (ret < 0 && r->reply.token && put_user(0, &ur->reply.token) &&
+	if (ret < 0 && replied && put_user(0, &ur->reply.token) &&
 	    ret == -ERESTARTSYS)
 		return -EINTR;
 	return ret;

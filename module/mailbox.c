@@ -18,14 +18,17 @@
  *   handle.lock		the identity that a handle caches
  *   users_lock		the table of users
  *   ring.lock		who has mapped a ring (a mutex, under mmap_lock)
+ *   inherit_lock	priorities that were lent (an rt_mutex)
  *
- * None of them is taken inside another. Under mailbox.lock tasks are woken,
- * and an entry is added to mailbox.pollers or removed (mbox_watch_update());
- * nothing else is called that takes a lock: messages are freed, poll waiters
- * told, and signals sent, after it is dropped (struct mbox_after). No user
- * memory is touched under any of them.
+ * Only mailbox.lock is taken inside another, which is inherit_lock, and an entry
+ * is added to mailbox.pollers or removed under mailbox.lock
+ * (mbox_watch_update()). Under mailbox.lock tasks are woken, and nothing else is
+ * called that takes a lock: messages are freed, poll waiters told, and signals
+ * sent, after it is dropped (struct mbox_after). No user memory is touched under
+ * any of them.
  */
 #include <linux/bitops.h>
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
 #include <linux/nsproxy.h>
@@ -71,7 +74,8 @@ int mbox_attr_check(const struct mbox_attr *attr)
 	if (attr->flags & ~flags || hweight32(attr->flags & overflow) > 1)
 		return -EINVAL;
 	if (attr->flags & MBOX_BROADCAST &&
-	    (!attr->capacity || attr->flags & MBOX_FAIR))
+	    (!attr->capacity ||
+	     attr->flags & (MBOX_FAIR | MBOX_INHERIT)))
 		return -EINVAL;
 	if (attr->perm & ~0777)
 		return -EINVAL;
@@ -92,7 +96,7 @@ int mbox_attr_check(const struct mbox_attr *attr)
  * The caller becomes the owner, and its limit of mailboxes is charged.
  *
  * Context: Process context, may sleep.
- * Return: the mailbox with a reference, or -ENOMEM, -EDQUOT.
+ * Return: the mailbox with a reference, or -ENOMEM, -EDQUOT, -EPERM.
  */
 struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
 				 size_t name_len)
@@ -100,6 +104,9 @@ struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
 	struct mailbox *mb;
 	int ret = -ENOMEM;
 
+	/* Whoever may receive from it can be given real-time priority. */
+	if (attr->flags & MBOX_INHERIT && !capable(CAP_SYS_NICE))
+		return ERR_PTR(-EPERM);
 	mb = kmem_cache_zalloc(mailbox_cache, GFP_KERNEL_ACCOUNT);
 	if (!mb)
 		return ERR_PTR(-ENOMEM);

@@ -20,7 +20,8 @@ struct user_namespace;
 
 /**
  * struct mailbox - a mailbox
- * @lock: protects what says so; not taken inside another of this module
+ * @lock: protects what says so; of this module's, only inherit_lock is taken
+ *	before it
  * @capacity: present capacity; under @lock
  * @msg_max: largest message
  * @flags: MBOX_FIXED and so on
@@ -119,7 +120,8 @@ struct mailbox {
 /* The flags that a mailbox can have, and those of each mode. */
 #define MBOX_ATTR_FLAGS (MBOX_QUEUE_FLAGS | MBOX_RING_FLAGS)
 #define MBOX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
-			  MBOX_HANGUP | MBOX_FAIR | MBOX_BROADCAST)
+			  MBOX_HANGUP | MBOX_FAIR | MBOX_BROADCAST | \
+			  MBOX_INHERIT)
 #define MBOX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
 			 MBOX_ONE_RECEIVER)
 

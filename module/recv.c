@@ -10,6 +10,7 @@
 #include "call.h"
 #include "exchange.h"
 #include "fds.h"
+#include "inherit.h"
 #include "recv.h"
 #include "trace.h"
 
@@ -65,7 +66,8 @@ static inline struct mbox_message *find(struct mailbox *mb,
 
 /* Take a message out of the mailbox. */
 static inline void take(struct mailbox *mb, struct mbox_message *msg,
-			struct mbox_queue *from, struct mbox_tokens *tokens,
+			struct mbox_queue *from,
+			const struct mbox_receipt *receipt,
 			struct taken *taken, struct mbox_after *after)
 {
 	if (likely(from == &mb->stored))
@@ -76,7 +78,8 @@ static inline void take(struct mailbox *mb, struct mbox_message *msg,
 	taken->ack = msg->flags & MBOX_MSG_ACK;
 	if (unlikely(taken->ack))
 		msg->flags |= MBOX_MSG_TRANSIT;
-	taken->token = mbox_ticket_take(mb, msg, tokens);
+	taken->token = mbox_ticket_take(mb, msg, receipt->tokens,
+					receipt->debtor);
 	mb->received++;
 	trace_mbox_recv(mb, msg);
 	mbox_room_made(mb, after);
@@ -95,8 +98,8 @@ enum {
 /* Receive without waiting; with TAKEN and SEEN, the message is in @taken. */
 static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
 			   const struct mbox_call *call, size_t room,
-			   struct mbox_tokens *tokens, struct taken *taken,
-			   struct mbox_after *after)
+			   const struct mbox_receipt *receipt,
+			   struct taken *taken, struct mbox_after *after)
 {
 	struct mbox_message *msg;
 	struct mbox_queue *from;
@@ -115,7 +118,7 @@ static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
 	taken->msg = msg;
 	if (unlikely(call->flags & MBOX_PEEK))
 		return SEEN;
-	take(mb, msg, from, tokens, taken, after);
+	take(mb, msg, from, receipt, taken, after);
 	return TAKEN;
 }
 
@@ -127,6 +130,7 @@ static noinline int settle(struct mailbox *mb, struct taken *taken, int ret)
 {
 	struct mbox_ticket *ticket = mbox_ticket_of(taken->msg);
 	struct mbox_message *msg = taken->msg;
+	struct mbox_ticket *returned = NULL;
 	struct mbox_after after;
 
 	mbox_after_init(&after);
@@ -145,6 +149,10 @@ static noinline int settle(struct mailbox *mb, struct taken *taken, int ret)
 		mbox_retire(mb, msg, &after);
 	} else {
 		mb->received--;
+		if (ticket) {
+			refcount_inc(&ticket->refs);
+			returned = ticket;
+		}
 		if (ticket && !mbox_ticket_return(mb, ticket)) {
 			mb->sent--;
 			mbox_retire(mb, msg, &after);
@@ -156,6 +164,10 @@ static noinline int settle(struct mailbox *mb, struct taken *taken, int ret)
 	}
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
+	if (returned) {
+		mbox_inherit_update(mb, returned);
+		mbox_ticket_put(returned);
+	}
 	return ret;
 }
 
@@ -272,13 +284,17 @@ static noinline ssize_t look(struct mailbox *mb, struct mbox_message *msg,
 static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 		       const struct mbox_match *match,
 		       const struct mbox_call *call, size_t room,
-		       struct mbox_tokens *tokens, struct mbox_after *after)
+		       const struct mbox_receipt *receipt,
+		       struct mbox_after *after)
 {
 	lockdep_assert_held(&mb->lock);
 	mbox_waiter_init(w, &mb->waiting_receivers);
 	w->match = match;
 	w->room = min_t(size_t, room, U32_MAX);
-	w->tokens = tokens;
+	w->tokens = receipt->tokens;
+	w->debtor = receipt->debtor;
+	if (unlikely(w->debtor))
+		w->prio = mbox_debtor_prio(w->debtor) + 1;
 	trace_mbox_wait(mb, false);
 	if (call->flags & MBOX_PEEK) {
 		mbox_waiter_add(&mb->peekers, w, false);
@@ -297,17 +313,19 @@ static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 static noinline int wait_to_recv(struct mailbox *mb,
 				 const struct mbox_match *match,
 				 const struct mbox_call *call, size_t room,
-				 struct mbox_tokens *tokens,
+				 const struct mbox_receipt *receipt,
 				 struct taken *taken, struct mbox_after *after)
 	__releases(&mb->lock)
 {
 	struct mbox_waiter w;
 	int ret;
 
-	begin_wait(mb, &w, match, call, room, tokens, after);
+	begin_wait(mb, &w, match, call, room, receipt, after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, after);
 
+	if (unlikely(w.debtor))
+		mbox_debtor_rest(w.debtor);
 	ret = mbox_sleep_on(&w, call);
 	if (ret) {
 		spin_lock(&mb->lock);
@@ -350,8 +368,7 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 		struct mbox_after after = {};
 
 		spin_lock(&mb->lock);
-		ret = try_recv(mb, match, call, room, receipt->tokens, &taken,
-			       &after);
+		ret = try_recv(mb, match, call, room, receipt, &taken, &after);
 		if (likely(ret <= TAKEN)) {
 			spin_unlock(&mb->lock);
 			mbox_after_run(mb, &after);
@@ -360,8 +377,8 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 		} else if (ret == SEEN) {
 			return look(mb, taken.msg, receipt);
 		} else {
-			ret = wait_to_recv(mb, match, call, room,
-					   receipt->tokens, &taken, &after);
+			ret = wait_to_recv(mb, match, call, room, receipt,
+					   &taken, &after);
 			if (ret)
 				return ret;
 			/* A peeker was woken to look for itself. */
@@ -369,6 +386,8 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 				continue;
 		}
 
+		if (unlikely(taken.token))
+			mbox_inherit_update(mb, mbox_ticket_of(taken.msg));
 		len = taken.msg->len;
 		ret = copy_out(taken.msg, taken.token, 0, receipt);
 		if (unlikely(!ret && mbox_fds_of(taken.msg)))

@@ -12,6 +12,7 @@
  * @usize: size of the caller's
  * @tokens: where requests are kept until they are replied to; NULL: the caller
  *	does not learn their tokens
+ * @debtor: MBOX_INHERIT: the current task, if there are @tokens; otherwise NULL
  * @fds: where the numbers of received files go
  * @nfds: for how many there is room
  */
@@ -21,6 +22,7 @@ struct mbox_receipt {
 	const struct mbox_msg *kmsg;
 	size_t usize;
 	struct mbox_tokens *tokens;
+	struct mbox_debtor *debtor;
 	s32 __user *fds;
 	u32 nfds;
 };

@@ -8,6 +8,7 @@
 #include "call.h"
 #include "exchange.h"
 #include "fds.h"
+#include "inherit.h"
 #include "send.h"
 #include "trace.h"
 
@@ -175,6 +176,8 @@ static noinline int wait_to_send(struct mailbox *mb, struct mbox_message *msg,
 		ret = withdraw(mb, &w, ret, after);
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, after);
+	if (ticket)
+		mbox_inherit_update(mb, ticket);
 	return ret;
 }
 

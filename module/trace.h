@@ -215,6 +215,21 @@ TRACE_EVENT(mbox_wake,
 		  __entry->result)
 );
 
+/* A server thread has a caller's real-time priority; 0: its own again. */
+TRACE_EVENT(mbox_inherit,
+	TP_PROTO(pid_t pid, unsigned int prio),
+	TP_ARGS(pid, prio),
+	TP_STRUCT__entry(
+		__field(pid_t, pid)
+		__field(unsigned int, prio)
+	),
+	TP_fast_assign(
+		__entry->pid = pid;
+		__entry->prio = prio;
+	),
+	TP_printk("pid=%d prio=%u", __entry->pid, __entry->prio)
+);
+
 #endif /* MBOX_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

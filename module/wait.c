@@ -20,6 +20,7 @@
 #include "broadcast.h"
 #include "compat.h"
 #include "exchange.h"
+#include "inherit.h"
 #include "notify.h"
 #include "ring.h"
 #include "trace.h"
@@ -85,13 +86,38 @@ static void report_events(struct mailbox *mb, const struct mbox_after *after)
 		wake_up_poll(&mb->pollers, MBOX_POLL_OUT);
 }
 
+static void lend(struct mailbox *mb, struct mbox_after *after)
+{
+	mbox_inherit_update(mb, after->handed);
+	mbox_ticket_put(after->handed);
+}
+
+static void take_back(struct mailbox *mb, struct mbox_after *after)
+{
+	struct mbox_ticket *ticket = after->ended;
+
+	while (ticket) {
+		struct mbox_ticket *next = ticket->ended;
+
+		mbox_inherit_update(mb, ticket);
+		mbox_ticket_put(ticket);
+		ticket = next;
+	}
+}
+
 /* The part of mbox_after_run() that is seldom needed. */
 void __mbox_after_run(struct mailbox *mb, struct mbox_after *after)
 {
 	struct mbox_message *msg;
 
+	/* Others may keep a task without it from running at all. */
+	if (unlikely(after->handed))
+		lend(mb, after);
 	if (after->ntasks)
 		wake_tasks(after);
+	/* Others may keep the current task without it from going on. */
+	if (unlikely(after->ended))
+		take_back(mb, after);
 	if (after->events)
 		report_events(mb, after);
 	if (after->notice)

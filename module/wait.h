@@ -11,6 +11,7 @@
 
 #include "mailbox.h"
 
+struct mbox_debtor;
 struct mbox_notice;
 struct mbox_reader;
 struct mbox_ticket;
@@ -72,6 +73,7 @@ struct mbox_call {
  * @ticket: sender: NULL, or its call; then it is in mailbox.callers, not in
  *	mailbox.syncers, once @accepted
  * @tokens: receiver: where its requests are kept, or NULL
+ * @debtor: receiver: MBOX_INHERIT: its task, when it has @tokens
  * @token: receiver: of the request that it was handed, or 0
  */
 struct mbox_waiter {
@@ -90,6 +92,7 @@ struct mbox_waiter {
 	const struct mbox_match *match;
 	struct mbox_ticket *ticket;
 	struct mbox_tokens *tokens;
+	struct mbox_debtor *debtor;
 	u64 token;
 };
 
@@ -102,6 +105,10 @@ struct mbox_waiter {
  * @sync: the current task is about to sleep, and leaves its CPU to them
  * @ntasks: entries of @tasks
  * @tasks: tasks to wake, each with a reference
+ * @handed: MBOX_INHERIT: NULL, or a request that one of @tasks was handed, with
+ *	a reference; before it is woken it is to have the caller's priority
+ * @ended: MBOX_INHERIT: calls of which one of @tasks is the caller, each with a
+ *	reference; after it was woken the server is to give its priority back
  */
 struct mbox_after {
 	struct list_head *garbage;
@@ -111,6 +118,8 @@ struct mbox_after {
 	bool sync;
 	unsigned int ntasks;
 	struct task_struct *tasks[4];
+	struct mbox_ticket *handed;
+	struct mbox_ticket *ended;
 };
 
 /*

@@ -699,6 +699,7 @@ TEST_F(broadcast, refuses_what_it_cannot_be)
 {
 	EXPECT_EQ(-EINVAL, new_mailbox(MBOX_BROADCAST, 0));
 	EXPECT_EQ(-EINVAL, new_mailbox(MBOX_BROADCAST | MBOX_FAIR, 4));
+	EXPECT_EQ(-EINVAL, new_mailbox(MBOX_BROADCAST | MBOX_INHERIT, 4));
 	EXPECT_EQ(-EINVAL, new_mailbox(MBOX_BROADCAST | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST, 4));
 }
 

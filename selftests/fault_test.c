@@ -470,6 +470,57 @@ TEST_F(fault, reply)
 	repeat(_metadata, self, &op);
 }
 
+/* One caller of real-time priority, whose request goes back when that fails. */
+static void have_an_urgent_caller(FIXTURE_DATA(fault) *self)
+{
+	if (stat_of(self->fd).queued)
+		return;
+	request.buf = (uintptr_t)big;
+	request.deadline_ns = 0;
+	request.rep = (uintptr_t)big;
+	reply.buf = (uintptr_t)big;
+	caller.rt_prio = 30;
+	if (call_start(&caller, self->fd, MBOX_IOC_CALL) || await_waiting(self->fd, 1, 0))
+		abort();
+}
+
+static bool priority_is_its_own(FIXTURE_DATA(fault) *self)
+{
+	return sched_getscheduler(0) == SCHED_OTHER;
+}
+
+static long receive_request(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, sizeof(big), 0);
+	long ret = raw(self->fd, MBOX_IOC_RECV, &msg);
+
+	reply.token = msg.token;
+	return ret;
+}
+
+static void reply_at_last(FIXTURE_DATA(fault) *self, long ret)
+{
+	if (sched_getscheduler(0) != (SCHED_FIFO | SCHED_RESET_ON_FORK) ||
+	    raw(self->fd, MBOX_IOC_REPLY, &reply) || !priority_is_its_own(self))
+		abort();
+	caller_has_it(self, ret);
+}
+
+TEST_F(fault, receive_of_inherited_priority)
+{
+	static const struct operation op = {
+		receive_request, reply_at_last, have_an_urgent_caller, priority_is_its_own,
+	};
+
+	struct mbox_attr attr = attr_of(MBOX_INHERIT, 8);
+
+	NEED_FAULTS(self);
+	close(self->fd);
+	attr.msg_max = sizeof(big);
+	self->fd = raw_create(NULL, O_RDWR, &attr);
+	repeat(_metadata, self, &op);
+}
+
 static void queue_three(FIXTURE_DATA(fault) *self)
 {
 	int i;

@@ -791,7 +791,7 @@ test_broadcast()
 	ok mboxctl rm "$m"
 	try="${nl}try mboxctl create --help"
 	check 2 '' "*not for rings$try" mboxctl create --ring --broadcast "$m"
-	check 2 '' "*exclude each other$try" mboxctl create --fair --broadcast "$m"
+	check 2 '' "*excludes --fair and --inherit$try" mboxctl create --fair --broadcast "$m"
 	check 1 '' "*Invalid argument" mboxctl create -c 0 --broadcast "$m"
 }
 
@@ -848,6 +848,15 @@ test_monitor_events()
 	# Nothing is left behind.
 	check 1 '' '' test -e "/sys/kernel/tracing/instances/mboxctl-$pid"
 	ok mboxctl rm "$m" "$m-other"
+}
+
+test_create_inherit()
+{
+	ok mboxctl create --inherit "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo "flags:             inherit"
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*exclude each other$try" mboxctl create --inherit --ring "$m"
 }
 
 test_call_and_serve()

@@ -2,7 +2,7 @@
 /* The tracepoints, in a tracing instance of the test's own. */
 #include <sys/mount.h>
 
-#include "peers.h"
+#include "calls.h"
 
 #define TRACEFS "/sys/kernel/tracing"
 
@@ -47,21 +47,30 @@ FIXTURE_TEARDOWN(trace)
 		SKIP(return, "no tracing instance with mbox events");	\
 } while (0)
 
-/* How often an event of this mailbox, with that in it, was recorded. */
-static int events(FIXTURE_DATA(trace) *self, const char *name, const char *with)
+/* How often an event with both of these in it was recorded. */
+static int count_events(FIXTURE_DATA(trace) *self, const char *name, const char *with,
+			const char *and)
 {
 	static char text[1 << 20];
-	char path[256], event[64], id[64], *line;
+	char path[256], event[64], *line;
 	int n = 0;
 
 	snprintf(path, sizeof(path), "%s/trace", self->dir);
 	if (read_file(path, text, sizeof(text)))
 		return -1;
 	snprintf(event, sizeof(event), " mbox_%s: ", name);
-	snprintf(id, sizeof(id), "id=%llu ", (unsigned long long)self->id);
 	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		n += strstr(line, event) && strstr(line, id) && strstr(line, with);
+		n += strstr(line, event) && strstr(line, with) && strstr(line, and);
 	return n;
+}
+
+/* How often an event of this mailbox, with that in it, was recorded. */
+static int events(FIXTURE_DATA(trace) *self, const char *name, const char *with)
+{
+	char id[64];
+
+	snprintf(id, sizeof(id), "id=%llu ", (unsigned long long)self->id);
+	return count_events(self, name, id, with);
 }
 
 TEST_F(trace, create_attach_and_destroy)
@@ -219,6 +228,27 @@ TEST_F(trace, notify)
 	ASSERT_EQ(1, take(self->fd));
 	ASSERT_EQ(0, put(self->fd, 2));
 	EXPECT_EQ(1, events(self, "notify", ""));
+}
+
+TEST_F(trace, inherit)
+{
+	struct caller c = { .call.rt_prio = 30 };
+	char pid[32];
+	__u64 token;
+	int fd;
+
+	NEED_TRACING(self);
+	fd = new_mailbox(MBOX_INHERIT, 1);
+	ASSERT_EQ(0, caller_start(&c, fd, 1));
+	snprintf(pid, sizeof(pid), "pid=%ld ", syscall(SYS_gettid));
+	EXPECT_EQ(0, count_events(self, "inherit", pid, ""));
+	ASSERT_EQ(1, get_request(fd, 0, &token));
+	EXPECT_EQ(1, count_events(self, "inherit", pid, "prio=30"));
+	EXPECT_EQ(0, answer(fd, token, 10));
+	EXPECT_EQ(1, count_events(self, "inherit", pid, "prio=0"));
+	EXPECT_EQ(2, count_events(self, "inherit", pid, ""));
+	EXPECT_EQ(10, caller_join(&c));
+	close(fd);
 }
 
 TEST_F(trace, of_one_mailbox_do_not_show_another)

@@ -118,7 +118,7 @@ struct sigevent;
  * the name exists), EFAULT, EINVAL (an empty name or one with '/', an unknown
  * flag or mode, msg_max 0 or above the limit, perm outside 0777),
  * EMFILE, ENFILE, ENAMETOOLONG, ENODEV (no /dev/mbox: the module is not
- * loaded), ENOMEM.
+ * loaded), ENOMEM, EPERM (MBOX_INHERIT without CAP_SYS_NICE).
  */
 struct mbox *mbox_create(const char *name, int oflags, const struct mbox_attr *attr);
 

@@ -24,6 +24,7 @@ static void create_help(void)
 	printf("      --fair           a user has at most half of the room that others leave\n");
 	printf("      --broadcast      every receiver gets every message\n");
 	printf("      --hangup         end of file when the other side has no handle left\n");
+	printf("      --inherit        servers have the real-time priority of their callers\n");
 	printf("      --ring           keep messages in memory that senders and receivers share\n");
 	printf("      --one-sender     a ring that one process at a time sends to\n");
 	printf("      --one-receiver   a ring that one process at a time receives from\n");
@@ -61,6 +62,7 @@ int cmd_create(int argc, char **argv)
 		{ "fair", no_argument, NULL, OPT_FAIR },
 		{ "broadcast", no_argument, NULL, OPT_BROADCAST },
 		{ "hangup", no_argument, NULL, OPT_HANGUP },
+		{ "inherit", no_argument, NULL, OPT_INHERIT },
 		{ "ring", no_argument, NULL, OPT_RING },
 		{ "one-sender", no_argument, NULL, OPT_ONE_SENDER },
 		{ "one-receiver", no_argument, NULL, OPT_ONE_RECEIVER },
@@ -116,6 +118,9 @@ int cmd_create(int argc, char **argv)
 		case OPT_HANGUP:
 			attr.flags |= MBOX_HANGUP;
 			break;
+		case OPT_INHERIT:
+			attr.flags |= MBOX_INHERIT;
+			break;
 		case OPT_RING:
 			attr.mode = MBOX_RING;
 			break;
@@ -146,8 +151,10 @@ int cmd_create(int argc, char **argv)
 		return usage_error("a ring drops no messages");
 	if (attr.mode == MBOX_RING && attr.flags & (MBOX_FAIR | MBOX_BROADCAST))
 		return usage_error("--fair and --broadcast are not for rings");
-	if ((attr.flags & MBOX_FAIR) && (attr.flags & MBOX_BROADCAST))
-		return usage_error("--fair and --broadcast exclude each other");
+	if ((attr.flags & (MBOX_FAIR | MBOX_INHERIT)) && (attr.flags & MBOX_BROADCAST))
+		return usage_error("--broadcast excludes --fair and --inherit");
+	if (attr.mode == MBOX_RING && attr.flags & MBOX_INHERIT)
+		return usage_error("--inherit and --ring exclude each other");
 	if ((attr.flags & MBOX_FAIR) && (attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
 		return usage_error("--fair and the --drop options exclude each other");
 

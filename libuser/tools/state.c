@@ -25,6 +25,7 @@ static const struct {
 	{ MBOX_ONE_RECEIVER, "one-receiver" },
 	{ MBOX_BROADCAST, "broadcast" },
 	{ MBOX_FAIR, "fair" },
+	{ MBOX_INHERIT, "inherit" },
 };
 
 #define NFLAGS (sizeof(flag_names) / sizeof(flag_names[0]))

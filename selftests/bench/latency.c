@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "measure.h"
+#include "realtime.h"
 
 #define MQ_NAME "/mbox-bench-latency"
 #define FIFO_PRIORITY 80
@@ -115,28 +116,6 @@ static void *load(void *arg)
 	return NULL;
 }
 
-static void start(pthread_t *tid, void *(*fn)(void *), void *arg, int cpu, int priority)
-{
-	struct sched_param param = { .sched_priority = priority };
-	pthread_attr_t attr;
-	cpu_set_t cpus;
-	int ret;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	pthread_attr_init(&attr);
-	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attr, priority ? SCHED_FIFO : SCHED_OTHER);
-	pthread_attr_setschedparam(&attr, &param);
-	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
-	ret = pthread_create(tid, &attr, fn, arg);
-	if (ret) {
-		errno = ret;
-		err(1, "thread with priority %d", priority);
-	}
-	pthread_attr_destroy(&attr);
-}
-
 static void send_all(struct lane *lanes, unsigned int n)
 {
 	unsigned int i, k;
@@ -150,20 +129,6 @@ static void send_all(struct lane *lanes, unsigned int n)
 				usleep(50);
 		}
 	}
-}
-
-static void print_row(struct lane *lane)
-{
-	static const double points[] = { 0, 0.5, 0.9, 0.99, 0.999, 1 };
-	unsigned int i, at;
-
-	qsort(lane->samples, lane->n, sizeof(*lane->samples), compare_u64);
-	printf("%-6s", lane->name);
-	for (i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
-		at = points[i] * (lane->n - 1);
-		printf(" %9.1f", lane->samples[at] / 1000.0);
-	}
-	printf("\n");
 }
 
 /* All receivers on @cpu, the sender on CPU 0. */
@@ -186,10 +151,9 @@ static void measure(struct lane *lanes, unsigned int n, int cpu, const char *whe
 		pthread_join(lanes[k].tid, NULL);
 
 	printf("\nreceivers on %s\n", where);
-	printf("%-6s %9s %9s %9s %9s %9s %9s\n", "", "min", "50 %", "90 %", "99 %", "99.9 %",
-	       "max");
+	print_head();
 	for (k = 0; k < 2; k++)
-		print_row(&lanes[k]);
+		print_row(lanes[k].name, lanes[k].samples, lanes[k].n);
 	fflush(stdout);
 }
 

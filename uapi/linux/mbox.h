@@ -31,7 +31,8 @@
  *   EBADF       the handle lacks the right to send or to receive; send, notify:
  *               not an open descriptor
  *   EACCES      open, create, unlink: permission denied
- *   EPERM       destroy, set capacity: the caller is not the owner
+ *   EPERM       destroy, set capacity: the caller is not the owner; create:
+ *               MBOX_INHERIT without CAP_SYS_NICE
  *   EEXIST      create with O_EXCL: the name exists
  *   ENOENT      no mailbox of that name or id; the end of a walk
  *   ENAMETOOLONG  a name of more than MBOX_NAME_MAX bytes
@@ -95,6 +96,8 @@
 #define MBOX_BROADCAST		(1U << 6)
 /* A user may have at most half of the room that the others leave. */
 #define MBOX_FAIR		(1U << 7)
+/* A thread has the real-time priority of the callers it owes a reply to. */
+#define MBOX_INHERIT		(1U << 8)
 
 /* Flags of a call. */
 /* Return EAGAIN where the call would wait. */
@@ -124,8 +127,8 @@
  * struct mbox_attr - what a mailbox is
  * @mode: MBOX_QUEUE or MBOX_RING
  * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: MBOX_DROP_OLDEST,
- *	MBOX_DROP_NEWEST or MBOX_FAIR, and MBOX_BROADCAST (without MBOX_FAIR);
- *	MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
+ *	MBOX_DROP_NEWEST or MBOX_FAIR, and MBOX_INHERIT or (without MBOX_FAIR)
+ *	MBOX_BROADCAST; MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver
  *	takes its message (rendezvous), not with MBOX_BROADCAST;
  *	MBOX_UNBOUNDED: a send never waits; MBOX_RING: 1 to
