@@ -39,6 +39,9 @@ static_assert(sizeof(struct mbox_stat) ==
 static_assert(sizeof(struct mbox_walk) ==
 	      FIELD(mbox_walk, id) + FIELD(mbox_walk, name) +
 		      FIELD(mbox_walk, stat));
+static_assert(sizeof(struct mbox_direct) ==
+	      FIELD(mbox_direct, pid) + FIELD(mbox_direct, oflags) +
+		      FIELD(mbox_direct, flags) + FIELD(mbox_direct, reserved));
 static_assert(sizeof(struct mbox_msg) ==
 	      FIELD(mbox_msg, buf) + FIELD(mbox_msg, len) +
 		      FIELD(mbox_msg, flags) + FIELD(mbox_msg, deadline_ns) +
@@ -90,6 +93,7 @@ static_assert(sizeof(struct mbox_open) == 24);
 static_assert(sizeof(struct mbox_unlink) == 16);
 static_assert(sizeof(struct mbox_stat) == 88);
 static_assert(sizeof(struct mbox_walk) == 352);
+static_assert(sizeof(struct mbox_direct) == 16);
 static_assert(sizeof(struct mbox_msg) == 80);
 static_assert(sizeof(struct mbox_vec) == 24);
 static_assert(sizeof(struct mbox_set_capacity) == 8);

@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 
 #include "device.h"
+#include "direct.h"
 #include "handle.h"
 #include "mailbox.h"
 #include "namespace.h"
@@ -277,12 +278,36 @@ static long ioctl_walk(struct file *file, union mbox_arg *arg,
 	return 0;
 }
 
+static long ioctl_direct(struct file *file, union mbox_arg *arg,
+			 void __user *uarg, size_t usize)
+{
+	const struct mbox_direct *direct = &arg->direct;
+	unsigned int rights = rights_of(direct->oflags);
+	struct mbox_new_handle new;
+	struct mbox_end *end;
+	int ret;
+
+	if (direct->oflags & ~OPEN_FLAGS || !rights || direct->flags ||
+	    direct->reserved)
+		return -EINVAL;
+	end = mbox_direct_open(direct->pid);
+	if (IS_ERR(end))
+		return PTR_ERR(end);
+	ret = mbox_handle_prepare_direct(end, direct->oflags, rights, &new);
+	if (ret)
+		return ret;
+	/* First, as another thread may close the new descriptor. */
+	mbox_direct_opened(end);
+	return mbox_handle_publish(&new);
+}
+
 static const struct mbox_ioctl control_ioctls[] = {
 	{ MBOX_IOC_INFO, 8, false, ioctl_info },
 	{ MBOX_IOC_CREATE, sizeof(struct mbox_create), true, ioctl_create },
 	{ MBOX_IOC_OPEN, sizeof(struct mbox_open), false, ioctl_open },
 	{ MBOX_IOC_UNLINK, sizeof(struct mbox_unlink), false, ioctl_unlink },
 	{ MBOX_IOC_WALK, sizeof(struct mbox_walk), false, ioctl_walk },
+	{ MBOX_IOC_DIRECT, sizeof(struct mbox_direct), false, ioctl_direct },
 };
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

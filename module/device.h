@@ -15,6 +15,7 @@ union mbox_arg {
 	struct mbox_open open;
 	struct mbox_unlink unlink;
 	struct mbox_walk walk;
+	struct mbox_direct direct;
 	struct mbox_msg msg;
 	struct mbox_vec vec;
 	struct mbox_stat stat;

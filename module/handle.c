@@ -5,6 +5,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/proc_fs.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -13,6 +14,7 @@
 #include "broadcast.h"
 #include "call.h"
 #include "device.h"
+#include "direct.h"
 #include "handle.h"
 #include "inherit.h"
 #include "mailbox.h"
@@ -28,7 +30,10 @@
 
 /**
  * struct handle - an open mailbox
- * @mb: the mailbox, one reference
+ * @mb: the mailbox, one reference; where it receives from
+ * @to: where it sends to: @mb, or the other direction of a direct link
+ * @end: of a direct link, whose references are those of the handle then;
+ *	otherwise NULL
  * @sender: identity of the last process that sent with this handle
  * @tokens: requests that it received and has to reply to; under mailbox.lock
  * @reader: MBOX_BROADCAST: how far it has read; under mailbox.lock
@@ -37,6 +42,8 @@
  */
 struct handle {
 	struct mailbox *mb;
+	struct mailbox *to;
+	struct mbox_end *end;
 	struct mbox_sender *sender;
 	struct mbox_tokens tokens;
 	struct mbox_reader reader;
@@ -67,7 +74,7 @@ static int send_draft(struct file *file, const struct mbox_draft *draft,
 {
 	struct handle *handle = file->private_data;
 
-	return mbox_send(handle->mb, &handle->sender, &handle->lock, draft,
+	return mbox_send(handle->to, &handle->sender, &handle->lock, draft,
 			 call);
 }
 
@@ -334,7 +341,7 @@ static long ioctl_call(struct file *file, union mbox_arg *arg,
 	if (handle->mb->flags & MBOX_BROADCAST)
 		return -EOPNOTSUPP;
 	mbox_call_init(&call, r->flags, r->deadline_ns, nonblock(file));
-	return mbox_call(handle->mb, &handle->sender, &handle->lock, &draft,
+	return mbox_call(handle->to, &handle->sender, &handle->lock, &draft,
 			 &to, &call);
 }
 
@@ -405,10 +412,14 @@ static long ioctl_stat(struct file *file, union mbox_arg *arg,
 static long ioctl_set_capacity(struct file *file, union mbox_arg *arg,
 			       void __user *uarg, size_t usize)
 {
+	struct handle *handle = file->private_data;
+	u32 capacity = arg->set_capacity.capacity;
+
 	if (arg->set_capacity.reserved)
 		return -EINVAL;
-	return mbox_mailbox_set_capacity(file_mailbox(file),
-					 arg->set_capacity.capacity);
+	if (handle->end)
+		return mbox_direct_set_capacity(handle->end, capacity);
+	return mbox_mailbox_set_capacity(handle->mb, capacity);
 }
 
 static long ioctl_destroy(struct file *file, union mbox_arg *arg,
@@ -418,6 +429,8 @@ static long ioctl_destroy(struct file *file, union mbox_arg *arg,
 
 	if (handle->rights != (MBOX_MAY_RECV | MBOX_MAY_SEND))
 		return -EBADF;
+	if (handle->end)
+		return mbox_direct_destroy(handle->end);
 	return mbox_mailbox_destroy(handle->mb);
 }
 
@@ -550,7 +563,77 @@ static __poll_t handle_poll(struct file *file, poll_table *wait)
 {
 	struct handle *handle = file->private_data;
 
-	return mbox_poll(handle->mb, &handle->reader, file, wait);
+	return mbox_poll(handle->mb, &handle->reader, file, file->f_mode, wait);
+}
+
+/* ---- direct links --------------------------------------------------------- */
+
+/*
+ * Like other handles, for the process that opened them: whoever inherited one or
+ * was passed one is not a side of the link. All the same, he may close it and
+ * ask for its state.
+ */
+static bool is_mine(struct file *file)
+{
+	return mbox_direct_is_mine(((struct handle *)file->private_data)->end);
+}
+
+static ssize_t direct_read(struct file *file, char __user *buf, size_t len,
+			   loff_t *pos)
+{
+	return is_mine(file) ? handle_read(file, buf, len, pos) : -EPERM;
+}
+
+static ssize_t direct_write(struct file *file, const char __user *buf,
+			    size_t len, loff_t *pos)
+{
+	return is_mine(file) ? handle_write(file, buf, len, pos) : -EPERM;
+}
+
+static ssize_t direct_read_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	return is_mine(iocb->ki_filp) ? handle_read_iter(iocb, iter) : -EPERM;
+}
+
+static ssize_t direct_write_iter(struct kiocb *iocb, struct iov_iter *iter)
+{
+	return is_mine(iocb->ki_filp) ? handle_write_iter(iocb, iter) : -EPERM;
+}
+
+static long direct_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (_IOC_TYPE(cmd) == MBOX_IOC_MAGIC &&
+	    _IOC_NR(cmd) != _IOC_NR(MBOX_IOC_STAT) && !is_mine(file))
+		return -EPERM;
+	return handle_ioctl(file, cmd, arg);
+}
+
+static __poll_t direct_poll(struct file *file, poll_table *wait)
+{
+	struct handle *handle = file->private_data;
+	__poll_t events = 0;
+
+	/* No call would wait. */
+	if (!is_mine(file))
+		return EPOLLERR;
+	if (file->f_mode & FMODE_READ)
+		events |= mbox_poll(handle->mb, &handle->reader, file,
+				    FMODE_READ, wait);
+	if (file->f_mode & FMODE_WRITE)
+		events |= mbox_poll(handle->to, &handle->reader, file,
+				    FMODE_WRITE, wait);
+	return events;
+}
+
+/* ---- the file ------------------------------------------------------------- */
+
+/* In the numbers of the folder in which it is read, as a pidfd's. */
+static void show_peer(struct seq_file *m, const struct mbox_end *end)
+{
+	struct super_block *sb = file_inode(m->file)->i_sb;
+
+	seq_printf(m, "mbox-peer:\t%d\n",
+		   mbox_direct_peer(end, proc_pid_ns(sb)));
 }
 
 /* How far a handle with the right to receive has read what is sent to all. */
@@ -572,6 +655,27 @@ static int handle_fasync(int fd, struct file *file, int on)
 	struct handle *handle = file->private_data;
 
 	return mbox_fasync(handle->mb, fd, file, on, handle->rights);
+}
+
+/* Messages come from one mailbox, and room is in the other. */
+static int direct_fasync(int fd, struct file *file, int on)
+{
+	struct handle *handle = file->private_data;
+	unsigned int recv = handle->rights & MBOX_MAY_RECV;
+	unsigned int send = handle->rights & MBOX_MAY_SEND;
+	int ret = 0;
+
+	if (on && !is_mine(file))
+		return -EPERM;
+	if (recv)
+		ret = mbox_fasync(handle->mb, fd, file, on, recv);
+	if (ret < 0 || !send)
+		return ret;
+	ret = mbox_fasync(handle->to, fd, file, on, send);
+	/* Only when it is to be turned on. */
+	if (ret < 0 && recv)
+		mbox_fasync(handle->mb, -1, file, false, recv);
+	return ret;
 }
 
 static void show_notice(struct seq_file *m, struct mailbox *mb)
@@ -601,6 +705,8 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 		seq_escape(m, mb->name, " \t\n\\");
 		seq_putc(m, '\n');
 	}
+	if (handle->end)
+		show_peer(m, handle->end);
 	if (ret) {
 		seq_puts(m, "mbox-state:\tdestroyed\n");
 		return;
@@ -630,7 +736,11 @@ static void handle_free(struct handle *handle)
 		mbox_sender_put(handle->sender);
 	mbox_tokens_end(handle->mb, &handle->tokens);
 	mbox_notice_release(handle->mb, handle);
-	mbox_mailbox_detach(handle->mb, handle->rights, &handle->reader);
+	if (handle->end)
+		mbox_direct_close(handle->end);
+	else
+		mbox_mailbox_detach(handle->mb, handle->rights,
+				    &handle->reader);
 	kfree(handle);
 }
 
@@ -659,6 +769,21 @@ static const struct file_operations handle_fops = {
 	.poll = handle_poll,
 	.fasync = handle_fasync,
 	.unlocked_ioctl = handle_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = handle_show_fdinfo,
+};
+
+static const struct file_operations direct_fops = {
+	.owner = THIS_MODULE,
+	.flush = handle_flush,
+	.release = handle_release,
+	.read = direct_read,
+	.write = direct_write,
+	.read_iter = direct_read_iter,
+	.write_iter = direct_write_iter,
+	.poll = direct_poll,
+	.fasync = direct_fasync,
+	.unlocked_ioctl = direct_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.show_fdinfo = handle_show_fdinfo,
 };
@@ -696,11 +821,14 @@ static struct file *ring_file(struct handle *handle, unsigned int oflags)
 
 static struct file *handle_file(struct handle *handle, unsigned int oflags)
 {
+	const struct file_operations *fops = &handle_fops;
 	struct file *file;
 
 	if (handle->mb->ring)
 		return ring_file(handle, oflags);
-	file = anon_inode_getfile("[mbox]", &handle_fops, handle,
+	if (handle->end)
+		fops = &direct_fops;
+	file = anon_inode_getfile("[mbox]", fops, handle,
 				  oflags & (O_ACCMODE | O_NONBLOCK));
 	if (IS_ERR(file))
 		return file;
@@ -708,6 +836,45 @@ static struct file *handle_file(struct handle *handle, unsigned int oflags)
 	/* Reading and writing heed IOCB_NOWAIT. */
 	file->f_mode |= FMODE_NOWAIT;
 	return file;
+}
+
+/* Give a handle a file, or free it. */
+static int finish(struct handle *handle, unsigned int oflags,
+		  struct mbox_new_handle *new)
+{
+	int ret;
+
+	ret = get_unused_fd_flags(oflags & O_CLOEXEC);
+	if (ret < 0)
+		goto err_free_handle;
+	new->fd = ret;
+	new->file = handle_file(handle, oflags);
+	if (IS_ERR(new->file)) {
+		ret = PTR_ERR(new->file);
+		goto err_put_fd;
+	}
+	return 0;
+
+err_put_fd:
+	put_unused_fd(new->fd);
+err_free_handle:
+	handle_free(handle);
+	return ret;
+}
+
+static struct handle *handle_alloc(struct mailbox *from, struct mailbox *to,
+				   unsigned int rights)
+{
+	struct handle *handle;
+
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
+	if (!handle)
+		return NULL;
+	handle->mb = from;
+	handle->to = to;
+	handle->rights = rights;
+	spin_lock_init(&handle->lock);
+	return handle;
 }
 
 /**
@@ -726,34 +893,41 @@ int mbox_handle_prepare(struct mailbox *mb, unsigned int oflags,
 	struct handle *handle;
 	int ret;
 
-	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
+	handle = handle_alloc(mb, mb, rights);
 	if (!handle)
 		return -ENOMEM;
-	handle->mb = mb;
-	handle->rights = rights;
-	spin_lock_init(&handle->lock);
 	ret = mbox_mailbox_attach(mb, rights, &handle->reader);
 	if (ret) {
 		kfree(handle);
 		return ret;
 	}
+	return finish(handle, oflags, new);
+}
 
-	ret = get_unused_fd_flags(oflags & O_CLOEXEC);
-	if (ret < 0)
-		goto err_free_handle;
-	new->fd = ret;
-	new->file = handle_file(handle, oflags);
-	if (IS_ERR(new->file)) {
-		ret = PTR_ERR(new->file);
-		goto err_put_fd;
+/**
+ * mbox_handle_prepare_direct() - make a handle of a direct link
+ * @end: the caller's end, with a count for the handle, taken over also when
+ *	this fails
+ * @oflags: O_ACCMODE, O_NONBLOCK, O_CLOEXEC
+ * @rights: what the access mode means
+ * @new: out: to be published or aborted
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EMFILE, -ENFILE, -ENOMEM.
+ */
+int mbox_handle_prepare_direct(struct mbox_end *end, unsigned int oflags,
+			       unsigned int rights, struct mbox_new_handle *new)
+{
+	struct handle *handle;
+
+	handle = handle_alloc(mbox_direct_from(end), mbox_direct_to(end),
+			      rights);
+	if (!handle) {
+		mbox_direct_close(end);
+		return -ENOMEM;
 	}
-	return 0;
-
-err_put_fd:
-	put_unused_fd(new->fd);
-err_free_handle:
-	handle_free(handle);
-	return ret;
+	handle->end = end;
+	return finish(handle, oflags, new);
 }
 
 /**

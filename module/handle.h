@@ -10,6 +10,7 @@
 
 struct file;
 struct mailbox;
+struct mbox_end;
 
 #define MBOX_SEND_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_SYNC)
 #define MBOX_RECV_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_PEEK | \
@@ -28,6 +29,8 @@ struct mbox_new_handle {
 
 int mbox_handle_prepare(struct mailbox *mb, unsigned int oflags,
 			unsigned int rights, struct mbox_new_handle *new);
+int mbox_handle_prepare_direct(struct mbox_end *end, unsigned int oflags,
+			       unsigned int rights, struct mbox_new_handle *new);
 int mbox_handle_publish(struct mbox_new_handle *new);
 void mbox_handle_abort(struct mbox_new_handle *new);
 

@@ -19,13 +19,14 @@
  *   users_lock		the table of users
  *   ring.lock		who has mapped a ring (a mutex, under mmap_lock)
  *   inherit_lock	priorities that were lent (an rt_mutex)
+ *   links_lock		direct links (a mutex)
  *
- * Only mailbox.lock is taken inside another, which is inherit_lock, and an entry
- * is added to mailbox.pollers or removed under mailbox.lock
- * (mbox_watch_update()). Under mailbox.lock tasks are woken, and nothing else is
- * called that takes a lock: messages are freed, poll waiters told, and signals
- * sent, after it is dropped (struct mbox_after). No user memory is touched under
- * any of them.
+ * Under links_lock the others are taken, but for ring.lock. Of these, only
+ * mailbox.lock is taken inside another, which is inherit_lock, and an entry is
+ * added to mailbox.pollers or removed under mailbox.lock (mbox_watch_update()).
+ * Under mailbox.lock tasks are woken, and nothing else is called that takes a
+ * lock: messages are freed, poll waiters told, and signals sent, after it is
+ * dropped (struct mbox_after). No user memory is touched under any of them.
  */
 #include <linux/bitops.h>
 #include <linux/capability.h>
@@ -236,11 +237,13 @@ bool mbox_mailbox_visible(struct mailbox *mb)
 
 /**
  * mbox_mailbox_owned() - whether the caller has the owner's powers
- * @mb: the mailbox
+ * @mb: the mailbox; a direct link is owned by both its processes, and nobody
+ *	else gets as far as to ask
  */
 bool mbox_mailbox_owned(struct mailbox *mb)
 {
-	return uid_eq(current_fsuid(), mb->uid) || has_override(mb);
+	return mb->direct || uid_eq(current_fsuid(), mb->uid) ||
+	       has_override(mb);
 }
 
 /* Nobody who waits on one side will get what it waits for. */
@@ -261,7 +264,7 @@ static void end_side(struct mailbox *mb, bool send, int result,
  * mbox_mailbox_attach() - count a handle
  * @mb: the mailbox
  * @rights: what the handle may do
- * @reader: the handle's
+ * @reader: the handle's; NULL where there is none (a direct link)
  *
  * Return: 0, or -EIDRM.
  */
@@ -295,7 +298,7 @@ out:
  * mbox_mailbox_detach() - a handle is closed
  * @mb: the mailbox; may be gone afterwards
  * @rights: what the handle could do
- * @reader: the handle's
+ * @reader: the handle's; NULL where there is none (a direct link)
  */
 void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights,
 			 struct mbox_reader *reader)

@@ -58,6 +58,7 @@ struct user_namespace;
  * @name_len: its length
  * @named: @name leads here; under namespace_lock
  * @published: it could be found once; set before anybody can
+ * @direct: one direction of a direct link
  * @ns: where name and id are known, NULL at the end; under namespace_lock
  * @id_node: in ns->ids; under namespace_lock
  * @name_node: in ns->names while @named; under namespace_lock
@@ -103,6 +104,7 @@ struct mailbox {
 	bool dead;
 	bool named;
 	bool published;
+	bool direct;
 	kuid_t uid;
 	kgid_t gid;
 	struct kref refs;

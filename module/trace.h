@@ -66,6 +66,27 @@ TRACE_EVENT(mbox_attach,
 		  __entry->rights & MBOX_MAY_SEND ? "w" : "")
 );
 
+/* A process has opened its end of a direct link. */
+TRACE_EVENT(mbox_direct,
+	TP_PROTO(const struct mailbox *from, const struct mailbox *to,
+		 pid_t pid, pid_t peer),
+	TP_ARGS(from, to, pid, peer),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, to)
+		__field(pid_t, pid)
+		__field(pid_t, peer)
+	),
+	TP_fast_assign(
+		__entry->id = from->id;
+		__entry->to = to->id;
+		__entry->pid = pid;
+		__entry->peer = peer;
+	),
+	TP_printk("id=%llu to=%llu pid=%d peer=%d", __entry->id, __entry->to,
+		  __entry->pid, __entry->peer)
+);
+
 DECLARE_EVENT_CLASS(mbox_message_class,
 	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
 	TP_ARGS(mb, msg),

@@ -278,11 +278,12 @@ static bool can_receive(struct mailbox *mb, const struct mbox_reader *reader)
  * mbox_poll() - which calls would not wait
  * @mb: the mailbox
  * @reader: how far the handle has read (MBOX_BROADCAST)
- * @file: a handle; only what it has the right to do is reported
+ * @file: a handle
+ * @mode: FMODE_READ, FMODE_WRITE: what it may do, and is reported
  * @wait: as for file_operations.poll
  */
 __poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
-		   struct file *file, poll_table *wait)
+		   struct file *file, fmode_t mode, poll_table *wait)
 {
 	__poll_t events = 0;
 
@@ -292,13 +293,13 @@ __poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
 		events = EPOLLERR | EPOLLHUP;
 		goto out;
 	}
-	if (file->f_mode & FMODE_READ) {
+	if (mode & FMODE_READ) {
 		if (can_receive(mb, reader))
 			events |= MBOX_POLL_IN;
 		if (mbox_no_senders(mb))
 			events |= EPOLLHUP;
 	}
-	if (file->f_mode & FMODE_WRITE) {
+	if (mode & FMODE_WRITE) {
 		if (mbox_has_room_for(mb, current_uid()) || mbox_drops(mb) ||
 		    (!mb->capacity && !list_empty(&mb->receivers)))
 			events |= MBOX_POLL_OUT;

@@ -193,7 +193,7 @@ void mbox_serve(struct mailbox *mb, struct mbox_waiter *w, int result,
 int mbox_sleep_on(struct mbox_waiter *w, const struct mbox_call *call);
 
 __poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
-		   struct file *file, poll_table *wait);
+		   struct file *file, fmode_t mode, poll_table *wait);
 
 int mbox_watch_make(struct mailbox *mb);
 void mbox_watch_update(struct mailbox *mb);

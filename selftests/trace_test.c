@@ -97,6 +97,22 @@ TEST_F(trace, end_of_an_anonymous_mailbox)
 	EXPECT_EQ(1, events(self, "destroy", ""));
 }
 
+TEST_F(trace, direct)
+{
+	char who[64];
+	int fd;
+
+	NEED_TRACING(self);
+	fd = raw_direct(getppid(), O_RDWR);
+	ASSERT_LE(0, fd);
+	self->id = stat_of(fd).id;
+	snprintf(who, sizeof(who), "pid=%d peer=%d", getpid(), getppid());
+	EXPECT_EQ(1, events(self, "direct", who));
+	EXPECT_EQ(0, events(self, "destroy", ""));
+	close(fd);
+	EXPECT_EQ(1, events(self, "destroy", "released"));
+}
+
 TEST_F(trace, name_is_recorded)
 {
 	struct mbox_attr attr = attr_of(0, 1);

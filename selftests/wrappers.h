@@ -168,6 +168,13 @@ static inline int raw_open_id(__u64 id, int oflags)
 	return raw_control(MBOX_IOC_OPEN, &arg);
 }
 
+static inline int raw_direct(pid_t pid, int oflags)
+{
+	struct mbox_direct arg = { .pid = pid, .oflags = oflags };
+
+	return raw_control(MBOX_IOC_DIRECT, &arg);
+}
+
 static inline int raw_unlink(const char *name)
 {
 	struct mbox_unlink arg = {

@@ -17,7 +17,8 @@
  *
  * Threads: every function may be called from any thread, also several at once
  * on one handle. Only mbox_close() must be the last call on its handle. After
- * fork(2) a child uses the handles that it inherits, without further ado.
+ * fork(2) a child uses the handles that it inherits, without further ado, but
+ * for those of mbox_direct().
  *
  * Signals: "async-signal-safe" below means what signal-safety(7) means by it:
  * the function may be called from a signal handler. mbox_send() and
@@ -155,6 +156,50 @@ struct mbox *mbox_open(const char *name, int oflags);
  * ENOENT (no mailbox of that id in this network namespace), ENOMEM.
  */
 struct mbox *mbox_open_id(uint64_t id, int oflags);
+
+/**
+ * mbox_direct() - open the link to another process
+ * @peer: the process, as getpid(2) numbers it in the caller's pid namespace
+ * @oflags: O_RDONLY, O_WRONLY or O_RDWR, and any of O_NONBLOCK and O_CLOEXEC
+ *
+ * Two processes have one link, with one end for each of them. Whoever comes first
+ * makes it, and both reach it by naming the other. A send through the handle goes
+ * to @peer, a receive comes from it; each direction is a queue with the
+ * attributes of MBOX_ATTR_INIT. What is sent before @peer opens its end waits
+ * for it. Another call in the same process gives another handle on the same end.
+ *
+ * Once @peer has closed its last handle, or has exited, with or without having
+ * opened the link, a send fails with EPIPE, and so does a receive when nothing is
+ * left to receive (read(2): 0). A peer that has closed can open again. The link
+ * ends, with the messages in it, when neither side has a handle.
+ *
+ * Allowed for whom kill(2) allows to signal @peer (the same user, or CAP_KILL),
+ * and for whom @peer has opened its end to already; that is asked now and not
+ * again. Both processes are the ones of this moment, whatever becomes of their
+ * numbers. exec(2) keeps the process and its handles (O_CLOEXEC closes them). In
+ * another process, a child or one that the handle was passed to, everything
+ * but mbox_stat() and mbox_close() fails with EPERM, and poll reports POLLERR; it
+ * calls mbox_direct() for a link of its own. An inherited handle keeps the end
+ * open, but not beyond the end of the process that opened it.
+ *
+ * mbox_stat() is about the direction that this side receives from. Either side
+ * may mbox_set_capacity(), which is that of both directions, and
+ * mbox_destroy(), which ends the link for both; then mbox_direct() makes another
+ * one. mbox_call() and its kin work, both ways. A link has no name, and no
+ * mbox_open_id() or mbox_walk() finds it.
+ *
+ * Does not block. Thread-safe; not async-signal-safe (allocates). An extension
+ * without a standard.
+ *
+ * Return: a handle, to be ended with mbox_close(), or NULL and errno:
+ * EACCES (/dev/mbox does not allow it), EDQUOT (the user's limit of mailboxes; a
+ * link counts as two of who makes it), EINVAL (an unknown flag, @peer not
+ * positive or the caller itself, a limit of msg_max below that of the
+ * attributes), EMFILE, ENFILE, ENODEV (no /dev/mbox), ENOMEM, EPERM (@peer is
+ * another user's), ESRCH (no such process, as far as the caller can see, or it
+ * has exited, or is a thread or the kernel's).
+ */
+struct mbox *mbox_direct(pid_t peer, int oflags);
 
 /**
  * mbox_from_fd() - make a handle of a descriptor
@@ -321,8 +366,9 @@ int mbox_info(struct mbox_info *info);
  * EAGAIN (it would wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no
  * right to send), EDQUOT (the user's limit of queued bytes), EFAULT, EIDRM,
  * EINTR, EINVAL (an unknown flag), EMSGSIZE (longer than msg_max, or not
- * msg_max bytes on a MBOX_FIXED mailbox), ENOMEM, EPIPE (a MBOX_HANGUP mailbox
- * without receivers; a MBOX_SYNC message dropped by an overflow policy).
+ * msg_max bytes on a MBOX_FIXED mailbox), ENOMEM, EPERM (a direct link of another
+ * process), EPIPE (a MBOX_HANGUP mailbox without receivers; a direct link whose
+ * peer is gone; a MBOX_SYNC message dropped by an overflow policy).
  */
 int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned int flags);
 
@@ -348,8 +394,9 @@ int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned int flags);
  * when more than @len), or -1 and errno:
  * EAGAIN (it would wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no
  * right to receive), EFAULT, EIDRM, EINTR, EINVAL (an unknown flag), EMSGSIZE
- * (longer than @len, without MBOX_TRUNC), ENOMEM, EPIPE (a MBOX_HANGUP mailbox,
- * empty and without senders).
+ * (longer than @len, without MBOX_TRUNC), ENOMEM, EPERM (a direct link of another
+ * process), EPIPE (a MBOX_HANGUP mailbox, empty and without senders; an empty
+ * direct link whose peer is gone).
  */
 ssize_t mbox_recv(struct mbox *mb, void *buf, size_t len, unsigned int flags);
 

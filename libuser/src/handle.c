@@ -24,7 +24,7 @@ static int learn(struct mbox *mb)
  * The handle is allocated before the call, because a mailbox that was created
  * cannot be taken back when memory is short afterwards.
  */
-static struct mbox *handle_from_control(unsigned long cmd, void *arg)
+struct mbox *mbox__handle_from_control(unsigned long cmd, void *arg)
 {
 	struct mbox *mb;
 	int saved;
@@ -64,7 +64,7 @@ MBOX_API struct mbox *mbox_create(const char *name, int oflags, const struct mbo
 	if (attr)
 		arg.attr = *attr;
 
-	return handle_from_control(MBOX_IOC_CREATE, &arg);
+	return mbox__handle_from_control(MBOX_IOC_CREATE, &arg);
 }
 
 MBOX_API struct mbox *mbox_open(const char *name, int oflags)
@@ -79,14 +79,14 @@ MBOX_API struct mbox *mbox_open(const char *name, int oflags)
 	arg.name = (uintptr_t)name;
 	arg.name_len = len;
 
-	return handle_from_control(MBOX_IOC_OPEN, &arg);
+	return mbox__handle_from_control(MBOX_IOC_OPEN, &arg);
 }
 
 MBOX_API struct mbox *mbox_open_id(uint64_t id, int oflags)
 {
 	struct mbox_open arg = { .oflags = oflags, .id = id };
 
-	return handle_from_control(MBOX_IOC_OPEN, &arg);
+	return mbox__handle_from_control(MBOX_IOC_OPEN, &arg);
 }
 
 MBOX_API struct mbox *mbox_from_fd(int fd)

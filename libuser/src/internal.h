@@ -52,6 +52,9 @@ struct mbox {
  */
 int mbox__control(unsigned long cmd, void *arg);
 
+/* A handle on what a control ioctl returns a descriptor of, or NULL and errno. */
+struct mbox *mbox__handle_from_control(unsigned long cmd, void *arg);
+
 /* The length of a name, or -1 and errno when it cannot be one. */
 int mbox__name_len(const char *name);
 

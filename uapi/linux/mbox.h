@@ -3,10 +3,10 @@
  * Mailboxes: the interface of /dev/mbox.
  *
  * An open /dev/mbox answers the control ioctls (numbers below 0x10): they
- * create, open, unlink and list mailboxes. Creating or opening returns a new
- * file descriptor, a handle, that answers the handle ioctls (0x10 and up) and
- * read, write and poll. O_RDONLY handles receive, O_WRONLY handles send,
- * O_RDWR handles do both.
+ * create, open, unlink and list mailboxes, and open direct links to processes.
+ * Creating or opening returns a new file descriptor, a handle, that answers the
+ * handle ioctls (0x10 and up) and read, write and poll. O_RDONLY handles
+ * receive, O_WRONLY handles send, O_RDWR handles do both.
  *
  * Structures grow only at their end. The size that the caller was compiled
  * with travels in the ioctl number (_IOC_SIZE): a shorter structure than the
@@ -26,13 +26,17 @@
  *   EIDRM       the mailbox was destroyed
  *   EPIPE       MBOX_HANGUP and nobody is left on the other side; or an
  *               MBOX_SYNC message was dropped by the overflow policy; or
- *               nobody will reply to a request
- *   ESRCH       reply: no caller waits for this reply on this handle
+ *               nobody will reply to a request; or the peer of a direct link
+ *               has closed it or exited (receive: and nothing is queued)
+ *   ESRCH       reply: no caller waits for this reply on this handle; direct
+ *               link: no such process
  *   EBADF       the handle lacks the right to send or to receive; send, notify:
  *               not an open descriptor
  *   EACCES      open, create, unlink: permission denied
  *   EPERM       destroy, set capacity: the caller is not the owner; create:
- *               MBOX_INHERIT without CAP_SYS_NICE
+ *               MBOX_INHERIT without CAP_SYS_NICE; direct link: not allowed to
+ *               open one to that process; any call but stat: the handle belongs
+ *               to another process
  *   EEXIST      create with O_EXCL: the name exists
  *   ENOENT      no mailbox of that name or id; the end of a walk
  *   ENAMETOOLONG  a name of more than MBOX_NAME_MAX bytes
@@ -259,6 +263,31 @@ struct mbox_walk {
 	__aligned_u64 id;
 	char name[MBOX_NAME_MAX + 1];
 	struct mbox_stat stat;
+};
+
+/**
+ * struct mbox_direct - open the caller's direct link to another process
+ * @pid: the process, in the caller's pid namespace
+ * @oflags: O_RDONLY, O_WRONLY or O_RDWR; O_NONBLOCK, O_CLOEXEC
+ * @flags: must be zero
+ * @reserved: must be zero
+ *
+ * Two processes have one link, made by whoever opens it first: a queue of
+ * MBOX_HANGUP for each direction, 64 messages of up to 8192 bytes. Sends go to
+ * the process, receives come from it. Its end counts as there until it has been
+ * opened and closed again, or the process has exited.
+ *
+ * The handle is of use to the process that opened it, and to no other. Allowed
+ * is whom kill(2) lets signal the process, and whom the process has a link open
+ * to. Each direction counts as a mailbox of who makes the link.
+ *
+ * The ioctl returns the new file descriptor.
+ */
+struct mbox_direct {
+	__s32 pid;
+	__u32 oflags;
+	__u32 flags;
+	__u32 reserved;
 };
 
 /**
@@ -591,6 +620,7 @@ struct mbox_notify {
 #define MBOX_IOC_OPEN		_IOW(MBOX_IOC_MAGIC, 0x02, struct mbox_open)
 #define MBOX_IOC_UNLINK		_IOW(MBOX_IOC_MAGIC, 0x03, struct mbox_unlink)
 #define MBOX_IOC_WALK		_IOWR(MBOX_IOC_MAGIC, 0x04, struct mbox_walk)
+#define MBOX_IOC_DIRECT		_IOW(MBOX_IOC_MAGIC, 0x05, struct mbox_direct)
 
 /* On a handle. */
 #define MBOX_IOC_SEND		_IOW(MBOX_IOC_MAGIC, 0x10, struct mbox_msg)
