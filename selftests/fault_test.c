@@ -251,6 +251,36 @@ TEST_F(fault, walk_and_open)
 	repeat(_metadata, self, &op);
 }
 
+/* A link to the harness, which does not know. */
+static long open_link(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_direct arg = { .pid = getppid(), .oflags = O_RDWR };
+	int dev = open_device();
+	long ret;
+
+	(void)self;
+	if (dev < 0)
+		return dev;
+	ret = raw(dev, MBOX_IOC_DIRECT, &arg);
+	close(dev);
+	return ret;
+}
+
+TEST_F(fault, direct)
+{
+	static const struct operation op = { .run = open_link, .undo = close_result };
+	int fd;
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+	/* Where there is a link, another handle can fail. */
+	fd = open_link(self);
+	ASSERT_LE(0, fd);
+	repeat(_metadata, self, &op);
+	EXPECT_EQ(0, put(fd, 1));
+	close(fd);
+}
+
 static char big[300000];
 
 static long send_len(FIXTURE_DATA(fault) *self, size_t len)

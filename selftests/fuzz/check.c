@@ -147,11 +147,36 @@ static void drain(int fd, const struct mbox_stat *st)
 		       LLU(after.received));
 }
 
+enum { NOT_DIRECT, DIRECT, SOMEBODYS_DIRECT };
+
+/* Whether a handle is of a direct link, and of use to this process. */
+static int directness(int fd)
+{
+	struct mbox_reply reply = {};
+	char path[64], text[2048];
+	ssize_t len;
+	int info;
+
+	/* What all others are, mostly. */
+	if (!program_has(&shared->program, "direct") && !shared->wild)
+		return NOT_DIRECT;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	len = read(info, text, sizeof(text) - 1);
+	close(info);
+	text[len > 0 ? len : 0] = '\0';
+	if (!strstr(text, "mbox-peer:"))
+		return NOT_DIRECT;
+	ioctl(fd, MBOX_IOC_REPLY, &reply);
+	return errno == EPERM ? SOMEBODYS_DIRECT : DIRECT;
+}
+
 /* The handles of one process, while no other looks at its own. */
 void check_process(struct process *p)
 {
 	struct mbox_stat st;
 	unsigned int i;
+	int direct;
 
 	for (i = 0; i < SLOTS; i++) {
 		int fd = p->slots[i];
@@ -159,10 +184,15 @@ void check_process(struct process *p)
 		if (fd < 0 || !stat_of(fd, &st))
 			continue;
 		__atomic_add_fetch(&jobs->checks, 1, __ATOMIC_RELAXED);
+		direct = directness(fd);
+		if (direct == SOMEBODYS_DIRECT)
+			continue;
 		check_stat(&st);
 		if (st.attr.mode == MBOX_RING || st.attr.flags & MBOX_BROADCAST)
 			continue;
-		check_poll(fd, &st);
+		/* What it sends to is another mailbox. */
+		if (direct == NOT_DIRECT)
+			check_poll(fd, &st);
 		if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_WRONLY)
 			drain(fd, &st);
 	}

@@ -288,6 +288,7 @@ OPERATION(call);
 OPERATION(reply);
 OPERATION(reply_recv);
 OPERATION(notify);
+OPERATION(direct);
 
 /* Undo what the operations above did to the lane's task. */
 void ops_process_reset(struct lane *l);

@@ -47,6 +47,7 @@ const struct operation operations[] = {
 	{ "reply", op_reply, 8, .may_fail = true },
 	{ "reply_recv", op_reply_recv, 6, .may_fail = true },
 	{ "notify", op_notify, 5, .may_fail = true, .opens = true },
+	{ "direct", op_direct, 6, .may_fail = true },
 };
 
 const unsigned int noperations = ARRAY_SIZE(operations);

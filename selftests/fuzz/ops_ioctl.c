@@ -89,6 +89,7 @@ static void check_result(unsigned int cmd, long ret)
 	switch (_IOC_NR(cmd)) {
 	case _IOC_NR(MBOX_IOC_CREATE):
 	case _IOC_NR(MBOX_IOC_OPEN):
+	case _IOC_NR(MBOX_IOC_DIRECT):
 		/* Descriptors. */
 		most = 65536;
 		break;
@@ -194,6 +195,7 @@ long op_raw(struct lane *l, const struct op *op)
 		MBOX_IOC_SENDV, MBOX_IOC_RECVV, MBOX_IOC_STAT,
 		MBOX_IOC_SET_CAPACITY, MBOX_IOC_DESTROY,
 		MBOX_IOC_RING_WAIT, MBOX_IOC_RING_WAKE, MBOX_IOC_NOTIFY,
+		MBOX_IOC_DIRECT,
 	};
 	unsigned int cmd = cmds[op->a[1] % ARRAY_SIZE(cmds)];
 	int fd = op->a[0] & 128 ? l->proc->device : slot_fd(op->a[0]);

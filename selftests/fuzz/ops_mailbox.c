@@ -176,6 +176,30 @@ long op_open_id(struct lane *l, const struct op *op)
 	return ret;
 }
 
+/* A process that plays, a child of the lane, or some number. */
+static int32_t pick_peer(struct lane *l, uint8_t b)
+{
+	if (b < 160)
+		return shared->lane[b % shared->lanes].pid;
+	if (b < 208 && l->nchildren)
+		return l->children[b % l->nchildren];
+	return b < 224 ? getppid() : (int32_t)pick32(b & 31);
+}
+
+long op_direct(struct lane *l, const struct op *op)
+{
+	struct mbox_direct direct = {};
+	long ret;
+
+	direct.pid = pick_peer(l, op->a[1]);
+	direct.oflags = pick_oflags(op->a[2], op->a[7]) & ~(O_CREAT | O_EXCL);
+	ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_DIRECT, &direct,
+		       sizeof(direct));
+	if (ret >= 0)
+		slot_put(op->a[0], ret);
+	return ret;
+}
+
 long op_unlink(struct lane *l, const struct op *op)
 {
 	struct mbox_unlink unlink = {};
