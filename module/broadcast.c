@@ -277,23 +277,6 @@ static bool take(struct mailbox *mb, struct mbox_reader *reader,
 	return true;
 }
 
-static int wait_for_next(struct mailbox *mb, struct mbox_waiter *w,
-			 const struct mbox_call *call)
-{
-	int ret;
-
-	ret = mbox_sleep_on(w, call);
-	if (!ret)
-		return w->result;
-	spin_lock(&mb->lock);
-	if (w->done)
-		ret = w->result;
-	else
-		mbox_waiter_del(w);
-	spin_unlock(&mb->lock);
-	return ret;
-}
-
 /* The files of a message are given to all, so they stay with it. */
 static void deliver_fds(struct mbox_message *msg,
 			const struct mbox_receipt *receipt)
@@ -376,7 +359,7 @@ ssize_t mbox_broadcast_recv(struct mailbox *mb, struct mbox_reader *reader,
 		if (ret < 0)
 			return ret;
 		if (ret > 0) {
-			ret = wait_for_next(mb, &w, call);
+			ret = mbox_wait(mb, &w, call);
 			if (ret)
 				return ret;
 			continue;

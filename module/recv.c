@@ -85,17 +85,27 @@ static inline void take(struct mailbox *mb, struct mbox_message *msg,
 	mbox_room_made(mb, after);
 }
 
-/* What try_recv() found, besides errors. */
-enum {
-	/* A message, which is the caller's now. */
-	TAKEN,
-	/* A message to look at, which has stayed. */
-	SEEN,
-	/* Nothing, and the call may wait. */
-	NOTHING,
-};
+/* What locate() and try_recv() found, besides a message (0) and errors. */
+#define NOTHING 1
 
-/* Receive without waiting; with TAKEN and SEEN, the message is in @taken. */
+/* Find a message that the call can have; *@from says where it is. */
+static inline int locate(struct mailbox *mb, const struct mbox_match *match,
+			 const struct mbox_call *call, size_t room,
+			 struct mbox_message **msg, struct mbox_queue **from)
+{
+	lockdep_assert_held(&mb->lock);
+	if (unlikely(mb->dead))
+		return -EIDRM;
+	*msg = find(mb, match, from);
+	if (unlikely(!*msg)) {
+		if (mbox_no_senders(mb))
+			return -EPIPE;
+		return call->again ?: NOTHING;
+	}
+	return unlikely((*msg)->len > room) ? -EMSGSIZE : 0;
+}
+
+/* Receive without waiting. The message is the caller's then, in @taken. */
 static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
 			   const struct mbox_call *call, size_t room,
 			   const struct mbox_receipt *receipt,
@@ -103,23 +113,15 @@ static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
 {
 	struct mbox_message *msg;
 	struct mbox_queue *from;
+	int ret;
 
 	lockdep_assert_held(&mb->lock);
-	if (unlikely(mb->dead))
-		return -EIDRM;
-	msg = find(mb, match, &from);
-	if (unlikely(!msg)) {
-		if (mbox_no_senders(mb))
-			return -EPIPE;
-		return call->again ?: NOTHING;
-	}
-	if (unlikely(msg->len > room))
-		return -EMSGSIZE;
+	ret = locate(mb, match, call, room, &msg, &from);
+	if (unlikely(ret))
+		return ret;
 	taken->msg = msg;
-	if (unlikely(call->flags & MBOX_PEEK))
-		return SEEN;
 	take(mb, msg, from, receipt, taken, after);
-	return TAKEN;
+	return 0;
 }
 
 /*
@@ -261,16 +263,42 @@ int mbox_copy_out(struct mbox_message *msg, u64 token, u64 lost,
 	return copy_out(msg, token, lost, receipt);
 }
 
-/* Look at a message: copy it, and let it go. */
-static noinline ssize_t look(struct mailbox *mb, struct mbox_message *msg,
-			     const struct mbox_receipt *receipt)
-	__releases(&mb->lock)
+/*
+ * MBOX_PEEK: copy a message, and leave it. Whoever waits is woken to look for
+ * himself.
+ */
+static noinline ssize_t look(struct mailbox *mb,
+			     const struct mbox_receipt *receipt,
+			     const struct mbox_match *match,
+			     const struct mbox_call *call, size_t room)
 {
+	struct mbox_message *msg;
+	struct mbox_queue *from;
+	struct mbox_waiter w;
 	struct mbox_peek peek;
 	ssize_t ret;
 
-	mbox_begin_look(mb, &peek, msg);
-	spin_unlock(&mb->lock);
+	for (;;) {
+		spin_lock(&mb->lock);
+		ret = locate(mb, match, call, room, &msg, &from);
+		if (!ret) {
+			mbox_begin_look(mb, &peek, msg);
+		} else if (ret == NOTHING) {
+			mbox_waiter_init(&w, &mb->waiting_receivers);
+			mbox_waiter_add(&mb->peekers, &w, false);
+			trace_mbox_wait(mb, false);
+		}
+		spin_unlock(&mb->lock);
+
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			break;
+		ret = mbox_wait(mb, &w, call);
+		if (ret)
+			return ret;
+	}
+
 	ret = copy_out(msg, 0, 0, receipt);
 	if (ret)
 		mbox_undo_copy_out(receipt);
@@ -282,8 +310,7 @@ static noinline ssize_t look(struct mailbox *mb, struct mbox_message *msg,
 
 /* Begin to wait for a message. */
 static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
-		       const struct mbox_match *match,
-		       const struct mbox_call *call, size_t room,
+		       const struct mbox_match *match, size_t room,
 		       const struct mbox_receipt *receipt,
 		       struct mbox_after *after)
 {
@@ -296,10 +323,6 @@ static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 	if (unlikely(w->debtor))
 		w->prio = mbox_debtor_prio(w->debtor) + 1;
 	trace_mbox_wait(mb, false);
-	if (call->flags & MBOX_PEEK) {
-		mbox_waiter_add(&mb->peekers, w, false);
-		return;
-	}
 	mbox_waiter_add(&mb->receivers, w, false);
 	/* Now a send that does not wait can succeed. */
 	if (!mb->capacity)
@@ -307,41 +330,37 @@ static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 }
 
 /*
- * Wait. Return 0 with the message in @taken (none for a peeker), or an error.
- * Apart, as wait_to_send() is.
+ * There was nothing: wait, if that is still so. Return 0 with the message in
+ * @taken, or an error. Apart, so that a call that does not wait need not clear
+ * what only this needs.
  */
 static noinline int wait_to_recv(struct mailbox *mb,
 				 const struct mbox_match *match,
 				 const struct mbox_call *call, size_t room,
 				 const struct mbox_receipt *receipt,
-				 struct taken *taken, struct mbox_after *after)
-	__releases(&mb->lock)
+				 struct taken *taken)
 {
+	struct mbox_after after = {};
 	struct mbox_waiter w;
 	int ret;
 
-	begin_wait(mb, &w, match, call, room, receipt, after);
+	spin_lock(&mb->lock);
+	ret = try_recv(mb, match, call, room, receipt, taken, &after);
+	if (ret == NOTHING)
+		begin_wait(mb, &w, match, room, receipt, &after);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, after);
+	mbox_after_run(mb, &after);
+	if (ret != NOTHING)
+		return ret;
 
 	if (unlikely(w.debtor))
 		mbox_debtor_rest(w.debtor);
-	ret = mbox_sleep_on(&w, call);
-	if (ret) {
-		spin_lock(&mb->lock);
-		if (w.done)
-			ret = 0;
-		else
-			mbox_waiter_del(&w);
-		spin_unlock(&mb->lock);
-	}
-	if (ret)
-		return ret;
+	ret = mbox_wait(mb, &w, call);
 	taken->msg = w.msg;
 	taken->token = w.token;
 	taken->ack = w.ack;
 	taken->peeked = w.peeked;
-	return w.result;
+	return ret;
 }
 
 /**
@@ -364,27 +383,20 @@ ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
 	ssize_t len;
 	int ret;
 
+	if (unlikely(call->flags & MBOX_PEEK))
+		return look(mb, receipt, match, call, room);
 	for (;;) {
 		struct mbox_after after = {};
 
 		spin_lock(&mb->lock);
 		ret = try_recv(mb, match, call, room, receipt, &taken, &after);
-		if (likely(ret <= TAKEN)) {
-			spin_unlock(&mb->lock);
-			mbox_after_run(mb, &after);
-			if (ret < 0)
-				return ret;
-		} else if (ret == SEEN) {
-			return look(mb, taken.msg, receipt);
-		} else {
+		spin_unlock(&mb->lock);
+		mbox_after_run(mb, &after);
+		if (unlikely(ret == NOTHING))
 			ret = wait_to_recv(mb, match, call, room, receipt,
-					   &taken, &after);
-			if (ret)
-				return ret;
-			/* A peeker was woken to look for itself. */
-			if (call->flags & MBOX_PEEK)
-				continue;
-		}
+					   &taken);
+		if (unlikely(ret))
+			return ret;
 
 		if (unlikely(taken.token))
 			mbox_inherit_update(mb, mbox_ticket_of(taken.msg));

@@ -171,7 +171,7 @@ static int alloc_regions(struct mbox_ring *ring)
 	BUILD_BUG_ON(sizeof(*ring->kernel) > PAGE_SIZE);
 	/* As much as any user asks for: a failure is no reason for a warning. */
 	regions = __vmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO |
-				  __GFP_NOWARN);
+					  __GFP_NOWARN);
 	if (!regions)
 		return -ENOMEM;
 	ring->kernel = regions;

@@ -39,12 +39,11 @@ static bool overflow(struct mailbox *mb, struct mbox_message *msg,
  * Send without waiting, or say what to wait for. With SENT, AWAIT_RECEIPT and
  * AWAIT_REPLY the message is out of the caller's hands.
  */
-static inline int try_send(struct mailbox *mb, struct mbox_message *msg,
-			   const struct mbox_call *call, bool request,
-			   struct mbox_after *after)
+static __always_inline int try_send(struct mailbox *mb, struct mbox_message *msg,
+				    const struct mbox_call *call, bool sync,
+				    bool request, struct mbox_after *after)
 {
 	const int accepted = request ? AWAIT_REPLY : SENT;
-	bool sync = call->flags & MBOX_SYNC;
 	struct mbox_waiter *receiver;
 	bool arrived = true;
 
@@ -147,35 +146,41 @@ static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
 }
 
 /*
- * Wait for what try_send() found. The message is out of the caller's hands,
- * however it ends. Apart, so that a call that does not wait need not clear what
- * only this needs.
+ * Send, and wait for what try_send() finds. The message is out of the caller's
+ * hands, however it ends. Apart, so that a call that does not wait need not
+ * clear what only this needs.
  */
-static noinline int wait_to_send(struct mailbox *mb, struct mbox_message *msg,
-				 struct mbox_ticket *ticket,
-				 const struct mbox_call *call, int what,
-				 struct mbox_after *after)
-	__releases(&mb->lock)
+static noinline int send_and_wait(struct mailbox *mb, struct mbox_message *msg,
+				  struct mbox_ticket *ticket,
+				  const struct mbox_call *call)
 {
+	struct mbox_after after = {};
 	struct mbox_waiter w;
 	int ret;
 
-	begin_wait(mb, &w, msg, ticket, call, what, after);
+	spin_lock(&mb->lock);
+	ret = try_send(mb, msg, call, call->flags & MBOX_SYNC, ticket, &after);
+	if (ret > 0)
+		begin_wait(mb, &w, msg, ticket, call, ret, &after);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, after);
+	mbox_after_run(mb, &after);
+	if (ret < 0)
+		mbox_message_free(msg);
+	if (ret <= 0)
+		return ret;
 
 	ret = mbox_sleep_on(&w, call);
 	if (!ret)
 		return w.result;
 
-	mbox_after_init(after);
+	mbox_after_init(&after);
 	spin_lock(&mb->lock);
 	if (w.done)
 		ret = w.result;
 	else
-		ret = withdraw(mb, &w, ret, after);
+		ret = withdraw(mb, &w, ret, &after);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, after);
+	mbox_after_run(mb, &after);
 	if (ticket)
 		mbox_inherit_update(mb, ticket);
 	return ret;
@@ -239,9 +244,9 @@ int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
 }
 
 static inline struct mbox_message *make_message(struct mailbox *mb,
-					 struct mbox_sender **cache,
-					 spinlock_t *lock,
-					 const struct mbox_draft *draft)
+						struct mbox_sender **cache,
+						spinlock_t *lock,
+						const struct mbox_draft *draft)
 {
 	struct mbox_ticket *ticket = draft->ticket;
 	struct mbox_message *msg;
@@ -307,13 +312,16 @@ int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
 		return PTR_ERR(msg);
 
 	spin_lock(&mb->lock);
-	ret = try_send(mb, msg, call, ticket, &after);
-	if (unlikely(ret > 0))
-		return wait_to_send(mb, msg, ticket, call, ret, &after);
+	if (likely(!ticket && !(call->flags & MBOX_SYNC) && mb->capacity))
+		ret = try_send(mb, msg, call, false, false, &after);
+	else
+		ret = AWAIT_ROOM;
 	spin_unlock(&mb->lock);
 	mbox_after_run(mb, &after);
 	if (likely(!ret))
 		return 0;
+	if (ret > 0)
+		return send_and_wait(mb, msg, ticket, call);
 	mbox_message_free(msg);
 	return ret;
 }

@@ -265,6 +265,31 @@ int mbox_sleep_on(struct mbox_waiter *w, const struct mbox_call *call)
 	return ret;
 }
 
+/**
+ * mbox_wait() - wait until a call is served, or gives up
+ * @mb: the mailbox
+ * @w: the call, which leaves nothing behind when it gives up
+ * @call: how it may wait
+ *
+ * Context: Process context, without mailbox.lock.
+ * Return: what it was served with, or -ERESTARTSYS, -ETIMEDOUT.
+ */
+int mbox_wait(struct mailbox *mb, struct mbox_waiter *w,
+	      const struct mbox_call *call)
+{
+	int ret = mbox_sleep_on(w, call);
+
+	if (!ret)
+		return w->result;
+	spin_lock(&mb->lock);
+	if (w->done)
+		ret = w->result;
+	else
+		mbox_waiter_del(w);
+	spin_unlock(&mb->lock);
+	return ret;
+}
+
 /* Whether a receive call would find something. */
 static bool can_receive(struct mailbox *mb, const struct mbox_reader *reader)
 {

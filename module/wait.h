@@ -117,7 +117,7 @@ struct mbox_after {
 	bool everyone;
 	bool sync;
 	unsigned int ntasks;
-	struct task_struct *tasks[4];
+	struct task_struct *tasks[2];
 	struct mbox_ticket *handed;
 	struct mbox_ticket *ended;
 };
@@ -191,6 +191,8 @@ void mbox_waiter_del(struct mbox_waiter *w);
 void mbox_serve(struct mailbox *mb, struct mbox_waiter *w, int result,
 		struct mbox_after *after);
 int mbox_sleep_on(struct mbox_waiter *w, const struct mbox_call *call);
+int mbox_wait(struct mailbox *mb, struct mbox_waiter *w,
+	      const struct mbox_call *call);
 
 __poll_t mbox_poll(struct mailbox *mb, const struct mbox_reader *reader,
 		   struct file *file, fmode_t mode, poll_table *wait);

@@ -36,6 +36,8 @@
 
 /* Out of the way of what each message does. */
 #define SELDOM static __attribute__((noinline))
+/* Part of what each message does, wherever that is. */
+#define ALWAYS static inline __attribute__((always_inline))
 
 #define RECEIVERS MBOX_RING_RECEIVERS
 #define SENDERS	  MBOX_RING_SENDERS
@@ -293,7 +295,7 @@ void mbox__ring_close(struct mbox *mb)
 
 /* ---- sleeping and waking ------------------------------------------------ */
 
-static void wake(struct mbox *mb, int side, unsigned int n)
+SELDOM void wake(struct mbox *mb, int side, unsigned int n)
 {
 	struct mbox_ring_wake arg = { .side = side, .n = n };
 	int saved = errno;
@@ -311,7 +313,7 @@ static uint32_t sleepers(const struct mbox__side *s, int side)
 }
 
 /* Something was published for the other side: @n messages, or room for them. */
-static void published(struct mbox *mb, struct mbox__side *s, int other, unsigned int n)
+ALWAYS void published(struct mbox *mb, struct mbox__side *s, int other, unsigned int n)
 {
 	/* Pairs with the kernel's between counting a sleeper and looking. */
 	ring_fence(&s->ring);

@@ -298,38 +298,13 @@ static inline int ring__room(struct ring *r, uint64_t t)
 	return ring__room_now(r, t);
 }
 
-/**
- * ring_claim() - get a slot to fill
- * @r: the ring; a sender
- * @pos: where to store the position
- *
- * To be followed by ring_commit() or ring_abandon(); receivers do not get past
- * it before.
- *
- * Return: RING_OK, RING_FULL, RING_BROKEN
- */
-static inline int ring_claim(struct ring *r, uint64_t *pos)
+/* ring_claim() where there may be other senders. */
+static inline __attribute__((always_inline)) int ring__claim_shared(struct ring *r, uint64_t *pos)
 {
 	struct mbox_ring_slot *slot;
 	unsigned int tries;
 	uint64_t t, word;
 	int result;
-
-	if (r->one_sender) {
-		t = r->tail_next;
-		result = ring__room(r, t);
-		if (result != RING_OK)
-			return result == RING_RETRY ? RING_BROKEN : result;
-		slot = ring__slot(r, t);
-		word = ring__load(&slot->word);
-		if (!ring__bears(word, t - r->mask - 1) || !ring__done(word))
-			return RING_BROKEN;
-		ring__store(&slot->word, ring__word(r, t, MBOX_SLOT_BUSY));
-		ring__store(r->tail, t + 1);
-		r->tail_next = t + 1;
-		*pos = t;
-		return RING_OK;
-	}
 
 	for (tries = 0; tries < RING_TRIES; tries++) {
 		t = ring__load(r->tail);
@@ -357,6 +332,40 @@ static inline int ring_claim(struct ring *r, uint64_t *pos)
 		}
 	}
 	return RING_FULL;
+}
+
+/**
+ * ring_claim() - get a slot to fill
+ * @r: the ring; a sender
+ * @pos: where to store the position
+ *
+ * To be followed by ring_commit() or ring_abandon(); receivers do not get past
+ * it before.
+ *
+ * Return: RING_OK, RING_FULL, RING_BROKEN
+ */
+static inline int ring_claim(struct ring *r, uint64_t *pos)
+{
+	struct mbox_ring_slot *slot;
+	uint64_t t, word;
+	int result;
+
+	if (!r->one_sender)
+		return ring__claim_shared(r, pos);
+
+	t = r->tail_next;
+	result = ring__room(r, t);
+	if (result != RING_OK)
+		return result == RING_RETRY ? RING_BROKEN : result;
+	slot = ring__slot(r, t);
+	word = ring__load(&slot->word);
+	if (!ring__bears(word, t - r->mask - 1) || !ring__done(word))
+		return RING_BROKEN;
+	ring__store(&slot->word, ring__word(r, t, MBOX_SLOT_BUSY));
+	ring__store(r->tail, t + 1);
+	r->tail_next = t + 1;
+	*pos = t;
+	return RING_OK;
 }
 
 /**
@@ -415,7 +424,7 @@ static inline bool ring_claimed(const struct ring *r, const void *payload, uint6
 RING_SLOW int ring__send_shared(struct ring *r, const void *buf, uint32_t len)
 {
 	uint64_t t;
-	int result = ring_claim(r, &t);
+	int result = ring__claim_shared(r, &t);
 
 	if (result == RING_OK) {
 		ring__copy_in(r, ring_payload(r, t), buf, len);
