@@ -1091,4 +1091,109 @@ TEST_F(broadcast, killed_receiver_holds_nobody_up)
 	EXPECT_EQ(9, take(self->reader[0]));
 }
 
+/* ---- SIGKILL at random moments ---------------------------------------------- */
+
+#define DOOMED_MAX 200
+
+/**
+ * struct doomed - what a sender that is killed leaves behind
+ * @begun: how many sends it has begun
+ * @done: how many have returned
+ */
+struct doomed {
+	__u32 begun;
+	__u32 done;
+};
+
+struct doom {
+	struct doomed *sender;
+	__u32 index;
+	__u64 id;
+	int fd;
+};
+
+static int send_until_killed(void *arg)
+{
+	struct doom *doom = arg;
+	struct doomed *me = &doom->sender[doom->index];
+	__u32 value;
+
+	for (;;) {
+		value = doom->index << 16 | me->begun;
+		__atomic_store_n(&me->begun, me->begun + 1, __ATOMIC_RELEASE);
+		CHECK_EQ(0, raw_send(doom->fd, &value, sizeof(value), 0));
+		__atomic_store_n(&me->done, me->done + 1, __ATOMIC_RELEASE);
+		/* Not more than the limit of bytes holds. */
+		if (me->done == 500)
+			pause();
+	}
+}
+
+static int read_until_killed(void *arg)
+{
+	struct doom *doom = arg;
+	int fd = raw_open_id(doom->id, O_RDONLY | O_CLOEXEC);
+	__u32 value;
+
+	CHECK(fd >= 0);
+	for (;;)
+		CHECK_EQ(4, raw_recv(fd, &value, sizeof(value), 0));
+}
+
+/*
+ * Two readers that live see the same: of each sender all that was sent for sure,
+ * at most one more, which it was sending when it was killed, and in its order.
+ */
+TEST_F_TIMEOUT(broadcast, kills_lose_and_double_nothing, 120)
+{
+	unsigned long kills = env_number("MBOX_KILLS", 60), seed = random_seed(), i;
+	struct random random = { .state = seed };
+	struct doom doom = { 0 };
+	__u32 seen[DOOMED_MAX] = { 0 };
+	pid_t sender, reader;
+	long value, other;
+
+	TH_LOG("MBOX_SEED=%lu MBOX_KILLS=%lu", seed, kills);
+	if (kills > DOOMED_MAX)
+		kills = DOOMED_MAX;
+	renew(self, 0, MBOX_UNBOUNDED);
+	close(self->reader[2]);
+	self->reader[2] = -1;
+	doom.fd = self->fd;
+	doom.id = stat_of(self->fd).id;
+	doom.sender = mmap(NULL, sizeof(*doom.sender) * DOOMED_MAX, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)doom.sender);
+
+	for (i = 0; i < kills; i++) {
+		struct timespec ts = { .tv_nsec = random_below(&random, 8) * NSEC_PER_MSEC };
+
+		doom.index = i;
+		reader = spawn(read_until_killed, &doom);
+		sender = spawn(send_until_killed, &doom);
+		nanosleep(&ts, NULL);
+		kill(one_in(&random, 2) ? sender : reader, SIGKILL);
+		kill(sender, SIGKILL);
+		kill(reader, SIGKILL);
+		EXPECT_EQ(1000 + SIGKILL, reap(sender));
+		EXPECT_EQ(1000 + SIGKILL, reap(reader));
+	}
+	while ((value = take(self->reader[0])) >= 0) {
+		other = take(self->reader[1]);
+		ASSERT_EQ(value, other);
+		ASSERT_GT(kills, (unsigned long)value >> 16);
+		ASSERT_EQ(seen[value >> 16], value & 0xffff);
+		seen[value >> 16]++;
+	}
+	EXPECT_EQ(-EAGAIN, take(self->reader[1]));
+	for (i = 0; i < kills; i++) {
+		EXPECT_LE(doom.sender[i].done, seen[i]);
+		EXPECT_LE(seen[i], doom.sender[i].begun);
+	}
+	EXPECT_EQ(0U, stat_of(self->fd).queued);
+	EXPECT_EQ(2U, stat_of(self->fd).recv_handles);
+	EXPECT_EQ(1U, stat_of(self->fd).send_handles);
+	munmap(doom.sender, sizeof(*doom.sender) * DOOMED_MAX);
+}
+
 TEST_HARNESS_MAIN
