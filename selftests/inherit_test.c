@@ -662,7 +662,7 @@ TEST_F(inherit, request_that_goes_on_to_the_next)
 
 TEST_F(inherit, caller_whose_time_is_up)
 {
-	self->c[0].req.deadline_ns = in_ms(CLOCK_MONOTONIC, 100 * time_factor());
+	self->c[0].req.deadline_ns = in_ms(CLOCK_MONOTONIC, 400 * time_factor());
 	self->c[0].call.rt_prio = 30;
 	ASSERT_EQ(0, caller_start(&self->c[0], self->client, 1));
 	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
@@ -1054,6 +1054,19 @@ static int call_at_random(struct random *r, int fd, __u32 *started)
 	}
 }
 
+/* A caller that gives up takes its priority back itself, when it gets to that. */
+static bool has_its_own(void)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, PATIENCE_MS);
+
+	while (as(0) != OTHER) {
+		if (now_ns(CLOCK_MONOTONIC) > limit)
+			return false;
+		pause_briefly();
+	}
+	return true;
+}
+
 /* Takes up to OWED_MAX requests, replies to some of them, closes its handle. */
 static int serve_at_random(struct random *r, int anchor, __u32 *started)
 {
@@ -1080,7 +1093,7 @@ static int serve_at_random(struct random *r, int anchor, __u32 *started)
 		if (i < n && one_in(r, 2))
 			reply_recv(fd, &token[i], 1, MBOX_DONTWAIT);
 		close(fd);
-		CHECK_EQ(OTHER, as(0));
+		CHECK(has_its_own());
 		CHECK_EQ(0, sched_getscheduler(0) & SCHED_RESET_ON_FORK);
 	}
 }
