@@ -719,6 +719,7 @@ ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg)
 	msg->uid = 0;
 	msg->gid = 0;
 	msg->nfds = 0;
+	msg->lost = 0;
 
 	return len;
 }
