@@ -8,6 +8,7 @@
 #include "limits.h"
 #include "mailbox.h"
 #include "namespace.h"
+#include "ring.h"
 
 unsigned int mbox_user_mailboxes = 256;
 module_param_named(user_mailboxes, mbox_user_mailboxes, uint, 0644);
@@ -20,6 +21,10 @@ MODULE_PARM_DESC(user_bytes, "bytes that a user may have queued (16 MiB)");
 unsigned int mbox_msg_max_limit = 1U << 20;
 module_param_named(msg_max_limit, mbox_msg_max_limit, uint, 0644);
 MODULE_PARM_DESC(msg_max_limit, "largest msg_max of a new mailbox (1 MiB)");
+
+int mbox_ring_barriers = -1;
+module_param_named(ring_barriers, mbox_ring_barriers, int, 0644);
+MODULE_PARM_DESC(ring_barriers, "new rings spare their one sender or receiver its fences: 0 no, 1 yes, -1 but in virtual machines (-1)");
 
 static int __init mbox_init(void)
 {

@@ -23,6 +23,8 @@
  * most of what a message costs it. If the kernel can give it for that process,
  * by an interrupt to the CPUs on which it runs (as membarrier(2) does), it does
  * so before a sleeper looks for the last time, and the fast path goes without.
+ * In a virtual machine, where such an interrupt is a call of the hypervisor, it
+ * costs more than it saves.
  *
  * A mailbox's lists of waiters, counts and wait queue are those that queues use.
  *
@@ -39,6 +41,10 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
+
+#ifdef CONFIG_X86
+#include <asm/cpufeature.h>
+#endif
 
 #include "compat.h"
 #include "limits.h"
@@ -67,6 +73,8 @@
  * @stride: bytes from one to the next
  * @msg_max: longest message
  * @flags: flags of the mailbox
+ * @ordered: sides that the kernel gives their barriers, as in
+ *	mbox_ring_info.barrier
  * @charged: bytes that the creator was charged
  * @armed: sides that somebody polls for, by bit; under mailbox.lock
  * @lock: protects the rest, and struct attach
@@ -87,6 +95,7 @@ struct mbox_ring {
 	u32 stride;
 	u32 msg_max;
 	u32 flags;
+	u32 ordered;
 	u32 charged;
 	unsigned long armed;
 	struct mutex lock;
@@ -182,6 +191,27 @@ static int alloc_regions(struct mbox_ring *ring)
 	return 0;
 }
 
+/*
+ * Which sides of a new ring the kernel gives their barriers.
+ *
+ * The mask of the CPUs on which a process runs is kept, and entering and
+ * leaving it are full barriers, where the TLB of another CPU is emptied by an
+ * interrupt: on x86.
+ */
+static u32 ordered_sides(u32 flags)
+{
+#ifdef CONFIG_X86
+	int wanted = READ_ONCE(mbox_ring_barriers);
+
+	if (wanted < 0)
+		wanted = !boot_cpu_has(X86_FEATURE_HYPERVISOR);
+	if (wanted)
+		return (flags & MBOX_ONE_RECEIVER ? BIT(MBOX_RING_RECEIVERS) : 0) |
+		       (flags & MBOX_ONE_SENDER ? BIT(MBOX_RING_SENDERS) : 0);
+#endif
+	return 0;
+}
+
 /**
  * mbox_ring_new() - make the memory of a ring
  * @attr: attributes of the mailbox, already checked
@@ -207,6 +237,7 @@ struct mbox_ring *mbox_ring_new(const struct mbox_attr *attr,
 	ring->msg_max = attr->msg_max;
 	ring->stride = slot_stride(attr->msg_max);
 	ring->flags = attr->flags;
+	ring->ordered = ordered_sides(attr->flags);
 	ring->slots_size = PAGE_ALIGN((size_t)n * ring->stride);
 	ring->charged = 3 * PAGE_SIZE + ring->slots_size;
 	mutex_init(&ring->lock);
@@ -283,17 +314,11 @@ static bool side_orphaned(const struct mailbox *mb, bool send)
 	       !(send ? mb->recv_handles : mb->send_handles);
 }
 
-/*
- * Whether the kernel gives one side its barriers.
- *
- * The mask of the CPUs on which a process runs is kept, and entering and
- * leaving it are full barriers, where the TLB of another CPU is emptied by an
- * interrupt.
- */
+/* Whether the kernel gives one side its barriers. */
 static bool orders_side(const struct mbox_ring *ring, bool send)
 {
-	return IS_ENABLED(CONFIG_X86) &&
-	       ring->flags & (send ? MBOX_ONE_SENDER : MBOX_ONE_RECEIVER);
+	return ring->ordered &
+	       BIT(send ? MBOX_RING_SENDERS : MBOX_RING_RECEIVERS);
 }
 
 static void full_barrier(void *unused)
@@ -689,8 +714,7 @@ static struct attach *new_attach(struct mailbox *mb,
 	info->msg_max = ring->msg_max;
 	info->stride = ring->stride;
 	info->flags = ring->flags;
-	info->barrier = orders_side(ring, false) << MBOX_RING_RECEIVERS |
-			orders_side(ring, true) << MBOX_RING_SENDERS;
+	info->barrier = ring->ordered;
 	info->slots_size = ring->slots_size;
 	at->info = info;
 	at->mb = mb;

@@ -17,6 +17,8 @@ struct mbox_ring;
 struct mbox_user;
 struct vm_area_struct;
 
+extern int mbox_ring_barriers;
+
 int mbox_ring_attr_check(const struct mbox_attr *attr);
 struct mbox_ring *mbox_ring_new(const struct mbox_attr *attr,
 				struct mbox_user *user);

@@ -446,6 +446,7 @@ FIXTURE(async_ring)
 FIXTURE_VARIANT(async_ring)
 {
 	__u32 flags;
+	bool barriers;
 };
 
 FIXTURE_VARIANT_ADD(async_ring, shared)
@@ -456,11 +457,18 @@ FIXTURE_VARIANT_ADD(async_ring, shared)
 FIXTURE_VARIANT_ADD(async_ring, one_to_one)
 {
 	.flags = MBOX_ONE_SENDER | MBOX_ONE_RECEIVER,
+	.barriers = false,
+};
+
+FIXTURE_VARIANT_ADD(async_ring, one_to_one_with_barriers)
+{
+	.flags = MBOX_ONE_SENDER | MBOX_ONE_RECEIVER,
+	.barriers = true,
 };
 
 FIXTURE_SETUP(async_ring)
 {
-	self->mb = new_ring(variant->flags, 2, 64);
+	self->mb = new_ring_with(variant->barriers, variant->flags, 2, 64);
 	ASSERT_TRUE(!!self->mb);
 	self->reader = open_ring(self->mb, O_RDONLY);
 	self->writer = open_ring(self->mb, O_WRONLY);

@@ -1163,7 +1163,7 @@ TEST_F_TIMEOUT(broadcast, kills_lose_and_double_nothing, 120)
 	doom.id = stat_of(self->fd).id;
 	doom.sender = mmap(NULL, sizeof(*doom.sender) * DOOMED_MAX, PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)doom.sender);
+	ASSERT_TRUE(doom.sender != MAP_FAILED);
 
 	for (i = 0; i < kills; i++) {
 		struct timespec ts = { .tv_nsec = random_below(&random, 8) * NSEC_PER_MSEC };

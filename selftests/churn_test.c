@@ -39,7 +39,7 @@ FIXTURE_SETUP(churn)
 	ASSERT_EQ(0, in_child(drop_anchor, self->anchor));
 	self->started = mmap(NULL, NWORKERS * sizeof(__u32), PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)self->started);
+	ASSERT_TRUE(self->started != MAP_FAILED);
 	self->mailboxes = count_mailboxes();
 	self->users = module_users();
 	ASSERT_LE(0, self->users);

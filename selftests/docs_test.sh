@@ -341,7 +341,7 @@ test_tracepoints_are_documented()
 # "name default"
 parameters_of_the_code()
 {
-	awk '/^unsigned .* = .*;$/ {
+	awk '/^(unsigned|int) .* = .*;$/ {
 			name = $0
 			sub(/ =.*/, "", name)
 			sub(/.*[ *]/, "", name)
@@ -367,10 +367,10 @@ test_parameters_are_documented()
 {
 	parameters_of_the_code >"$tmp/code"
 	section "$page" Limits |
-		sed -n 's/^``\([a-z_]*\)`` *\([0-9]*\) .*/\1 \2/p' >"$tmp/page"
+		sed -n 's/^``\([a-z_]*\)`` *\(-*[0-9]*\) .*/\1 \2/p' >"$tmp/page"
 	same "$tmp/code" "$tmp/page" module/main.c "$page"
 	sed 's/ .*//' "$tmp/code" >"$tmp/names"
-	sed -n 's/^| `\([a-z_]*\)` | [0-9].*/\1/p' README.md >"$tmp/page"
+	sed -n 's/^| `\([a-z_]*\)` | -*[0-9].*/\1/p' README.md >"$tmp/page"
 	same "$tmp/names" "$tmp/page" module/main.c README.md
 	sed -n 's/^\.It Va \([a-z_]*\)$/\1/p' "$man/mbox.4" >"$tmp/page"
 	same "$tmp/names" "$tmp/page" module/main.c "$man/mbox.4"

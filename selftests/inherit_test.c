@@ -1108,7 +1108,7 @@ TEST_F_TIMEOUT(inherit, killed_at_random, 3600)
 
 	started = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
-	ASSERT_NE(MAP_FAILED, started);
+	ASSERT_TRUE(started != MAP_FAILED);
 	TH_LOG("MBOX_SEED=%llu", (unsigned long long)random.state);
 	for (n = 0; n < kills + NWORKERS; n++) {
 		i = n % NWORKERS;

@@ -538,7 +538,7 @@ FIXTURE_SETUP(kill)
 	ASSERT_TRUE(!!self->mb);
 	self->books = mmap(NULL, sizeof(*self->books), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)self->books);
+	ASSERT_TRUE(self->books != MAP_FAILED);
 	self->mailboxes = count_mailboxes();
 	self->users = module_users();
 	ASSERT_LT(0, self->users);

@@ -60,6 +60,17 @@ TEST_F(limits, parameters_are_the_documented_ones)
 	}
 }
 
+TEST(ring_barriers_are_asked_for_by_a_parameter)
+{
+	char text[16];
+	struct stat st;
+
+	ASSERT_EQ(0, stat(PARAM_DIR "ring_barriers", &st));
+	EXPECT_EQ(0644U, st.st_mode & 0777);
+	ASSERT_EQ(0, read_file(PARAM_DIR "ring_barriers", text, sizeof(text)));
+	EXPECT_STREQ("-1\n", text);
+}
+
 /* Mailboxes: each test in a child that is an ordinary user, allowed three. */
 static int fill_mailboxes(int fds[3])
 {

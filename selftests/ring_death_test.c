@@ -483,6 +483,7 @@ static int balance(FIXTURE_DATA(death) *self)
 FIXTURE_VARIANT(death)
 {
 	__u32 flags;
+	bool barriers;
 	__u32 capacity;
 	unsigned int senders;
 	unsigned int receivers;
@@ -511,6 +512,7 @@ FIXTURE_VARIANT_ADD(death, shared_large) {
 
 FIXTURE_VARIANT_ADD(death, one_sender) {
 	.flags = MBOX_ONE_SENDER,
+	.barriers = true,
 	.capacity = 3,
 	.senders = 1,
 	.receivers = 3,
@@ -518,6 +520,7 @@ FIXTURE_VARIANT_ADD(death, one_sender) {
 
 FIXTURE_VARIANT_ADD(death, one_receiver) {
 	.flags = MBOX_ONE_RECEIVER,
+	.barriers = true,
 	.capacity = 4,
 	.senders = 3,
 	.receivers = 1,
@@ -530,13 +533,22 @@ FIXTURE_VARIANT_ADD(death, one_to_one) {
 	.receivers = 1,
 };
 
+FIXTURE_VARIANT_ADD(death, one_to_one_with_barriers) {
+	.flags = MBOX_ONE_SENDER | MBOX_ONE_RECEIVER,
+	.barriers = true,
+	.capacity = 2,
+	.senders = 1,
+	.receivers = 1,
+};
+
 FIXTURE_SETUP(death)
 {
 	self->seed = random_seed();
 	self->kills = env_number("MBOX_KILLS", 120 / time_factor() + 8);
 	self->random.state = self->seed;
 	TH_LOG("MBOX_SEED=%lu MBOX_KILLS=%u", self->seed, self->kills);
-	self->mb = new_ring(variant->flags, variant->capacity, LETTER_MAX);
+	self->mb = new_ring_with(variant->barriers, variant->flags, variant->capacity,
+				 LETTER_MAX);
 	ASSERT_TRUE(!!self->mb);
 	self->id = stat_of(mbox_fd(self->mb)).id;
 	self->books = mmap(NULL, sizeof(*self->books), PROT_READ | PROT_WRITE,

@@ -506,7 +506,7 @@ FIXTURE(only)
 
 FIXTURE_SETUP(only)
 {
-	self->mb = new_ring(MBOX_ONE_SENDER | MBOX_ONE_RECEIVER, CAPACITY, MSG_MAX);
+	self->mb = new_ring_with(true, MBOX_ONE_SENDER | MBOX_ONE_RECEIVER, CAPACITY, MSG_MAX);
 	ASSERT_TRUE(!!self->mb);
 	self->child = shared_memory(sizeof(*self->child));
 	ASSERT_TRUE(!!self->child);

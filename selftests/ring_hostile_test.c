@@ -113,7 +113,7 @@ FIXTURE_SETUP(hostile)
 	TH_LOG("MBOX_SEED=%lu MBOX_HOSTILE_MS=%u", self->seed, self->ms);
 	self->mailboxes = count_mailboxes();
 	self->users = module_users();
-	self->mb = new_ring(variant->flags, CAPACITY, MSG_MAX);
+	self->mb = new_ring_with(true, variant->flags, CAPACITY, MSG_MAX);
 	ASSERT_TRUE(!!self->mb);
 	self->fd = mbox_fd(self->mb);
 	self->id = stat_of(self->fd).id;

@@ -4,6 +4,7 @@
  * mapping afterwards, who is admitted, and the calls that belong to it.
  */
 #include <sys/uio.h>
+#include <sys/utsname.h>
 
 #include "kill.h"
 #include "ring_memory.h"
@@ -479,6 +480,58 @@ TEST_F(map, one_is_admitted_and_after_it_the_next)
 }
 
 /* ---- destroy ------------------------------------------------------------ */
+
+static bool in_virtual_machine(void)
+{
+	char line[4096];
+	bool found = false;
+	FILE *f = fopen("/proc/cpuinfo", "r");
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = !strncmp(line, "flags", 5) && strstr(line, " hypervisor");
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool on_x86(void)
+{
+	struct utsname u;
+
+	return !uname(&u) && (!strcmp(u.machine, "x86_64") || !strcmp(u.machine, "i686"));
+}
+
+static long barriers_of(__u32 flags)
+{
+	struct mbox *mb = new_ring(flags, 4, 8);
+	struct ring_memory memory;
+	long ret = -1;
+
+	if (mb && !map_ring(&memory, mbox_fd(mb), 0)) {
+		ret = memory.info->barrier;
+		unmap_ring(&memory);
+	}
+	mbox_close(mb);
+	return ret;
+}
+
+TEST(barriers_are_for_the_only_ones)
+{
+	const long able = on_x86();
+	const long receiver = able << MBOX_RING_RECEIVERS;
+	const long sender = able << MBOX_RING_SENDERS;
+	const bool wanted[] = { false, true, !in_virtual_machine() };
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, param_set("ring_barriers", i == 2 ? -1 : i));
+		EXPECT_EQ(0, barriers_of(0));
+		EXPECT_EQ(wanted[i] * receiver, barriers_of(MBOX_ONE_RECEIVER));
+		EXPECT_EQ(wanted[i] * sender, barriers_of(MBOX_ONE_SENDER));
+		EXPECT_EQ(wanted[i] * (sender | receiver),
+			  barriers_of(MBOX_ONE_SENDER | MBOX_ONE_RECEIVER));
+	}
+}
 
 TEST_F(map, memory_stays_when_the_mailbox_is_destroyed)
 {

@@ -24,6 +24,7 @@ FIXTURE(ring_wait)
 FIXTURE_VARIANT(ring_wait)
 {
 	__u32 flags;
+	bool barriers;
 	/* Go to sleep at once, or look first. */
 	unsigned int spin;
 };
@@ -46,9 +47,16 @@ FIXTURE_VARIANT_ADD(ring_wait, one_to_one)
 	.spin = 0,
 };
 
+FIXTURE_VARIANT_ADD(ring_wait, one_to_one_with_barriers)
+{
+	.flags = MBOX_ONE_SENDER | MBOX_ONE_RECEIVER,
+	.barriers = true,
+	.spin = 0,
+};
+
 FIXTURE_SETUP(ring_wait)
 {
-	self->mb = new_ring(variant->flags, 2, 64);
+	self->mb = new_ring_with(variant->barriers, variant->flags, 2, 64);
 	ASSERT_TRUE(!!self->mb);
 	self->fd = mbox_fd(self->mb);
 	ASSERT_EQ(0, neg(mbox_set_spin(self->mb, variant->spin)));

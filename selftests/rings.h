@@ -17,6 +17,21 @@ static inline struct mbox *new_ring(__u32 flags, __u32 capacity, __u32 msg_max)
 	return mbox_create(NULL, O_RDWR | O_CLOEXEC, &attr);
 }
 
+/*
+ * The kernel gives those who are the only ones on their side their barriers, if
+ * @barriers; otherwise nobody. By itself it does not in a virtual machine.
+ */
+static inline struct mbox *new_ring_with(bool barriers, __u32 flags, __u32 capacity,
+					 __u32 msg_max)
+{
+	struct mbox *mb;
+
+	if (param_set("ring_barriers", barriers))
+		return NULL;
+	mb = new_ring(flags, capacity, msg_max);
+	return param_set("ring_barriers", -1) ? NULL : mb;
+}
+
 /* Another handle on the same ring. */
 static inline struct mbox *open_ring(struct mbox *mb, int oflags)
 {
