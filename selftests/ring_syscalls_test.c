@@ -9,10 +9,18 @@
 
 #include "wrappers.h"
 
-#define MESSAGES 1000
+/**
+ * struct plan - shared by those who carry it out
+ * @met: how many have come to where they meet, each time counted on
+ * @messages: how many to send and receive where it counts
+ */
+struct plan {
+	_Atomic int met;
+	int messages;
+};
 
 /* What a traced process does; it calls MARK before and after what counts. */
-typedef int (*work_fn)(struct mbox *mb, _Atomic int *shared);
+typedef int (*work_fn)(struct mbox *mb, struct plan *plan);
 
 /* A call that nothing else makes here. */
 #define MARK SYS_getppid
@@ -38,7 +46,7 @@ struct traced {
 	int status;
 };
 
-static int start(struct traced *t, work_fn work, struct mbox *mb, _Atomic int *shared)
+static int start(struct traced *t, work_fn work, struct mbox *mb, struct plan *plan)
 {
 	int status;
 
@@ -48,7 +56,7 @@ static int start(struct traced *t, work_fn work, struct mbox *mb, _Atomic int *s
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0) || raise(SIGSTOP))
 			_exit(100);
-		_exit(work(mb, shared));
+		_exit(work(mb, plan));
 	}
 	if (t->pid < 0 || waitpid(t->pid, &status, 0) != t->pid || !WIFSTOPPED(status))
 		return -1;
@@ -103,7 +111,7 @@ static int trace_all(struct traced *t, int n)
 
 FIXTURE(ring_syscalls)
 {
-	_Atomic int *shared;
+	struct plan *plan;
 	struct mbox *mb;
 };
 
@@ -111,6 +119,7 @@ FIXTURE_VARIANT(ring_syscalls)
 {
 	__u32 mode;
 	__u32 flags;
+	int messages;
 	/* Calls of a send and a receive. */
 	int calls;
 };
@@ -118,24 +127,27 @@ FIXTURE_VARIANT(ring_syscalls)
 FIXTURE_VARIANT_ADD(ring_syscalls, ring)
 {
 	.mode = MBOX_RING,
+	.messages = 1000,
 };
 
 FIXTURE_VARIANT_ADD(ring_syscalls, one_sender_one_receiver)
 {
 	.mode = MBOX_RING,
+	.messages = 1000,
 	.flags = MBOX_ONE_SENDER | MBOX_ONE_RECEIVER,
 };
 
-/* What the counting itself is checked with. */
+/* What the counting itself is checked with. Each call that is traced takes long. */
 FIXTURE_VARIANT_ADD(ring_syscalls, queue)
 {
 	.mode = MBOX_QUEUE,
+	.messages = 100,
 	.calls = 1,
 };
 
 FIXTURE_SETUP(ring_syscalls)
 {
-	struct mbox_attr attr = attr_of(variant->flags, 4 * MESSAGES);
+	struct mbox_attr attr = attr_of(variant->flags, 4 * variant->messages);
 
 	attr.mode = variant->mode;
 	attr.msg_max = 64;
@@ -143,14 +155,15 @@ FIXTURE_SETUP(ring_syscalls)
 	ASSERT_TRUE(!!self->mb) {
 		TH_LOG("mbox_create: %s", strerror(errno));
 	}
-	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_TRUE((void *)self->shared != MAP_FAILED);
+	self->plan = mmap(NULL, sizeof(*self->plan), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(self->plan != MAP_FAILED);
+	self->plan->messages = variant->messages;
 }
 
 FIXTURE_TEARDOWN(ring_syscalls)
 {
-	munmap((void *)self->shared, sizeof(*self->shared));
+	munmap(self->plan, sizeof(*self->plan));
 	mbox_close(self->mb);
 }
 
@@ -183,12 +196,12 @@ static int recv_some(struct mbox *mb, int from, int n)
 }
 
 /* The first message of each side maps the ring. */
-static int alone(struct mbox *mb, _Atomic int *shared)
+static int alone(struct mbox *mb, struct plan *plan)
 {
 	if (send_some(mb, 0, 1) || recv_some(mb, 0, 1))
 		return 1;
 	mark();
-	if (send_some(mb, 1, MESSAGES) || recv_some(mb, 1, MESSAGES))
+	if (send_some(mb, 1, plan->messages) || recv_some(mb, 1, plan->messages))
 		return 2;
 	mark();
 	return 0;
@@ -198,52 +211,52 @@ TEST_F(ring_syscalls, one_process)
 {
 	struct traced t;
 
-	ASSERT_EQ(0, start(&t, alone, self->mb, self->shared));
+	ASSERT_EQ(0, start(&t, alone, self->mb, self->plan));
 	ASSERT_EQ(0, trace_all(&t, 1));
 	EXPECT_EQ(0, t.status);
 	EXPECT_EQ(2, t.marks);
-	EXPECT_EQ(2 * MESSAGES * variant->calls, t.counted) {
+	EXPECT_EQ(2 * variant->messages * variant->calls, t.counted) {
 		TH_LOG("call %d", t.first);
 	}
 }
 
 /* Meet the other process, without a system call. */
-static void meet(_Atomic int *shared, int all)
+static void meet(struct plan *plan, int all)
 {
-	(*shared)++;
-	while (*shared < all)
+	plan->met++;
+	while (plan->met < all)
 		;
 }
 
 /*
- * The sender is ahead by MESSAGES, and there is room for more: neither waits,
- * whatever the CPUs do.
+ * The sender is ahead by the messages that count, and there is room for more:
+ * neither waits, whatever the CPUs do.
  */
-static int sender(struct mbox *mb, _Atomic int *shared)
+static int sender(struct mbox *mb, struct plan *plan)
 {
-	if (send_some(mb, 0, 1 + MESSAGES))
+	if (send_some(mb, 0, 1 + plan->messages))
 		return 1;
 	mark();
-	meet(shared, 2);
-	if (send_some(mb, 1 + MESSAGES, MESSAGES))
+	meet(plan, 2);
+	if (send_some(mb, 1 + plan->messages, plan->messages))
 		return 2;
 	mark();
 	/* The end of a sender wakes receivers, and this is about neither. */
-	meet(shared, 4);
+	meet(plan, 4);
 	return 0;
 }
 
-static int receiver(struct mbox *mb, _Atomic int *shared)
+static int receiver(struct mbox *mb, struct plan *plan)
 {
 	if (recv_some(mb, 0, 1))
 		return 1;
 	mark();
-	meet(shared, 2);
-	if (recv_some(mb, 1, MESSAGES))
+	meet(plan, 2);
+	if (recv_some(mb, 1, plan->messages))
 		return 2;
 	mark();
-	meet(shared, 4);
-	return recv_some(mb, 1 + MESSAGES, MESSAGES) ? 3 : 0;
+	meet(plan, 4);
+	return recv_some(mb, 1 + plan->messages, plan->messages) ? 3 : 0;
 }
 
 TEST_F(ring_syscalls, two_processes_that_keep_up)
@@ -251,13 +264,13 @@ TEST_F(ring_syscalls, two_processes_that_keep_up)
 	struct traced t[2];
 	int i;
 
-	ASSERT_EQ(0, start(&t[0], sender, self->mb, self->shared));
-	ASSERT_EQ(0, start(&t[1], receiver, self->mb, self->shared));
+	ASSERT_EQ(0, start(&t[0], sender, self->mb, self->plan));
+	ASSERT_EQ(0, start(&t[1], receiver, self->mb, self->plan));
 	ASSERT_EQ(0, trace_all(t, 2));
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(0, t[i].status);
 		EXPECT_EQ(2, t[i].marks);
-		EXPECT_EQ(MESSAGES * variant->calls, t[i].counted) {
+		EXPECT_EQ(variant->messages * variant->calls, t[i].counted) {
 			TH_LOG("process %d, call %d", i, t[i].first);
 		}
 	}

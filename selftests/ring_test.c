@@ -229,6 +229,7 @@ TEST_F(ring, recvmsg_reports_what_there_is)
 	EXPECT_EQ(0U, msg.pid);
 	EXPECT_EQ(0U, msg.uid);
 	EXPECT_EQ(0U, msg.gid);
+	EXPECT_EQ(0U, msg.lost);
 	EXPECT_EQ((__u32)MBOX_DONTWAIT, msg.flags);
 }
 
