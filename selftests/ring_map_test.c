@@ -356,13 +356,17 @@ TEST_F(map, child_that_is_made_to_inherit_it_keeps_the_owner_number)
 	struct inheritance *shared;
 	unsigned char *slots;
 	pid_t pid;
+	long ret;
 
 	shared = shared_memory(sizeof(*shared));
 	ASSERT_TRUE(!!shared);
 	slots = map_region(self->fd, MBOX_RING_SLOTS, size, PROT_READ | PROT_WRITE);
 	ASSERT_TRUE(!!slots);
 	((struct mbox_ring_slot *)slots)->word = make_word(0, 1, MBOX_SLOT_BUSY);
-	ASSERT_EQ(0, neg(madvise(slots, size, MADV_DOFORK)));
+	ret = neg(madvise(slots, size, MADV_DOFORK));
+	if (ret == -EINVAL)
+		SKIP(return, "no MADV_DOFORK for memory that must not grow");
+	ASSERT_EQ(0, ret);
 	shared->slots = slots + sizeof(struct mbox_ring_slot);
 	pid = spawn(hold, shared);
 	ASSERT_LT(0, pid);
