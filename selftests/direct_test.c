@@ -584,9 +584,10 @@ TEST_F(direct, priority_type_and_receipt_work)
 TEST_F(direct, read_and_write)
 {
 	char c = (char)POISON;
+	__u32 value = 1;
 
 	OPEN_PEER(self);
-	ASSERT_EQ(4, write(self->fd, "\1\0\0\0", 4));
+	ASSERT_EQ(4, write(self->fd, &value, sizeof(value)));
 	EXPECT_EQ(1, ask(&self->peer, TAKE, 0));
 	ASSERT_EQ(0, ask(&self->peer, PUT, 'x'));
 	EXPECT_EQ(-EMSGSIZE, neg(read(self->fd, &c, 1)));
@@ -731,6 +732,7 @@ TEST_F(direct, handle_that_could_not_be_made_does_not_count)
 TEST_F(direct, library)
 {
 	struct mbox *mb, *again;
+	__u32 value = 3;
 	char c = 0;
 
 	errno = 0;
@@ -745,7 +747,7 @@ TEST_F(direct, library)
 	again = mbox_from_fd(dup(mbox_fd(mb)));
 	ASSERT_TRUE(!!again);
 	OPEN_PEER(self);
-	ASSERT_EQ(0, mbox_send(mb, "\3\0\0\0", 4, 0));
+	ASSERT_EQ(0, mbox_send(mb, &value, sizeof(value), 0));
 	EXPECT_EQ(3, ask(&self->peer, TAKE, 0));
 	ASSERT_EQ(0, ask(&self->peer, CLOSE, 0));
 	/* Not an empty message, which read(2) could not tell from the end. */

@@ -23,7 +23,9 @@ static long enter(int fd, struct mbox_notify arg)
 
 static long enter_signal(int fd)
 {
-	return enter(fd, by_signal(QUEUED, VALUE));
+	union sigval value = { .sival_int = VALUE };
+
+	return enter(fd, by_signal(QUEUED, (uintptr_t)value.sival_ptr));
 }
 
 static long enter_kind(int fd, __u32 kind)
@@ -454,13 +456,18 @@ TEST_F(notify, process_that_is_killed_is_not_registered)
 	EXPECT_TRUE(no_signal(QUEUED));
 }
 
+static int registers(void *arg)
+{
+	return enter_signal(*(int *)arg) ? 1 : 0;
+}
+
 /* Shares its parent's descriptors, so nothing is closed at its end. */
 TEST_F(notify, process_without_descriptors_of_its_own_that_ends)
 {
-	pid_t child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	static char stack[64 * 1024] __attribute__((aligned(16)));
+	pid_t child = clone(registers, stack + sizeof(stack), CLONE_FILES | SIGCHLD, &self->fd);
 
-	if (!child)
-		_exit(enter_signal(self->fd) ? 1 : 0);
+	ASSERT_LT(0, child);
 	ASSERT_EQ(0, reap(child));
 	EXPECT_TRUE(is_free(self->fd));
 }

@@ -4,7 +4,6 @@
  * mapping afterwards, who is admitted, and the calls that belong to it.
  */
 #include <sys/uio.h>
-#include <sys/utsname.h>
 
 #include "kill.h"
 #include "ring_memory.h"
@@ -498,13 +497,6 @@ static bool in_virtual_machine(void)
 	return found;
 }
 
-static bool on_x86(void)
-{
-	struct utsname u;
-
-	return !uname(&u) && (!strcmp(u.machine, "x86_64") || !strcmp(u.machine, "i686"));
-}
-
 static long barriers_of(__u32 flags)
 {
 	struct mbox *mb = new_ring(flags, 4, 8);
@@ -521,7 +513,7 @@ static long barriers_of(__u32 flags)
 
 TEST(barriers_are_for_the_only_ones)
 {
-	const long able = on_x86();
+	const long able = on_machine("x86_64");
 	const long receiver = able << MBOX_RING_RECEIVERS;
 	const long sender = able << MBOX_RING_SENDERS;
 	const bool wanted[] = { false, true, !in_virtual_machine() };

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include <mbox.h>
@@ -464,6 +465,14 @@ static inline long param_get(const char *name)
 	snprintf(path, sizeof(path), PARAM_DIR "%s", name);
 	ret = read_file(path, text, sizeof(text));
 	return ret ? ret : atol(text);
+}
+
+/* Whether this is what uname(2) calls the machine, whose kernel has 64 bits. */
+static inline bool on_machine(const char *name)
+{
+	struct utsname u;
+
+	return !uname(&u) && !strcmp(u.machine, name);
 }
 
 static inline int param_set(const char *name, long value)

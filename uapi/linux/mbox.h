@@ -593,7 +593,7 @@ struct mbox_reply_recv {
  * struct mbox_notify - be told once of a message in an empty mailbox
  * @kind: MBOX_NOTIFY_OFF and so on
  * @signo: MBOX_NOTIFY_SIGNAL: which; otherwise zero
- * @value: MBOX_NOTIFY_SIGNAL: its si_value; otherwise zero
+ * @value: MBOX_NOTIFY_SIGNAL: its si_value, as a pointer; otherwise zero
  * @fd: MBOX_NOTIFY_EVENTFD: an eventfd; otherwise zero
  * @reserved: must be zero
  *
