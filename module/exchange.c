@@ -342,15 +342,18 @@ void mbox_hand(struct mailbox *mb, struct mbox_waiter *w,
 static bool offer_again(struct mailbox *mb, struct mbox_message *msg,
 			struct mbox_after *after)
 {
-	struct mbox_waiter *w;
+	struct mbox_ticket *ticket = mbox_ticket_of(msg);
+	struct mbox_waiter *w = NULL;
 
-	if (!(msg->flags & MBOX_MSG_ACK))
-		return false;
-	w = mbox_waiter_of(&mb->syncers, msg);
+	lockdep_assert_held(&mb->lock);
+	if (ticket)
+		w = ticket->caller;
+	else if (msg->flags & MBOX_MSG_ACK)
+		w = mbox_waiter_of(&mb->syncers, msg);
 	if (!w)
 		return false;
 	if (mb->capacity) {
-		if (w->sync)
+		if (w->sync || ticket)
 			return false;
 		/* There is a capacity now, so this is an ordinary send. */
 		msg->flags &= ~MBOX_MSG_ACK;

@@ -747,6 +747,25 @@ TEST_F(call, rendezvous)
 	EXPECT_EQ(0U, stat_of(self->fd).queued);
 }
 
+TEST_F(call, failed_rendezvous_goes_back_to_the_caller)
+{
+	ASSERT_EQ(0, raw_set_capacity(self->fd, 0));
+	QUEUED(self, 1);
+	self->before = stat_of(self->fd);
+	EXPECT_EQ(-EFAULT, raw_recv(self->server, (void *)1, 4, 0));
+	EXPECT_TRUE(same_stat(self->fd, &self->before));
+	/* It is among those that wait, so one of a higher priority is before it. */
+	self->other.req.prio = 1;
+	ASSERT_EQ(0, caller_start(&self->other, self->client, 2));
+	ASSERT_EQ(0, await_waiting(self->fd, 2, 0));
+	ASSERT_EQ(2, get_request(self->server, 0, &self->token));
+	EXPECT_EQ(0, answer(self->server, self->token, 20));
+	EXPECT_EQ(20, caller_join(&self->other));
+	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
+	EXPECT_EQ(0, answer(self->server, self->token, 10));
+	EXPECT_EQ(10, caller_join(&self->c));
+}
+
 TEST_F(call, growing_lets_it_in)
 {
 	ASSERT_EQ(0, raw_set_capacity(self->fd, 0));
