@@ -8,6 +8,7 @@
 
 #include <semaphore.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "model_rules.h"
 #include "peers.h"
@@ -16,13 +17,19 @@
 /**
  * struct slot - a worker and the call that it is told to make
  * @go: the call is here
+ * @token: of the request to reply to
  * @picked: the worker has begun
  * @done: it has ended
+ * @msg: with which it received
+ * @late: its deadline may have passed before it was made
+ * @replied: the reply's token is 0 now
+ * @data: the message or the reply that it got
  */
 struct slot {
 	sem_t go;
 	struct step step;
 	__u64 id;
+	__u64 token;
 	pid_t pid;
 	pid_t tid;
 	int fd;
@@ -30,6 +37,8 @@ struct slot {
 	__u32 picked;
 	__u32 done;
 	long ret;
+	bool late;
+	bool replied;
 	struct mbox_msg msg;
 	unsigned char data[LEN_MAX + 1];
 };
@@ -38,7 +47,9 @@ struct slot {
  * struct conductor - who tells the workers what to do
  * @child: the workers that are processes
  * @thread: those that are threads
+ * @token: by message, of the requests that were received
  * @steps: carried out so far
+ * @late: the last step was not what it should have been
  * @report: where to say what differs, or NULL
  */
 struct conductor {
@@ -48,7 +59,9 @@ struct conductor {
 	struct random random;
 	unsigned long seed;
 	int device;
+	__u64 token[SEQUENCE_MAX];
 	unsigned long long steps;
+	bool late;
 	FILE *report;
 };
 
@@ -60,6 +73,14 @@ static inline unsigned char data_byte(int id, __u32 i)
 	return id * 7 + i;
 }
 
+static inline void fill(unsigned char *data, int id, __u32 len)
+{
+	__u32 i;
+
+	for (i = 0; i < len; i++)
+		data[i] = data_byte(id, i);
+}
+
 static void *bad_address;
 
 static inline long send_step(struct slot *slot)
@@ -69,10 +90,8 @@ static inline long send_step(struct slot *slot)
 	void *buf = s->bad ? bad_address : data;
 	struct mbox_msg msg = msg_of(buf, s->len, s->flags);
 	long ret;
-	__u32 i;
 
-	for (i = 0; i < s->len; i++)
-		data[i] = data_byte(s->id, i);
+	fill(data, s->id, s->len);
 	if (s->plain) {
 		ret = neg(write(slot->fd, buf, s->len));
 		return ret == s->len ? 0 : ret;
@@ -84,20 +103,88 @@ static inline long send_step(struct slot *slot)
 	return raw(slot->fd, MBOX_IOC_SEND, &msg);
 }
 
-static inline long recv_step(struct slot *slot)
+static inline void prepare_recv(struct slot *slot)
 {
 	struct step *s = &slot->step;
-	void *buf = s->bad ? bad_address : slot->data;
 
 	memset(slot->data, POISON, sizeof(slot->data));
-	if (s->plain)
-		return neg(read(slot->fd, buf, s->len));
-	slot->msg = msg_of(buf, s->len, s->flags);
+	slot->msg = msg_of(s->bad ? bad_address : slot->data, s->len, s->flags);
 	slot->msg.type = s->type;
 	slot->msg.skip = s->skip;
+	slot->msg.token = POISON32;
 	slot->msg.flags |= s->patience == DONTWAIT ? MBOX_DONTWAIT : 0;
 	slot->msg.deadline_ns = s->patience == PAST_DEADLINE;
+}
+
+static inline long recv_step(struct slot *slot)
+{
+	prepare_recv(slot);
+	if (slot->step.plain)
+		return neg(read(slot->fd, (void *)(uintptr_t)slot->msg.buf, slot->step.len));
 	return raw(slot->fd, MBOX_IOC_RECV, &slot->msg);
+}
+
+/* How often this thread has slept. */
+static inline long count_sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+/* This one can do without waiting only by its handle. */
+static inline long call_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	unsigned char data[LEN_MAX];
+	struct mbox_request request = {
+		.buf = (uintptr_t)(s->bad ? bad_address : data),
+		.len = s->len,
+		.rep = (uintptr_t)(s->reply_bad ? bad_address : slot->data),
+		.rep_len = s->reply_len,
+		.prio = s->prio,
+		.type = s->type,
+		.deadline_ns = s->patience == PAST_DEADLINE,
+	};
+	long ret, sleeps;
+
+	memset(slot->data, POISON, sizeof(slot->data));
+	fill(data, s->id, s->len);
+	if (s->patience == DONTWAIT)
+		fcntl(slot->fd, F_SETFL, O_NONBLOCK);
+	sleeps = count_sleeps();
+	if (s->patience == EXPIRES)
+		request.deadline_ns = in_ms(CLOCK_MONOTONIC, 2);
+	ret = raw(slot->fd, MBOX_IOC_CALL, &request);
+	slot->late = ret == -ETIMEDOUT && count_sleeps() == sleeps;
+	if (s->patience == DONTWAIT)
+		fcntl(slot->fd, F_SETFL, 0);
+	return ret;
+}
+
+static inline long reply_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	unsigned char data[LEN_MAX];
+	struct mbox_reply_recv arg = {
+		.reply = {
+			.token = slot->token,
+			.buf = (uintptr_t)(s->reply_bad ? bad_address : data),
+			.len = s->reply_len,
+		},
+		.next = (uintptr_t)&slot->msg,
+		.next_size = sizeof(slot->msg),
+	};
+	long ret;
+
+	fill(data, s->id, s->reply_len);
+	if (s->op == REPLY)
+		return raw(slot->fd, MBOX_IOC_REPLY, &arg.reply);
+	prepare_recv(slot);
+	ret = raw(slot->fd, MBOX_IOC_REPLY_RECV, &arg);
+	slot->replied = !arg.reply.token;
+	return ret;
 }
 
 static inline long carry_out(struct slot *slot)
@@ -114,6 +201,11 @@ static inline long carry_out(struct slot *slot)
 		return send_step(slot);
 	case RECV:
 		return recv_step(slot);
+	case CALL:
+		return call_step(slot);
+	case REPLY:
+	case REPLY_RECV:
+		return reply_step(slot);
 	case CAPACITY:
 		return raw_set_capacity(slot->fd, s->number);
 	case DESTROY:
@@ -196,10 +288,15 @@ static inline void stop_workers(struct conductor *c)
 	close(c->device);
 }
 
-static inline void issue(struct slot *slot, const struct step *s, __u64 id)
+/* Give a worker its step. */
+static inline void issue(struct conductor *c, const struct step *s, __u64 id)
 {
+	struct slot *slot = &c->slot[s->worker];
+
 	slot->step = *s;
 	slot->id = id;
+	slot->token = s->request == NO_REQUEST ? 0 : c->token[s->request];
+	slot->late = false;
 	slot->picked = 0;
 	slot->done = 0;
 	sem_post(&slot->go);
@@ -262,24 +359,35 @@ static inline bool same_state(struct conductor *c, FILE *out, const struct model
 	return same_numbers(out, &want, &pos.stat);
 }
 
+static inline bool same_meta(FILE *out, const struct slot *slot, const struct outcome *want)
+{
+	const struct message *msg = &want->msg;
+
+	if (slot->msg.prio == msg->prio && slot->msg.type == msg->type &&
+	    slot->msg.len == msg->len && !slot->msg.token == !want->token)
+		return true;
+	SAY(out, "#   worker %d got prio %u, type %llu, length %u, %s token\n", slot->step.worker,
+	    slot->msg.prio, (unsigned long long)slot->msg.type, slot->msg.len,
+	    slot->msg.token ? "a" : "no");
+	return false;
+}
+
 static inline bool same_message(FILE *out, const struct slot *slot, const struct outcome *want)
 {
 	const struct step *s = &slot->step;
 	const struct message *msg = &want->msg;
-	__u32 i, n = msg->len < s->len ? msg->len : s->len;
+	bool bad = s->op == CALL ? s->reply_bad : s->bad;
+	__u32 i, n = receives(s) && s->len < msg->len ? s->len : msg->len;
 
 	/* The end of the file brings none. */
-	if (s->op != RECV || want->ret < 0 || (s->plain && !want->ret))
+	if (!(receives(s) || s->op == CALL) || want->ret < 0 || (s->plain && !want->ret))
 		return true;
-	if (!s->plain && (slot->msg.prio != msg->prio || slot->msg.type != msg->type ||
-			  slot->msg.len != msg->len)) {
-		SAY(out, "#   worker %d got prio %u, type %llu, length %u\n", s->worker,
-		    slot->msg.prio, (unsigned long long)slot->msg.type, slot->msg.len);
+	if (receives(s) && !s->plain && !same_meta(out, slot, want))
 		return false;
-	}
-	for (i = 0; i < n && !s->bad; i++)
+	for (i = 0; i < n && !bad; i++)
 		if (slot->data[i] != data_byte(msg->id, i)) {
-			SAY(out, "#   worker %d did not get message %d\n", s->worker, msg->id);
+			SAY(out, "#   worker %d did not get %s %d\n", s->worker,
+			    s->op == CALL ? "reply" : "message", msg->id);
 			return false;
 		}
 	if (slot->data[n] != POISON) {
@@ -287,6 +395,18 @@ static inline bool same_message(FILE *out, const struct slot *slot, const struct
 		return false;
 	}
 	return true;
+}
+
+/* Whether a call that replies and then fails says that it has replied. */
+static inline bool same_reply(FILE *out, const struct slot *slot, const struct outcome *want)
+{
+	const struct step *s = &slot->step;
+	bool replied = want->replied && want->ret < 0;
+
+	if (s->op != REPLY_RECV || s->request == NO_REQUEST || slot->replied == replied)
+		return true;
+	SAY(out, "#   worker %d has %sreplied\n", s->worker, slot->replied ? "" : "not ");
+	return false;
 }
 
 static inline const char *result_text(char *text, long ret)
@@ -324,7 +444,7 @@ static inline bool same_results(struct conductor *c, FILE *out, const struct mod
 			SAY(out, "#   worker %d: %s, not %s\n", i,
 			    result_text(got_text, slot->ret), result_text(want_text, want->ret));
 			same = false;
-		} else if (!same_message(out, slot, want)) {
+		} else if (!same_message(out, slot, want) || !same_reply(out, slot, want)) {
 			same = false;
 		}
 	}
@@ -343,6 +463,9 @@ static inline bool is_asleep(struct slot *slot)
 	const char *state;
 
 	if (!__atomic_load_n(&slot->picked, __ATOMIC_SEQ_CST))
+		return false;
+	/* It will end by itself. */
+	if (slot->step.patience == EXPIRES)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", slot->pid, slot->tid);
 	if (read_file(path, text, sizeof(text)) || text[0] < '0' || text[0] > '9')
@@ -381,12 +504,24 @@ static inline bool at_rest(struct conductor *c)
 	return true;
 }
 
+/* On a busy machine, a deadline that was to pass in a call had passed before. */
+static inline bool came_late(struct conductor *c, const struct model *m)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		if (m->out[i].now && c->slot[i].step.patience == EXPIRES && c->slot[i].late)
+			return true;
+	return false;
+}
+
 /* Until all is as the model says; false if it comes to rest in another way. */
 static inline bool agrees(struct conductor *c, const struct model *m, __u64 id)
 {
 	__s64 limit = in_ms(CLOCK_MONOTONIC, PATIENCE_MS);
 	int looks = 0;
 
+	c->late = false;
 	for (;;) {
 		if (same_results(c, NULL, m) && same_state(c, NULL, m, id))
 			return true;
@@ -403,9 +538,37 @@ static inline bool agrees(struct conductor *c, const struct model *m, __u64 id)
 			break;
 		}
 	}
+	c->late = came_late(c, m);
+	if (c->late)
+		return false;
 	same_results(c, c->report, m);
 	same_state(c, c->report, m, id);
 	return false;
+}
+
+/*
+ * Keep the tokens that the last step brought, for those who are to reply. Returns
+ * whether they are new.
+ */
+static inline bool keep_tokens(struct conductor *c, const struct model *m)
+{
+	const struct outcome *out;
+	__u64 token;
+	int i, j;
+
+	for (i = 0; i < NWORKERS; i++) {
+		out = &m->out[i];
+		if (!out->now || out->ret < 0 || !out->token)
+			continue;
+		token = c->slot[i].msg.token;
+		for (j = 0; j < SEQUENCE_MAX; j++)
+			if (c->token[j] == token) {
+				SAY(c->report, "#   worker %d got an old token\n", i);
+				return false;
+			}
+		c->token[out->msg.id] = token;
+	}
+	return true;
 }
 
 #endif /* SELFTESTS_CONDUCTOR_H */

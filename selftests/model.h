@@ -15,12 +15,20 @@
 #define NWORKERS 4
 #define LEN_MAX 16
 #define STORED_MAX 256
+/* Steps of a sequence, and so of messages and replies. */
+#define SEQUENCE_MAX 80
 
 /* What a worker is told to do. */
-enum op { OPEN, CLOSE, SEND, RECV, CAPACITY, DESTROY, INTERRUPT };
+enum op { OPEN, CLOSE, SEND, RECV, CALL, REPLY, REPLY_RECV, CAPACITY, DESTROY, INTERRUPT };
 
-/* How a call that would wait ends: not at all, or with one of two errors. */
-enum patience { WAIT, DONTWAIT, PAST_DEADLINE };
+/*
+ * How a call that would wait ends: not at all, or with one of two errors; or its
+ * deadline comes before anybody does anything else.
+ */
+enum patience { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES };
+
+/* REPLY_RECV: only receive. */
+#define NO_REQUEST -1
 
 /**
  * struct step - one call of one worker
@@ -28,11 +36,14 @@ enum patience { WAIT, DONTWAIT, PAST_DEADLINE };
  * @worker: whose; a worker without a handle, or one that waits, skips it
  * @number: OPEN: the flags; CAPACITY: the capacity
  * @plain: SEND and RECV: write(2) or read(2)
- * @bad: SEND and RECV: the buffer's address is bad
- * @patience: SEND and RECV
+ * @bad: the address of the message's buffer is bad
+ * @patience: of what may wait; EXPIRES: only of CALL
  * @flags: of the call; MBOX_DONTWAIT is in @patience
- * @len: SEND: of the message; RECV: of the buffer
- * @id: SEND: tells messages apart
+ * @len: SEND and CALL: of the message; RECV and REPLY_RECV: of the buffer
+ * @id: tells messages and replies apart
+ * @request: REPLY and REPLY_RECV: @id of the one to reply to, or NO_REQUEST
+ * @reply_len: CALL: of the buffer for the reply; otherwise of the reply
+ * @reply_bad: the address of that buffer is bad
  */
 struct step {
 	enum op op;
@@ -47,12 +58,18 @@ struct step {
 	__u32 skip;
 	__u64 type;
 	int id;
+	int request;
+	__u32 reply_len;
+	bool reply_bad;
 };
 
 /**
  * struct message - a message
  * @sender: the worker that waits until it is received, or -1
  * @sync: and waits whatever the capacity
+ * @request: and then goes on to wait for a reply
+ * @reply_room: for that
+ * @reply_bad: where it cannot be put
  * @arrival: number, for MBOX_DROP_OLDEST
  */
 struct message {
@@ -62,6 +79,9 @@ struct message {
 	__u64 type;
 	int sender;
 	bool sync;
+	bool request;
+	__u32 reply_room;
+	bool reply_bad;
 	unsigned int arrival;
 };
 
@@ -71,16 +91,26 @@ struct waiting {
 	struct message msg;
 };
 
+/* A request that worker @server has received and has to reply to. */
+struct owed {
+	struct message msg;
+	int server;
+};
+
 /**
  * struct outcome - how a call ended
  * @done: it did
  * @now: in the last step
+ * @replied: REPLY_RECV: the reply was made
+ * @token: there is one for @msg
  * @ret: what it returned, or -errno
- * @msg: RECV: what it received
+ * @msg: RECV and REPLY_RECV: what it received; CALL: the reply
  */
 struct outcome {
 	bool done;
 	bool now;
+	bool replied;
+	bool token;
 	long ret;
 	struct message msg;
 };
@@ -90,6 +120,7 @@ struct outcome {
  * @bug: a rule to break, see broken()
  * @stored: messages in the order in which they are received
  * @senders: those that wait to be let in, or without capacity for a receiver
+ * @owed: requests that were received, whose callers wait for the reply
  * @shown: a message has come to where receivers look
  * @out: by worker; a call that is not done waits
  */
@@ -104,6 +135,8 @@ struct model {
 	int nstored;
 	struct waiting receivers[NWORKERS], peekers[NWORKERS], senders[NWORKERS];
 	int nreceivers, npeekers, nsenders;
+	struct owed owed[NWORKERS];
+	int nowed;
 	__u64 sent, received, dropped;
 	__u32 send_handles, recv_handles;
 	unsigned int arrivals;
@@ -124,6 +157,17 @@ enum {
 	GROWING_ADMITS_ONE,
 	SHORT_BUFFER_TAKES_IT,
 	RENDEZVOUS_IS_STORED,
+	ANY_HANDLE_REPLIES,
+	REPLY_TO_NOBODY_SUCCEEDS,
+	LONG_REPLY_IS_CUT,
+	LONG_REPLY_KEEPS_THE_CALL,
+	FAILED_REPLY_USES_THE_TOKEN,
+	CLOSED_SERVER_KEEPS_THE_CALL,
+	READ_KEEPS_THE_CALL,
+	PEEK_SHOWS_THE_TOKEN,
+	RECEIVED_REQUEST_IS_WITHDRAWN,
+	FAILED_REPLY_STILL_RECEIVES,
+	CALL_RETURNS_WITH_THE_RECEIPT,
 	NBUGS,
 };
 
@@ -160,6 +204,16 @@ static inline bool model_may(const struct model *m, int worker, enum op op)
 {
 	return m->access[worker] == O_RDWR ||
 	       m->access[worker] == (op == SEND ? O_WRONLY : O_RDONLY);
+}
+
+static inline bool receives(const struct step *s)
+{
+	return s->op == RECV || s->op == REPLY_RECV;
+}
+
+static inline bool sends(const struct step *s)
+{
+	return s->op == SEND || s->op == CALL;
 }
 
 static inline void finish(struct model *m, int worker, long ret, const struct message *msg)

@@ -21,6 +21,7 @@ static inline bool look(struct model *m, const struct step *call)
 		finish(m, call->worker, -EFAULT, NULL);
 	else
 		finish(m, call->worker, found.msg.len, &found.msg);
+	m->out[call->worker].token = found.msg.request && broken(m, PEEK_SHOWS_THE_TOKEN);
 	return true;
 }
 
@@ -92,6 +93,19 @@ static inline int find_receiver(const struct model *m, const struct message *msg
 
 static inline void put_back(struct model *m, struct message msg);
 
+/* The request @msg was received: now somebody has to reply, or nobody can. */
+static inline void owe(struct model *m, const struct step *call, const struct message *msg)
+{
+	struct owed owed = { .msg = *msg, .server = call->plain ? -1 : call->worker };
+
+	if (call->plain && !broken(m, READ_KEEPS_THE_CALL))
+		return finish(m, msg->sender, -EPIPE, NULL);
+	if (broken(m, CALL_RETURNS_WITH_THE_RECEIPT))
+		return finish(m, msg->sender, 0, NULL);
+	m->out[call->worker].token = !call->plain;
+	INSERT(m->owed, m->nowed, m->nowed, owed);
+}
+
 /* A receiver has @msg in its hands and copies it. */
 static inline void deliver(struct model *m, const struct step *call, const struct message *msg)
 {
@@ -106,7 +120,9 @@ static inline void deliver(struct model *m, const struct step *call, const struc
 	if (len > call->len && broken(m, TRUNC_RETURNS_WHAT_FITS))
 		len = call->len;
 	finish(m, call->worker, len, msg);
-	if (msg->sender >= 0)
+	if (msg->request)
+		owe(m, call, msg);
+	else if (msg->sender >= 0)
 		finish(m, msg->sender, 0, NULL);
 }
 
@@ -130,7 +146,7 @@ static inline void put_back(struct model *m, struct message msg)
 	}
 	/* Without capacity it was never accepted. */
 	if (msg.sender >= 0 && !m->capacity) {
-		struct waiting w = { .call = { .op = SEND, .worker = msg.sender }, .msg = msg };
+		struct waiting w = { .call = { .worker = msg.sender }, .msg = msg };
 
 		m->sent--;
 		INSERT(m->senders, m->nsenders, 0, w);
@@ -202,7 +218,8 @@ static inline void begin_to_wait(struct model *m, const struct step *s, const st
 
 static inline void model_send(struct model *m, const struct step *s)
 {
-	bool sync = s->flags & MBOX_SYNC, waits = s->patience == WAIT;
+	bool waits = s->patience == WAIT || s->patience == EXPIRES, request = s->op == CALL;
+	bool sync = s->flags & MBOX_SYNC || request;
 	struct message msg = {
 		.id = s->id,
 		.len = s->len,
@@ -210,6 +227,9 @@ static inline void model_send(struct model *m, const struct step *s)
 		.type = s->type,
 		.sender = -1,
 		.sync = sync,
+		.request = request,
+		.reply_room = s->reply_len < m->msg_max ? s->reply_len : m->msg_max,
+		.reply_bad = s->reply_bad,
 	};
 	int i;
 
@@ -223,7 +243,8 @@ static inline void model_send(struct model *m, const struct step *s)
 		return finish(m, s->worker, -EPIPE, NULL);
 
 	i = find_receiver(m, &msg);
-	if (i < 0 && sync && !waits)
+	/* Nobody has a reply before there is a request. */
+	if ((i < 0 || request) && sync && !waits)
 		return finish(m, s->worker, would_wait(s), NULL);
 	if (i < 0 && (__u32)m->nstored >= m->capacity && !waits &&
 	    !(m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
@@ -302,6 +323,76 @@ static inline void model_recv(struct model *m, const struct step *s)
 	deliver(m, s, &msg);
 }
 
+/* ---- replies ------------------------------------------------------------ */
+
+/* The reply of @s to what it says. Returns 0 or an error. */
+static inline long reply(struct model *m, const struct step *s)
+{
+	struct message text = { .id = s->id, .len = s->reply_len };
+	struct message *msg;
+	int i;
+
+	if (m->dead)
+		return -EIDRM;
+	for (i = 0; i < m->nowed; i++)
+		if (m->owed[i].msg.id == s->request &&
+		    (m->owed[i].server == s->worker || broken(m, ANY_HANDLE_REPLIES)))
+			break;
+	if (i == m->nowed)
+		return broken(m, REPLY_TO_NOBODY_SUCCEEDS) ? 0 : -ESRCH;
+
+	msg = &m->owed[i].msg;
+	if (text.len > msg->reply_room && broken(m, LONG_REPLY_IS_CUT))
+		text.len = msg->reply_room;
+	if (text.len > msg->reply_room) {
+		if (broken(m, LONG_REPLY_KEEPS_THE_CALL))
+			return -EMSGSIZE;
+		finish(m, msg->sender, -EMSGSIZE, NULL);
+		REMOVE(m->owed, m->nowed, i);
+		return -EMSGSIZE;
+	}
+	if (s->reply_bad && text.len) {
+		if (broken(m, FAILED_REPLY_USES_THE_TOKEN))
+			m->owed[i].server = -1;
+		return -EFAULT;
+	}
+	/* That the caller cannot have it is nothing that the server learns. */
+	finish(m, msg->sender, msg->reply_bad && text.len ? -EFAULT : (long)text.len, &text);
+	REMOVE(m->owed, m->nowed, i);
+	return 0;
+}
+
+static inline void model_reply_recv(struct model *m, const struct step *s)
+{
+	long ret = 0;
+
+	/* What fails in any case, before anything was done. */
+	if (!model_may(m, s->worker, RECV))
+		return finish(m, s->worker, -EBADF, NULL);
+	if (s->request != NO_REQUEST) {
+		ret = reply(m, s);
+		m->out[s->worker].replied = !ret;
+	}
+	if (ret && !broken(m, FAILED_REPLY_STILL_RECEIVES))
+		return finish(m, s->worker, ret, NULL);
+	model_recv(m, s);
+}
+
+/* Nobody will reply to what @server received, or (-1) all received. */
+static inline void end_owed(struct model *m, int server, long error)
+{
+	int i;
+
+	for (i = m->nowed - 1; i >= 0; i--) {
+		if (server >= 0 && m->owed[i].server != server)
+			continue;
+		finish(m, m->owed[i].msg.sender, error, NULL);
+		REMOVE(m->owed, m->nowed, i);
+	}
+}
+
+/* ---- the end of a side -------------------------------------------------- */
+
 static inline void end_senders(struct model *m, long error)
 {
 	int i;
@@ -348,6 +439,8 @@ static inline void model_close(struct model *m, int worker)
 	m->send_handles -= sends;
 	m->recv_handles -= receives;
 	finish(m, worker, 0, NULL);
+	if (!broken(m, CLOSED_SERVER_KEEPS_THE_CALL))
+		end_owed(m, worker, -EPIPE);
 	if (!(m->flags & MBOX_HANGUP))
 		return;
 	if (sends && !m->send_handles)
@@ -385,6 +478,7 @@ static inline void model_destroy(struct model *m, int worker)
 	m->dead = true;
 	end_receivers(m, -EIDRM);
 	end_senders(m, -EIDRM);
+	end_owed(m, -1, -EIDRM);
 	m->nstored = 0;
 	finish(m, worker, 0, NULL);
 }
@@ -401,11 +495,21 @@ static inline bool forget(struct waiting *list, int *n, int worker)
 	return false;
 }
 
-static inline void model_interrupt(struct model *m, int worker)
+/* The call of @worker ends with @error before what it waits for has come. */
+static inline void give_up(struct model *m, int worker, long error)
 {
 	int i;
 
-	finish(m, worker, -EINTR, NULL);
+	finish(m, worker, error, NULL);
+	for (i = 0; i < m->nowed; i++) {
+		if (m->owed[i].msg.sender != worker)
+			continue;
+		/* It is with the server: what was received stays received. */
+		REMOVE(m->owed, m->nowed, i);
+		if (broken(m, RECEIVED_REQUEST_IS_WITHDRAWN))
+			m->sent--;
+		return;
+	}
 	if (forget(m->receivers, &m->nreceivers, worker) ||
 	    forget(m->peekers, &m->npeekers, worker) ||
 	    forget(m->senders, &m->nsenders, worker))
@@ -416,6 +520,17 @@ static inline void model_interrupt(struct model *m, int worker)
 	if (!broken(m, WITHDRAWN_STAYS_COUNTED))
 		m->sent--;
 	admit(m, STORED_MAX);
+}
+
+/* Whoever has to do with a call that expires has done it when it is handed over. */
+static inline bool nobody_is_late(const struct model *m)
+{
+	int i;
+
+	for (i = 0; i < m->nreceivers; i++)
+		if (m->receivers[i].call.bad || m->receivers[i].call.plain)
+			return false;
+	return !m->npeekers;
 }
 
 /* Whether @s is a step for a worker in this state. */
@@ -433,12 +548,12 @@ static inline bool model_takes(const struct model *m, const struct step *s)
 	 * to look may or may not see what is there in between. What the age of
 	 * such a message is, nobody says.
 	 */
-	if (s->op == RECV && s->bad && (m->npeekers || m->flags & MBOX_DROP_OLDEST))
+	if (receives(s) && s->bad && (m->npeekers || m->flags & MBOX_DROP_OLDEST))
 		return false;
 	/* Which of two errors is reported is a matter of other tests. */
-	if (s->op == SEND && s->bad && (s->patience != WAIT || m->flags & MBOX_HANGUP))
+	if (sends(s) && s->bad && (s->patience != WAIT || m->flags & MBOX_HANGUP))
 		return false;
-	return true;
+	return s->patience != EXPIRES || nobody_is_late(m);
 }
 
 /* Carries out @s; returns false for a step that means nothing now. */
@@ -450,8 +565,11 @@ static inline bool model_step(struct model *m, const struct step *s)
 		return false;
 	for (i = 0; i < NWORKERS; i++)
 		m->out[i].now = false;
-	if (s->op != INTERRUPT)
+	if (s->op != INTERRUPT) {
 		m->out[s->worker].done = false;
+		m->out[s->worker].replied = false;
+		m->out[s->worker].token = false;
+	}
 	switch (s->op) {
 	case OPEN:
 		model_open(m, s);
@@ -465,6 +583,17 @@ static inline bool model_step(struct model *m, const struct step *s)
 	case RECV:
 		model_recv(m, s);
 		break;
+	case CALL:
+		model_send(m, s);
+		if (s->patience == EXPIRES && !m->out[s->worker].done)
+			give_up(m, s->worker, -ETIMEDOUT);
+		break;
+	case REPLY:
+		finish(m, s->worker, reply(m, s), NULL);
+		break;
+	case REPLY_RECV:
+		model_reply_recv(m, s);
+		break;
 	case CAPACITY:
 		model_capacity(m, s);
 		break;
@@ -472,7 +601,7 @@ static inline bool model_step(struct model *m, const struct step *s)
 		model_destroy(m, s->worker);
 		break;
 	case INTERRUPT:
-		model_interrupt(m, s->worker);
+		give_up(m, s->worker, -EINTR);
 		break;
 	}
 	let_look(m);
@@ -487,7 +616,7 @@ static inline void model_stat(const struct model *m, struct mbox_stat *st)
 	st->attr.capacity = m->capacity;
 	st->queued = m->nstored;
 	st->bytes = 0;
-	st->waiting_senders = m->nsenders;
+	st->waiting_senders = m->nsenders + m->nowed;
 	for (i = 0; i < m->nstored; i++) {
 		st->bytes += m->stored[i].len;
 		st->waiting_senders += m->stored[i].sender >= 0;

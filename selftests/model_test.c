@@ -10,153 +10,7 @@
  * breaks a rule of the model, to look at what is then printed.
  */
 #include "conductor.h"
-
-#define SEQUENCE_MAX 80
-
-/**
- * struct sequence - a mailbox and what happens to it
- * @n: how many of @step count
- */
-struct sequence {
-	__u32 flags;
-	__u32 capacity;
-	__u32 msg_max;
-	int n;
-	struct step step[SEQUENCE_MAX];
-};
-
-/* ---- sequences ---------------------------------------------------------- */
-
-static void say_flags(FILE *out, __u32 flags)
-{
-	static const char * const names[] = { "DONTWAIT", "REALTIME", "SYNC", "PEEK", "TRUNC",
-					      "MATCH", "MATCH_NOT", "MATCH_LE" };
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (flags & 1U << i)
-			SAY(out, " %s", names[i]);
-}
-
-static void say_step(FILE *out, const struct step *s)
-{
-	static const char * const patience[] = { "", " DONTWAIT", " past deadline" };
-
-	SAY(out, "# worker %d: ", s->worker);
-	switch (s->op) {
-	case OPEN:
-		SAY(out, "open %s", s->number == O_RDWR ? "O_RDWR" :
-		    s->number == O_RDONLY ? "O_RDONLY" : "O_WRONLY");
-		break;
-	case CLOSE:
-		SAY(out, "close");
-		break;
-	case SEND:
-		SAY(out, "%s message %d, length %u, prio %u, type %llu", s->plain ? "write" : "send",
-		    s->id, s->len, s->prio, (unsigned long long)s->type);
-		say_flags(out, s->flags);
-		SAY(out, "%s%s", patience[s->patience], s->bad ? " bad address" : "");
-		break;
-	case RECV:
-		SAY(out, "%s, room %u", s->plain ? "read" : "receive", s->len);
-		say_flags(out, s->flags);
-		if (s->flags & MATCHING)
-			SAY(out, " %llu", (unsigned long long)s->type);
-		if (s->skip)
-			SAY(out, " skip %u", s->skip);
-		SAY(out, "%s%s", patience[s->patience], s->bad ? " bad address" : "");
-		break;
-	case CAPACITY:
-		SAY(out, "set capacity %d", (int)s->number);
-		break;
-	case DESTROY:
-		SAY(out, "destroy");
-		break;
-	case INTERRUPT:
-		SAY(out, "interrupted by a signal");
-		break;
-	}
-	SAY(out, "\n");
-}
-
-/* write(2) and read(2) can say no more. */
-static void make_simple(struct step *s)
-{
-	s->patience = WAIT;
-	s->flags = 0;
-	s->prio = 0;
-	s->type = 0;
-	s->skip = 0;
-}
-
-/* A step that is of use in the present state, mostly. */
-static struct step random_step(struct random *r, const struct model *m, int id)
-{
-	static const __u32 accesses[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR };
-	static const __u32 matches[] = { 0, 0, 0, MBOX_MATCH, MBOX_MATCH_NOT, MBOX_MATCH_LE };
-	static const __u32 capacities[] = { 0, 1, 2, 3, MBOX_UNBOUNDED };
-	struct step s = { .worker = random_below(r, NWORKERS), .id = id };
-	unsigned int lot = random_below(r, 100);
-	int i;
-
-	/* Rather one that can do something, if there is one. */
-	for (i = 0; i < NWORKERS && !m->out[s.worker].done && !one_in(r, 6); i++)
-		s.worker = (s.worker + 1) % NWORKERS;
-	if (!m->out[s.worker].done) {
-		s.op = INTERRUPT;
-		return s;
-	}
-	if (m->access[s.worker] < 0) {
-		s.op = OPEN;
-		s.number = accesses[random_below(r, 4)];
-		return s;
-	}
-	s.patience = one_in(r, 3) ? DONTWAIT : one_in(r, 6) ? PAST_DEADLINE : WAIT;
-	s.bad = one_in(r, 16);
-	s.plain = one_in(r, 6);
-	s.type = random_below(r, 4);
-	s.prio = random_below(r, 3);
-	s.len = random_below(r, LEN_MAX + 1);
-	if (lot < 44 || (lot < 88 && !model_may(m, s.worker, RECV) && !one_in(r, 8))) {
-		s.op = SEND;
-		s.flags = one_in(r, 5) ? MBOX_SYNC : 0;
-		if (m->flags & MBOX_FIXED && !one_in(r, 8))
-			s.len = m->msg_max;
-		if (s.plain)
-			make_simple(&s);
-	} else if (lot < 88) {
-		s.op = RECV;
-		s.flags = matches[random_below(r, 6)];
-		s.flags |= one_in(r, 5) ? MBOX_PEEK : 0;
-		s.flags |= one_in(r, 5) ? MBOX_TRUNC : 0;
-		if (s.flags & MBOX_PEEK && !(s.flags & MBOX_MATCH_LE) && one_in(r, 2))
-			s.skip = random_below(r, 3);
-		if (!one_in(r, 4))
-			s.len = LEN_MAX;
-		if (s.plain)
-			make_simple(&s);
-	} else if (lot < 94) {
-		s.op = CAPACITY;
-		s.number = capacities[random_below(r, 5)];
-	} else if (lot < 99) {
-		s.op = CLOSE;
-	} else {
-		s.op = DESTROY;
-	}
-	return s;
-}
-
-static void random_mailbox(struct random *r, struct sequence *seq)
-{
-	static const __u32 flags[] = { 0, 0, 0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_HANGUP,
-				       MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED };
-	static const __u32 capacities[] = { 0, 0, 1, 2, 3, MBOX_UNBOUNDED };
-
-	memset(seq, 0, sizeof(*seq));
-	seq->flags = flags[random_below(r, ARRAY_SIZE(flags))];
-	seq->capacity = capacities[random_below(r, ARRAY_SIZE(capacities))];
-	seq->msg_max = one_in(r, 4) ? 8 : LEN_MAX;
-}
+#include "model_script.h"
 
 /* A mailbox with a name, which lives without handles. Returns its id, or 0. */
 static __u64 make_mailbox(const struct sequence *seq, const char *name)
@@ -177,7 +31,7 @@ static __u64 make_mailbox(const struct sequence *seq, const char *name)
 /* Ends all that waits and all that is open, whatever state that is in. */
 static bool clean_up(struct conductor *c, struct model *m, const char *name)
 {
-	struct step close_it = { .op = CLOSE };
+	struct step close_it = { .op = CLOSE, .request = NO_REQUEST };
 	__s64 limit = in_ms(CLOCK_MONOTONIC, PATIENCE_MS);
 	int fd = raw_open(name, O_RDWR), i;
 
@@ -193,7 +47,8 @@ static bool clean_up(struct conductor *c, struct model *m, const char *name)
 		}
 		if (m->access[i] < 0)
 			continue;
-		issue(&c->slot[i], &close_it, 0);
+		close_it.worker = i;
+		issue(c, &close_it, 0);
 		while (!is_done(&c->slot[i]))
 			sched_yield();
 	}
@@ -219,11 +74,12 @@ static enum verdict run(struct conductor *c, struct sequence *seq, struct random
 	id = make_mailbox(seq, test_name(name, sizeof(name), "model"));
 	if (!id)
 		return STUCK;
+	memset(c->token, 0xff, sizeof(c->token));
 	model_init(&m, seq->flags, seq->capacity, seq->msg_max, bug);
 	for (i = 0; i < n; i++) {
 		s = &seq->step[i];
 		if (r)
-			*s = random_step(r, &m, i);
+			*s = random_step(r, &m, seq, i);
 		if (!model_step(&m, s))
 			continue;
 		c->steps++;
@@ -232,10 +88,10 @@ static enum verdict run(struct conductor *c, struct sequence *seq, struct random
 			syscall(SYS_tgkill, c->slot[s->worker].pid, c->slot[s->worker].tid,
 				SIGUSR1);
 		else
-			issue(&c->slot[s->worker], s, id);
-		if (!agrees(c, &m, id)) {
+			issue(c, s, id);
+		if (!agrees(c, &m, id) || !keep_tokens(c, &m)) {
 			seq->n = i + 1;
-			verdict = DIFFERENT;
+			verdict = c->late ? SAME : DIFFERENT;
 			break;
 		}
 	}
@@ -322,7 +178,7 @@ static bool make_plainer(struct step *s, int how)
 		s->bad = false;
 		break;
 	case 2:
-		s->patience = DONTWAIT;
+		s->patience = s->plain ? WAIT : DONTWAIT;
 		break;
 	case 3:
 		s->patience = WAIT;
@@ -337,12 +193,18 @@ static bool make_plainer(struct step *s, int how)
 		s->skip = 0;
 		break;
 	case 7:
-		s->len = s->op == SEND ? 1 : LEN_MAX;
+		s->len = sends(s) ? 1 : LEN_MAX;
+		break;
+	case 8:
+		s->reply_len = s->op == CALL ? LEN_MAX : 1;
+		break;
+	case 9:
+		s->reply_bad = false;
 		break;
 	default:
-		if (how - 8 >= (int)ARRAY_SIZE(flags))
+		if (how - 10 >= (int)ARRAY_SIZE(flags))
 			return false;
-		s->flags &= ~flags[how - 8];
+		s->flags &= ~flags[how - 10];
 		/* Nothing else may go with it. */
 		if (!(s->flags & MBOX_PEEK))
 			s->skip = 0;
@@ -365,7 +227,7 @@ static void simplify(struct conductor *c, struct sequence *seq, int bug)
 			s->number = O_RDWR;
 			still_differs(c, seq, &plainer, bug);
 		}
-		if (s->op != SEND && s->op != RECV)
+		if (!sends(s) && !receives(s) && s->op != REPLY)
 			continue;
 		for (how = 0; ; how++) {
 			plainer = *seq;
@@ -380,8 +242,7 @@ static void simplify(struct conductor *c, struct sequence *seq, int bug)
 static void print(struct conductor *c, struct sequence *seq, int bug)
 {
 	/* A script that anybody can follow, with what came out in the end. */
-	fprintf(stderr, "# mailbox: flags %#x, capacity %d, msg_max %u\n", seq->flags,
-		(int)seq->capacity, seq->msg_max);
+	say_mailbox(stderr, seq);
 	c->report = stderr;
 	if (run(c, seq, NULL, bug, stderr) == SAME)
 		fprintf(stderr, "#   not this time\n");
