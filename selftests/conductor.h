@@ -215,12 +215,28 @@ static inline long carry_out(struct slot *slot)
 	}
 }
 
+static inline bool is_done(struct slot *slot)
+{
+	return __atomic_load_n(&slot->done, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A user is a real uid. It is this thread's alone, and all that a worker may do
+ * comes from the effective one, which stays.
+ */
+static inline long change_user(int user)
+{
+	return neg(syscall(SYS_setresuid, user ? USER_B : USER_A, -1, -1));
+}
+
 static inline void *work(void *arg)
 {
 	struct slot *slot = arg;
 
 	slot->pid = getpid();
 	slot->tid = syscall(SYS_gettid);
+	slot->ret = change_user(slot->step.worker % NUSERS);
+	__atomic_store_n(&slot->done, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		while (sem_wait(&slot->go))
 			;
@@ -259,7 +275,7 @@ static inline int start_workers(struct conductor *c, bool one_cpu)
 	CHECK(c->slot != MAP_FAILED);
 	for (i = 0; i < NWORKERS; i++) {
 		CHECK_EQ(0, sem_init(&c->slot[i].go, 1, 0));
-		c->slot[i].done = 1;
+		c->slot[i].step.worker = i;
 	}
 	/* The processes first: a fork takes no threads along. */
 	for (i = 0; i < NWORKERS / 2; i++) {
@@ -268,6 +284,11 @@ static inline int start_workers(struct conductor *c, bool one_cpu)
 	}
 	for (; i < NWORKERS; i++)
 		CHECK_EQ(0, thread_start(&c->thread[i], work, &c->slot[i]));
+	for (i = 0; i < NWORKERS; i++) {
+		while (!is_done(&c->slot[i]))
+			sched_yield();
+		CHECK_EQ(0, c->slot[i].ret);
+	}
 	return 0;
 }
 
@@ -300,11 +321,6 @@ static inline void issue(struct conductor *c, const struct step *s, __u64 id)
 	slot->picked = 0;
 	slot->done = 0;
 	sem_post(&slot->go);
-}
-
-static inline bool is_done(struct slot *slot)
-{
-	return __atomic_load_n(&slot->done, __ATOMIC_SEQ_CST);
 }
 
 /* ---- what has to come out ----------------------------------------------- */

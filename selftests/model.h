@@ -13,6 +13,8 @@
 #include "wrappers.h"
 
 #define NWORKERS 4
+/* Each other worker is of the same user. */
+#define NUSERS 2
 #define LEN_MAX 16
 #define STORED_MAX 256
 /* Steps of a sequence, and so of messages and replies. */
@@ -65,6 +67,7 @@ struct step {
 
 /**
  * struct message - a message
+ * @user: who sent it
  * @sender: the worker that waits until it is received, or -1
  * @sync: and waits whatever the capacity
  * @request: and then goes on to wait for a reply
@@ -77,6 +80,7 @@ struct message {
 	__u32 len;
 	__u32 prio;
 	__u64 type;
+	int user;
 	int sender;
 	bool sync;
 	bool request;
@@ -168,6 +172,10 @@ enum {
 	RECEIVED_REQUEST_IS_WITHDRAWN,
 	FAILED_REPLY_STILL_RECEIVES,
 	CALL_RETURNS_WITH_THE_RECEIPT,
+	USER_TAKES_ALL,
+	USER_TAKES_HALF_OF_ALL,
+	HALF_IS_ROUNDED_DOWN,
+	USER_WITHOUT_ROOM_BLOCKS_OTHERS,
 	NBUGS,
 };
 
@@ -223,6 +231,25 @@ static inline void finish(struct model *m, int worker, long ret, const struct me
 	m->out[worker].ret = ret;
 	if (msg)
 		m->out[worker].msg = *msg;
+}
+
+/* Room for one more message of that user. */
+static inline bool has_room(const struct model *m, int user)
+{
+	__u32 left = m->capacity, own = 0;
+	int i;
+
+	if ((__u32)m->nstored >= m->capacity)
+		return false;
+	if (!(m->flags & MBOX_FAIR) || m->capacity == MBOX_UNBOUNDED || broken(m, USER_TAKES_ALL))
+		return true;
+	for (i = 0; i < m->nstored; i++) {
+		if (m->stored[i].user == user)
+			own++;
+		else if (!broken(m, USER_TAKES_HALF_OF_ALL))
+			left--;
+	}
+	return own < (left + !broken(m, HALF_IS_ROUNDED_DOWN)) / 2;
 }
 
 /* ---- which message ------------------------------------------------------ */

@@ -172,12 +172,27 @@ static inline struct message accept_from(struct model *m, int i)
 	return msg;
 }
 
+/* The first sender that can be let in, or -1. */
+static inline int next_sender(const struct model *m)
+{
+	int i;
+
+	for (i = 0; i < m->nsenders; i++) {
+		if (has_room(m, m->senders[i].msg.user))
+			return i;
+		if (broken(m, USER_WITHOUT_ROOM_BLOCKS_OTHERS))
+			break;
+	}
+	return -1;
+}
+
 static inline void admit(struct model *m, int most)
 {
 	struct message msg;
+	int i;
 
-	while (m->nsenders && (__u32)m->nstored < m->capacity && most--) {
-		msg = accept_from(m, 0);
+	while (most-- && (i = next_sender(m)) >= 0) {
+		msg = accept_from(m, i);
 		store(m, &msg, false);
 	}
 }
@@ -225,6 +240,7 @@ static inline void model_send(struct model *m, const struct step *s)
 		.len = s->len,
 		.prio = s->prio,
 		.type = s->type,
+		.user = s->worker % NUSERS,
 		.sender = -1,
 		.sync = sync,
 		.request = request,
@@ -246,7 +262,7 @@ static inline void model_send(struct model *m, const struct step *s)
 	/* Nobody has a reply before there is a request. */
 	if ((i < 0 || request) && sync && !waits)
 		return finish(m, s->worker, would_wait(s), NULL);
-	if (i < 0 && (__u32)m->nstored >= m->capacity && !waits &&
+	if (i < 0 && !has_room(m, msg.user) && !waits &&
 	    !(m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
 		return finish(m, s->worker, would_wait(s), NULL);
 	if (s->bad && s->len)
@@ -260,7 +276,7 @@ static inline void model_send(struct model *m, const struct step *s)
 			finish(m, s->worker, 0, NULL);
 		return hand(m, i, &msg);
 	}
-	if ((__u32)m->nstored >= m->capacity) {
+	if (!has_room(m, msg.user)) {
 		if (m->flags & MBOX_DROP_OLDEST && m->capacity) {
 			while ((__u32)m->nstored >= m->capacity)
 				drop_oldest(m);

@@ -70,7 +70,8 @@ static inline void say_step(FILE *out, const struct step *s)
 	static const char * const patience[] = { "", " DONTWAIT", " past deadline",
 						 " until a deadline" };
 
-	SAY(out, "# worker %d: ", s->worker);
+	/* The user matters to mailboxes with MBOX_FAIR. */
+	SAY(out, "# worker %d%s: ", s->worker, s->worker % NUSERS ? " (user B)" : "");
 	switch (s->op) {
 	case OPEN:
 		SAY(out, "open %s", s->number == O_RDWR ? "O_RDWR" :
@@ -173,7 +174,7 @@ static inline struct step random_step(struct random *r, const struct model *m,
 				      const struct sequence *seq, int id)
 {
 	static const __u32 accesses[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR };
-	static const __u32 capacities[] = { 0, 1, 2, 3, MBOX_UNBOUNDED };
+	static const __u32 capacities[] = { 0, 1, 2, 3, 5, MBOX_UNBOUNDED };
 	struct step s = { .worker = random_below(r, NWORKERS), .id = id, .request = NO_REQUEST };
 	unsigned int lot = random_below(r, 100);
 	int i;
@@ -193,7 +194,7 @@ static inline struct step random_step(struct random *r, const struct model *m,
 	if (lot >= 88) {
 		s.op = lot < 94 ? CAPACITY : lot < 99 ? CLOSE : DESTROY;
 		if (s.op == CAPACITY)
-			s.number = capacities[random_below(r, 5)];
+			s.number = capacities[random_below(r, ARRAY_SIZE(capacities))];
 		return s;
 	}
 	s.patience = one_in(r, 3) ? DONTWAIT : one_in(r, 6) ? PAST_DEADLINE : WAIT;
@@ -220,8 +221,9 @@ static inline struct step random_step(struct random *r, const struct model *m,
 static inline void random_mailbox(struct random *r, struct sequence *seq)
 {
 	static const __u32 flags[] = { 0, 0, 0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_HANGUP,
-				       MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED };
-	static const __u32 capacities[] = { 0, 0, 1, 2, 3, MBOX_UNBOUNDED };
+				       MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED, MBOX_FAIR,
+				       MBOX_FAIR | MBOX_HANGUP };
+	static const __u32 capacities[] = { 0, 0, 1, 2, 3, 5, MBOX_UNBOUNDED };
 
 	memset(seq, 0, sizeof(*seq));
 	seq->flags = flags[random_below(r, ARRAY_SIZE(flags))];
