@@ -112,6 +112,7 @@ static inline void prepare_recv(struct slot *slot)
 	slot->msg.type = s->type;
 	slot->msg.skip = s->skip;
 	slot->msg.token = POISON32;
+	slot->msg.lost = POISON32;
 	slot->msg.flags |= s->patience == DONTWAIT ? MBOX_DONTWAIT : 0;
 	slot->msg.deadline_ns = s->patience == PAST_DEADLINE;
 }
@@ -378,13 +379,16 @@ static inline bool same_state(struct conductor *c, FILE *out, const struct model
 static inline bool same_meta(FILE *out, const struct slot *slot, const struct outcome *want)
 {
 	const struct message *msg = &want->msg;
+	const struct mbox_msg *got = &slot->msg;
 
-	if (slot->msg.prio == msg->prio && slot->msg.type == msg->type &&
-	    slot->msg.len == msg->len && !slot->msg.token == !want->token)
+	if (got->prio == msg->prio && got->type == msg->type && got->len == msg->len &&
+	    !got->token == !want->token && got->lost == want->lost &&
+	    !(got->flags & MBOX_LOST) == !want->lost)
 		return true;
-	SAY(out, "#   worker %d got prio %u, type %llu, length %u, %s token\n", slot->step.worker,
-	    slot->msg.prio, (unsigned long long)slot->msg.type, slot->msg.len,
-	    slot->msg.token ? "a" : "no");
+	SAY(out, "#   worker %d got prio %u, type %llu, length %u, %s token, lost %llu%s\n",
+	    slot->step.worker, got->prio, (unsigned long long)got->type, got->len,
+	    got->token ? "a" : "no", (unsigned long long)got->lost,
+	    got->flags & MBOX_LOST ? " and said so" : "");
 	return false;
 }
 

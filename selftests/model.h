@@ -67,12 +67,13 @@ struct step {
 
 /**
  * struct message - a message
- * @user: who sent it
+ * @from: the worker that sent it
  * @sender: the worker that waits until it is received, or -1
  * @sync: and waits whatever the capacity
  * @request: and then goes on to wait for a reply
  * @reply_room: for that
  * @reply_bad: where it cannot be put
+ * @unread: MBOX_BROADCAST: by worker, whether it is still to receive it
  * @arrival: number, for MBOX_DROP_OLDEST
  */
 struct message {
@@ -80,12 +81,13 @@ struct message {
 	__u32 len;
 	__u32 prio;
 	__u64 type;
-	int user;
+	int from;
 	int sender;
 	bool sync;
 	bool request;
 	__u32 reply_room;
 	bool reply_bad;
+	bool unread[NWORKERS];
 	unsigned int arrival;
 };
 
@@ -107,6 +109,7 @@ struct owed {
  * @now: in the last step
  * @replied: REPLY_RECV: the reply was made
  * @token: there is one for @msg
+ * @lost: how many were lost before @msg
  * @ret: what it returned, or -errno
  * @msg: RECV and REPLY_RECV: what it received; CALL: the reply
  */
@@ -115,6 +118,7 @@ struct outcome {
 	bool now;
 	bool replied;
 	bool token;
+	__u64 lost;
 	long ret;
 	struct message msg;
 };
@@ -146,10 +150,12 @@ struct model {
 	unsigned int arrivals;
 	/* Of each worker: O_RDONLY ..., or -1 without a handle. */
 	int access[NWORKERS];
+	/* MBOX_BROADCAST: messages that it will not get, and was not told of. */
+	__u64 lost[NWORKERS];
 	struct outcome out[NWORKERS];
 };
 
-/* The rules that can be broken, to see that it is noticed. */
+/* The rules that can be broken, to see that it is noticed; in groups, see shows(). */
 enum {
 	LAST_IN_FIRST_OUT = 1,
 	MATCH_LE_TAKES_ANY,
@@ -165,7 +171,7 @@ enum {
 	REPLY_TO_NOBODY_SUCCEEDS,
 	LONG_REPLY_IS_CUT,
 	LONG_REPLY_KEEPS_THE_CALL,
-	FAILED_REPLY_USES_THE_TOKEN,
+	FAILED_REPLY_ENDS_THE_CALL,
 	CLOSED_SERVER_KEEPS_THE_CALL,
 	READ_KEEPS_THE_CALL,
 	PEEK_SHOWS_THE_TOKEN,
@@ -176,6 +182,14 @@ enum {
 	USER_TAKES_HALF_OF_ALL,
 	HALF_IS_ROUNDED_DOWN,
 	USER_WITHOUT_ROOM_BLOCKS_OTHERS,
+	NOBODY_GETS_HIS_OWN,
+	FIRST_READER_TAKES_IT,
+	PRIORITY_COMES_FIRST,
+	DROP_COUNTS_FOR_EACH,
+	LOSS_IS_NOT_TOLD,
+	PEEK_ENDS_THE_LOSS,
+	LATECOMERS_GET_OLD_ONES,
+	CLOSED_HANDLES_KEEP_MESSAGES,
 	NBUGS,
 };
 
@@ -233,8 +247,13 @@ static inline void finish(struct model *m, int worker, long ret, const struct me
 		m->out[worker].msg = *msg;
 }
 
-/* Room for one more message of that user. */
-static inline bool has_room(const struct model *m, int user)
+static inline bool same_user(int worker, int other)
+{
+	return worker % NUSERS == other % NUSERS;
+}
+
+/* Room for one more message from that worker. */
+static inline bool has_room(const struct model *m, int worker)
 {
 	__u32 left = m->capacity, own = 0;
 	int i;
@@ -244,7 +263,7 @@ static inline bool has_room(const struct model *m, int user)
 	if (!(m->flags & MBOX_FAIR) || m->capacity == MBOX_UNBOUNDED || broken(m, USER_TAKES_ALL))
 		return true;
 	for (i = 0; i < m->nstored; i++) {
-		if (m->stored[i].user == user)
+		if (same_user(m->stored[i].from, worker))
 			own++;
 		else if (!broken(m, USER_TAKES_HALF_OF_ALL))
 			left--;

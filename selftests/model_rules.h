@@ -5,7 +5,7 @@
 #ifndef SELFTESTS_MODEL_RULES_H
 #define SELFTESTS_MODEL_RULES_H
 
-#include "model.h"
+#include "model_broadcast.h"
 
 /* ---- to receivers ------------------------------------------------------- */
 
@@ -30,6 +30,9 @@ static inline void refuse(struct model *m, const struct message *msg, int until)
 {
 	int i;
 
+	/* They see it when it is their turn. */
+	if (m->flags & MBOX_BROADCAST)
+		return;
 	for (i = 0; i < until; i++) {
 		if (!wants(&m->receivers[i].call, msg) || fits(m, &m->receivers[i].call, msg))
 			continue;
@@ -50,22 +53,35 @@ static inline void show(struct model *m, const struct message *msg)
 	m->shown = true;
 }
 
-static inline void let_look(struct model *m)
+static inline void let_all_look(struct model *m, struct waiting *list, int *n)
 {
+	bool all = m->flags & MBOX_BROADCAST;
 	int i;
 
-	for (i = 0; m->shown && i < m->npeekers; i++)
-		if (look(m, &m->peekers[i].call)) {
-			REMOVE(m->peekers, m->npeekers, i);
+	for (i = 0; i < *n; i++)
+		if (all ? recv_own(m, &list[i].call) : look(m, &list[i].call)) {
+			REMOVE(list, *n, i);
 			i--;
 		}
-	m->shown = false;
+}
+
+static inline void let_look(struct model *m)
+{
+	while (m->shown) {
+		m->shown = false;
+		let_all_look(m, m->peekers, &m->npeekers);
+		/* Where all get it, nobody is handed it. */
+		if (m->flags & MBOX_BROADCAST)
+			let_all_look(m, m->receivers, &m->nreceivers);
+	}
 }
 
 static inline void store(struct model *m, const struct message *msg, bool front)
 {
 	int i;
 
+	if (m->flags & MBOX_BROADCAST)
+		return store_for_all(m, *msg);
 	for (i = 0; i < m->nstored; i++) {
 		if (m->stored[i].prio < msg->prio)
 			break;
@@ -81,6 +97,9 @@ static inline int find_receiver(const struct model *m, const struct message *msg
 {
 	int i, last = -1;
 
+	/* It is not for one of them, but for all. */
+	if (m->flags & MBOX_BROADCAST)
+		return -1;
 	for (i = 0; i < m->nreceivers; i++) {
 		if (!wants(&m->receivers[i].call, msg) || !fits(m, &m->receivers[i].call, msg))
 			continue;
@@ -178,7 +197,7 @@ static inline int next_sender(const struct model *m)
 	int i;
 
 	for (i = 0; i < m->nsenders; i++) {
-		if (has_room(m, m->senders[i].msg.user))
+		if (has_room(m, m->senders[i].msg.from))
 			return i;
 		if (broken(m, USER_WITHOUT_ROOM_BLOCKS_OTHERS))
 			break;
@@ -201,6 +220,8 @@ static inline void drop_oldest(struct model *m)
 {
 	int i, oldest = 0;
 
+	if (m->flags & MBOX_BROADCAST)
+		return lose_first(m);
 	for (i = 1; i < m->nstored; i++)
 		if (m->stored[i].arrival < m->stored[oldest].arrival)
 			oldest = i;
@@ -240,7 +261,7 @@ static inline void model_send(struct model *m, const struct step *s)
 		.len = s->len,
 		.prio = s->prio,
 		.type = s->type,
-		.user = s->worker % NUSERS,
+		.from = s->worker,
 		.sender = -1,
 		.sync = sync,
 		.request = request,
@@ -251,6 +272,8 @@ static inline void model_send(struct model *m, const struct step *s)
 
 	if (!model_may(m, s->worker, SEND))
 		return finish(m, s->worker, -EBADF, NULL);
+	if (unsupported(m, s))
+		return finish(m, s->worker, -EOPNOTSUPP, NULL);
 	if (m->dead)
 		return finish(m, s->worker, -EIDRM, NULL);
 	if (s->len > m->msg_max || (m->flags & MBOX_FIXED && s->len != m->msg_max))
@@ -262,7 +285,7 @@ static inline void model_send(struct model *m, const struct step *s)
 	/* Nobody has a reply before there is a request. */
 	if ((i < 0 || request) && sync && !waits)
 		return finish(m, s->worker, would_wait(s), NULL);
-	if (i < 0 && !has_room(m, msg.user) && !waits &&
+	if (i < 0 && !has_room(m, s->worker) && !waits &&
 	    !(m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
 		return finish(m, s->worker, would_wait(s), NULL);
 	if (s->bad && s->len)
@@ -276,7 +299,7 @@ static inline void model_send(struct model *m, const struct step *s)
 			finish(m, s->worker, 0, NULL);
 		return hand(m, i, &msg);
 	}
-	if (!has_room(m, msg.user)) {
+	if (!has_room(m, s->worker)) {
 		if (m->flags & MBOX_DROP_OLDEST && m->capacity) {
 			while ((__u32)m->nstored >= m->capacity)
 				drop_oldest(m);
@@ -297,35 +320,23 @@ static inline void model_send(struct model *m, const struct step *s)
 	store(m, &msg, false);
 }
 
-static inline void model_recv(struct model *m, const struct step *s)
+/* Returns whether there was something for @s. */
+static inline bool recv_now(struct model *m, const struct step *s)
 {
-	struct waiting w = { .call = *s };
 	struct message msg;
 	struct found found;
 	int i;
 
-	if (!model_may(m, s->worker, RECV))
-		return finish(m, s->worker, -EBADF, NULL);
-	if (m->dead)
-		return finish(m, s->worker, -EIDRM, NULL);
-	if (!find(m, s, &found)) {
-		if (m->flags & MBOX_HANGUP && !m->send_handles)
-			/* The end of the file. */
-			return finish(m, s->worker, s->plain ? 0 : -EPIPE, NULL);
-		if (s->patience != WAIT)
-			return finish(m, s->worker, would_wait(s), NULL);
-		if (s->flags & MBOX_PEEK)
-			INSERT(m->peekers, m->npeekers, m->npeekers, w);
-		else
-			INSERT(m->receivers, m->nreceivers, m->nreceivers, w);
-		return;
+	if (m->flags & MBOX_BROADCAST)
+		return recv_own(m, s);
+	if (s->flags & MBOX_PEEK)
+		return look(m, s);
+	if (!find(m, s, &found))
+		return false;
+	if (!fits(m, s, &found.msg)) {
+		finish(m, s->worker, -EMSGSIZE, NULL);
+		return true;
 	}
-	if (s->flags & MBOX_PEEK) {
-		look(m, s);
-		return;
-	}
-	if (!fits(m, s, &found.msg))
-		return finish(m, s->worker, -EMSGSIZE, NULL);
 	if (found.stored >= 0) {
 		msg = found.msg;
 		REMOVE(m->stored, m->nstored, found.stored);
@@ -337,9 +348,46 @@ static inline void model_recv(struct model *m, const struct step *s)
 	/* Who waits for room is let in before the copy is made. */
 	admit(m, STORED_MAX);
 	deliver(m, s, &msg);
+	return true;
+}
+
+static inline void model_recv(struct model *m, const struct step *s)
+{
+	struct waiting w = { .call = *s };
+
+	if (!model_may(m, s->worker, RECV))
+		return finish(m, s->worker, -EBADF, NULL);
+	if (unsupported(m, s))
+		return finish(m, s->worker, -EOPNOTSUPP, NULL);
+	if (m->dead)
+		return finish(m, s->worker, -EIDRM, NULL);
+	if (recv_now(m, s))
+		return;
+	if (m->flags & MBOX_HANGUP && !m->send_handles)
+		/* The end of the file. */
+		return finish(m, s->worker, s->plain ? 0 : -EPIPE, NULL);
+	if (s->patience != WAIT)
+		return finish(m, s->worker, would_wait(s), NULL);
+	if (s->flags & MBOX_PEEK)
+		INSERT(m->peekers, m->npeekers, m->npeekers, w);
+	else
+		INSERT(m->receivers, m->nreceivers, m->nreceivers, w);
 }
 
 /* ---- replies ------------------------------------------------------------ */
+
+/* Nobody will reply to what @server received, or (-1) all received. */
+static inline void end_owed(struct model *m, int server, long error)
+{
+	int i;
+
+	for (i = m->nowed - 1; i >= 0; i--) {
+		if (server >= 0 && m->owed[i].server != server)
+			continue;
+		finish(m, m->owed[i].msg.sender, error, NULL);
+		REMOVE(m->owed, m->nowed, i);
+	}
+}
 
 /* The reply of @s to what it says. Returns 0 or an error. */
 static inline long reply(struct model *m, const struct step *s)
@@ -368,8 +416,8 @@ static inline long reply(struct model *m, const struct step *s)
 		return -EMSGSIZE;
 	}
 	if (s->reply_bad && text.len) {
-		if (broken(m, FAILED_REPLY_USES_THE_TOKEN))
-			m->owed[i].server = -1;
+		if (broken(m, FAILED_REPLY_ENDS_THE_CALL))
+			end_owed(m, s->worker, -EPIPE);
 		return -EFAULT;
 	}
 	/* That the caller cannot have it is nothing that the server learns. */
@@ -392,19 +440,6 @@ static inline void model_reply_recv(struct model *m, const struct step *s)
 	if (ret && !broken(m, FAILED_REPLY_STILL_RECEIVES))
 		return finish(m, s->worker, ret, NULL);
 	model_recv(m, s);
-}
-
-/* Nobody will reply to what @server received, or (-1) all received. */
-static inline void end_owed(struct model *m, int server, long error)
-{
-	int i;
-
-	for (i = m->nowed - 1; i >= 0; i--) {
-		if (server >= 0 && m->owed[i].server != server)
-			continue;
-		finish(m, m->owed[i].msg.sender, error, NULL);
-		REMOVE(m->owed, m->nowed, i);
-	}
 }
 
 /* ---- the end of a side -------------------------------------------------- */
@@ -444,6 +479,7 @@ static inline void model_open(struct model *m, const struct step *s)
 	m->access[s->worker] = s->number;
 	m->recv_handles += model_may(m, s->worker, RECV);
 	m->send_handles += model_may(m, s->worker, SEND);
+	join(m, s->worker);
 	finish(m, s->worker, 0, NULL);
 }
 
@@ -457,12 +493,12 @@ static inline void model_close(struct model *m, int worker)
 	finish(m, worker, 0, NULL);
 	if (!broken(m, CLOSED_SERVER_KEEPS_THE_CALL))
 		end_owed(m, worker, -EPIPE);
-	if (!(m->flags & MBOX_HANGUP))
-		return;
-	if (sends && !m->send_handles)
+	if (m->flags & MBOX_HANGUP && sends && !m->send_handles)
 		end_receivers(m, -EPIPE);
-	if (receives && !m->recv_handles)
+	if (m->flags & MBOX_HANGUP && receives && !m->recv_handles)
 		end_senders(m, -EPIPE);
+	if (m->flags & MBOX_BROADCAST && receives)
+		leave(m, worker);
 }
 
 static inline void model_capacity(struct model *m, const struct step *s)
@@ -470,6 +506,8 @@ static inline void model_capacity(struct model *m, const struct step *s)
 	struct message list[NWORKERS];
 	int i, n;
 
+	if (m->flags & MBOX_BROADCAST && !s->number)
+		return finish(m, s->worker, -EINVAL, NULL);
 	if (m->dead)
 		return finish(m, s->worker, -EIDRM, NULL);
 	finish(m, s->worker, 0, NULL);
@@ -564,7 +602,8 @@ static inline bool model_takes(const struct model *m, const struct step *s)
 	 * to look may or may not see what is there in between. What the age of
 	 * such a message is, nobody says.
 	 */
-	if (receives(s) && s->bad && (m->npeekers || m->flags & MBOX_DROP_OLDEST))
+	if (receives(s) && s->bad && !(m->flags & MBOX_BROADCAST) &&
+	    (m->npeekers || m->flags & MBOX_DROP_OLDEST))
 		return false;
 	/* Which of two errors is reported is a matter of other tests. */
 	if (sends(s) && s->bad && (s->patience != WAIT || m->flags & MBOX_HANGUP))
@@ -585,6 +624,7 @@ static inline bool model_step(struct model *m, const struct step *s)
 		m->out[s->worker].done = false;
 		m->out[s->worker].replied = false;
 		m->out[s->worker].token = false;
+		m->out[s->worker].lost = 0;
 	}
 	switch (s->op) {
 	case OPEN:

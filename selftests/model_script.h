@@ -125,7 +125,9 @@ static inline void make_simple(struct step *s)
 static inline void random_send(struct random *r, const struct model *m,
 			       const struct sequence *seq, struct step *s)
 {
-	s->op = one_in(r, seq->calls ? 2 : 12) ? CALL : SEND;
+	bool all = m->flags & MBOX_BROADCAST && !one_in(r, 12);
+
+	s->op = !all && one_in(r, seq->calls ? 2 : 12) ? CALL : SEND;
 	if (m->flags & MBOX_FIXED && !one_in(r, 8))
 		s->len = m->msg_max;
 	if (s->op == CALL) {
@@ -135,17 +137,18 @@ static inline void random_send(struct random *r, const struct model *m,
 			s->patience = EXPIRES;
 		return;
 	}
-	s->flags = one_in(r, 5) ? MBOX_SYNC : 0;
+	s->flags = !all && one_in(r, 5) ? MBOX_SYNC : 0;
 	if (s->plain)
 		make_simple(s);
 }
 
-static inline void random_recv(struct random *r, struct step *s)
+static inline void random_recv(struct random *r, const struct model *m, struct step *s)
 {
 	static const __u32 matches[] = { 0, 0, 0, MBOX_MATCH, MBOX_MATCH_NOT, MBOX_MATCH_LE };
 
 	s->op = RECV;
-	s->flags = matches[random_below(r, 6)];
+	if (!(m->flags & MBOX_BROADCAST) || one_in(r, 12))
+		s->flags = matches[random_below(r, 6)];
 	s->flags |= one_in(r, 5) ? MBOX_PEEK : 0;
 	s->flags |= one_in(r, 5) ? MBOX_TRUNC : 0;
 	if (s->flags & MBOX_PEEK && !(s->flags & MBOX_MATCH_LE) && one_in(r, 2))
@@ -206,30 +209,47 @@ static inline struct step random_step(struct random *r, const struct model *m,
 	s.request = random_request(r, m, s.worker, id);
 	if (s.request != NO_REQUEST || (seq->calls && one_in(r, 8))) {
 		s.plain = false;
-		random_recv(r, &s);
+		random_recv(r, m, &s);
 		s.op = one_in(r, 2) || s.request == NO_REQUEST ? REPLY_RECV : REPLY;
 		s.reply_len = random_below(r, LEN_MAX + 1);
 		s.reply_bad = one_in(r, 12);
 	} else if (lot < 44 || (!model_may(m, s.worker, RECV) && !one_in(r, 8))) {
 		random_send(r, m, seq, &s);
 	} else {
-		random_recv(r, &s);
+		random_recv(r, m, &s);
 	}
 	return s;
 }
 
+/* Whether it is to be seen, in such a mailbox, that a rule is broken. */
+static inline bool shows(const struct sequence *seq, int bug)
+{
+	if (bug >= NOBODY_GETS_HIS_OWN)
+		return seq->flags & MBOX_BROADCAST;
+	if (bug >= USER_TAKES_ALL)
+		return seq->flags & MBOX_FAIR;
+	if (bug >= ANY_HANDLE_REPLIES)
+		return seq->calls;
+	return !bug || !(seq->flags & MBOX_BROADCAST);
+}
+
 static inline void random_mailbox(struct random *r, struct sequence *seq)
 {
-	static const __u32 flags[] = { 0, 0, 0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_HANGUP,
-				       MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED, MBOX_FAIR,
-				       MBOX_FAIR | MBOX_HANGUP };
+	static const __u32 flags[] = {
+		0, 0, 0, 0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_HANGUP,
+		MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED, MBOX_FAIR, MBOX_FAIR | MBOX_HANGUP,
+		MBOX_BROADCAST, MBOX_BROADCAST | MBOX_HANGUP, MBOX_BROADCAST | MBOX_DROP_OLDEST,
+		MBOX_BROADCAST | MBOX_DROP_OLDEST, MBOX_BROADCAST | MBOX_DROP_NEWEST,
+	};
 	static const __u32 capacities[] = { 0, 0, 1, 2, 3, 5, MBOX_UNBOUNDED };
 
 	memset(seq, 0, sizeof(*seq));
 	seq->flags = flags[random_below(r, ARRAY_SIZE(flags))];
 	seq->capacity = capacities[random_below(r, ARRAY_SIZE(capacities))];
+	if (seq->flags & MBOX_BROADCAST && !seq->capacity)
+		seq->capacity = 2;
 	seq->msg_max = one_in(r, 4) ? 8 : LEN_MAX;
-	seq->calls = one_in(r, 3);
+	seq->calls = one_in(r, 3) && !(seq->flags & MBOX_BROADCAST);
 }
 
 #endif /* SELFTESTS_MODEL_SCRIPT_H */
