@@ -10,13 +10,15 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "model_rules.h"
+#include "model_direct.h"
 #include "peers.h"
 #include "random.h"
 
 /**
  * struct slot - a worker and the call that it is told to make
  * @go: the call is here
+ * @id: of the mailbox, or 0 for a link
+ * @peer: the process at the other end of a link
  * @token: of the request to reply to
  * @picked: the worker has begun
  * @done: it has ended
@@ -29,6 +31,7 @@ struct slot {
 	sem_t go;
 	struct step step;
 	__u64 id;
+	pid_t peer;
 	__u64 token;
 	pid_t pid;
 	pid_t tid;
@@ -47,6 +50,7 @@ struct slot {
  * struct conductor - who tells the workers what to do
  * @child: the workers that are processes
  * @thread: those that are threads
+ * @pidfd: worker 0
  * @token: by message, of the requests that were received
  * @steps: carried out so far
  * @late: the last step was not what it should have been
@@ -59,6 +63,7 @@ struct conductor {
 	struct random random;
 	unsigned long seed;
 	int device;
+	int pidfd;
 	__u64 token[SEQUENCE_MAX];
 	unsigned long long steps;
 	bool late;
@@ -194,7 +199,8 @@ static inline long carry_out(struct slot *slot)
 
 	switch (s->op) {
 	case OPEN:
-		slot->fd = raw_open_id(slot->id, s->number | O_CLOEXEC);
+		slot->fd = slot->id ? raw_open_id(slot->id, s->number | O_CLOEXEC) :
+				      raw_direct(slot->peer, s->number | O_CLOEXEC);
 		return slot->fd < 0 ? slot->fd : 0;
 	case CLOSE:
 		return neg(close(slot->fd));
@@ -290,6 +296,8 @@ static inline int start_workers(struct conductor *c, bool one_cpu)
 			sched_yield();
 		CHECK_EQ(0, c->slot[i].ret);
 	}
+	c->pidfd = syscall(SYS_pidfd_open, c->slot[0].pid, 0);
+	CHECK(c->pidfd >= 0);
 	return 0;
 }
 
@@ -307,6 +315,7 @@ static inline void stop_workers(struct conductor *c)
 		pthread_join(c->thread[i], NULL);
 	munmap(c->slot, NWORKERS * sizeof(*c->slot));
 	munmap(bad_address, 4096);
+	close(c->pidfd);
 	close(c->device);
 }
 
@@ -317,6 +326,7 @@ static inline void issue(struct conductor *c, const struct step *s, __u64 id)
 
 	slot->step = *s;
 	slot->id = id;
+	slot->peer = c->slot[side_of(s->worker) ? 0 : NWORKERS - 1].pid;
 	slot->token = s->request == NO_REQUEST ? 0 : c->token[s->request];
 	slot->late = false;
 	slot->picked = 0;
@@ -374,6 +384,53 @@ static inline bool same_state(struct conductor *c, FILE *out, const struct model
 	}
 	model_stat(m, &want);
 	return same_numbers(out, &want, &pos.stat);
+}
+
+/* A worker's handle tells the state to other processes, too. */
+static inline long stat_of_worker(struct conductor *c, int worker, struct mbox_stat *st)
+{
+	struct slot *slot = &c->slot[worker];
+	int fd = slot->fd;
+	long ret;
+
+	memset(st, 0, sizeof(*st));
+	if (side_of(worker))
+		return raw_stat(fd, st);
+	fd = syscall(SYS_pidfd_getfd, c->pidfd, fd, 0);
+	if (fd < 0)
+		return neg(fd);
+	ret = raw_stat(fd, st);
+	close(fd);
+	return ret;
+}
+
+/* What a side receives from, as long as somebody has a handle. */
+static inline bool same_sides(struct conductor *c, FILE *out, struct world *w)
+{
+	struct mbox_stat want, got;
+	bool same = true;
+	struct model *m;
+	long ret;
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		m = from_of(w, i);
+		if (m->access[i] < 0)
+			continue;
+		ret = stat_of_worker(c, i, &got);
+		if (ret != (m->dead ? -EIDRM : 0)) {
+			SAY(out, "#   stat: worker %d gets %ld\n", i, ret);
+			same = false;
+			continue;
+		}
+		memset(&want, 0, sizeof(want));
+		model_stat(m, &want);
+		if (!m->dead && !same_numbers(out, &want, &got)) {
+			SAY(out, "#   with the handle of worker %d\n", i);
+			same = false;
+		}
+	}
+	return same;
 }
 
 static inline bool same_meta(FILE *out, const struct slot *slot, const struct outcome *want)
@@ -438,7 +495,7 @@ static inline const char *result_text(char *text, long ret)
 	return text;
 }
 
-static inline bool same_results(struct conductor *c, FILE *out, const struct model *m)
+static inline bool same_results(struct conductor *c, FILE *out, const struct world *w)
 {
 	const struct outcome *want;
 	char got_text[32], want_text[32];
@@ -448,7 +505,7 @@ static inline bool same_results(struct conductor *c, FILE *out, const struct mod
 
 	for (i = 0; i < NWORKERS; i++) {
 		slot = &c->slot[i];
-		want = &m->out[i];
+		want = &w->out[i];
 		if (!is_done(slot) || !want->done) {
 			if (is_done(slot) != want->done) {
 				SAY(out, "#   worker %d %s, not %s\n", i,
@@ -525,31 +582,50 @@ static inline bool at_rest(struct conductor *c)
 }
 
 /* On a busy machine, a deadline that was to pass in a call had passed before. */
-static inline bool came_late(struct conductor *c, const struct model *m)
+static inline bool came_late(struct conductor *c, const struct world *w)
 {
 	int i;
 
 	for (i = 0; i < NWORKERS; i++)
-		if (m->out[i].now && c->slot[i].step.patience == EXPIRES && c->slot[i].late)
+		if (w->out[i].now && c->slot[i].step.patience == EXPIRES && c->slot[i].late)
 			return true;
 	return false;
 }
 
+static inline bool is_as_it_should(struct conductor *c, FILE *out, struct world *w, __u64 id)
+{
+	bool same = same_results(c, out, w);
+
+	/* What handles there are is known when the results are. */
+	if (!same && (!out || w->link))
+		return false;
+	return (w->link ? same_sides(c, out, w) : same_state(c, out, &w->queue[0], id)) && same;
+}
+
+/*
+ * Nobody is to be seen waiting with what he sends to a side without a handle, so
+ * of links it is not enough that nothing differs.
+ */
+static inline bool may_agree(struct conductor *c, const struct world *w)
+{
+	return !w->link || (same_results(c, NULL, w) && at_rest(c));
+}
+
 /* Until all is as the model says; false if it comes to rest in another way. */
-static inline bool agrees(struct conductor *c, const struct model *m, __u64 id)
+static inline bool agrees(struct conductor *c, struct world *w, __u64 id)
 {
 	__s64 limit = in_ms(CLOCK_MONOTONIC, PATIENCE_MS);
 	int looks = 0;
 
 	c->late = false;
 	for (;;) {
-		if (same_results(c, NULL, m) && same_state(c, NULL, m, id))
+		if (may_agree(c, w) && is_as_it_should(c, NULL, w, id))
 			return true;
 		sched_yield();
 		if (++looks % 64)
 			continue;
 		if (at_rest(c)) {
-			if (same_results(c, NULL, m) && same_state(c, NULL, m, id))
+			if (is_as_it_should(c, NULL, w, id))
 				return true;
 			break;
 		}
@@ -558,11 +634,9 @@ static inline bool agrees(struct conductor *c, const struct model *m, __u64 id)
 			break;
 		}
 	}
-	c->late = came_late(c, m);
-	if (c->late)
-		return false;
-	same_results(c, c->report, m);
-	same_state(c, c->report, m, id);
+	c->late = came_late(c, w);
+	if (!c->late)
+		is_as_it_should(c, c->report, w, id);
 	return false;
 }
 
@@ -570,14 +644,14 @@ static inline bool agrees(struct conductor *c, const struct model *m, __u64 id)
  * Keep the tokens that the last step brought, for those who are to reply. Returns
  * whether they are new.
  */
-static inline bool keep_tokens(struct conductor *c, const struct model *m)
+static inline bool keep_tokens(struct conductor *c, const struct world *w)
 {
 	const struct outcome *out;
 	__u64 token;
 	int i, j;
 
 	for (i = 0; i < NWORKERS; i++) {
-		out = &m->out[i];
+		out = &w->out[i];
 		if (!out->now || out->ret < 0 || !out->token)
 			continue;
 		token = c->slot[i].msg.token;

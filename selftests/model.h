@@ -130,7 +130,7 @@ struct outcome {
  * @senders: those that wait to be let in, or without capacity for a receiver
  * @owed: requests that were received, whose callers wait for the reply
  * @shown: a message has come to where receivers look
- * @out: by worker; a call that is not done waits
+ * @out: by worker, see struct world; a call that is not done waits
  */
 struct model {
 	int bug;
@@ -152,7 +152,7 @@ struct model {
 	int access[NWORKERS];
 	/* MBOX_BROADCAST: messages that it will not get, and was not told of. */
 	__u64 lost[NWORKERS];
-	struct outcome out[NWORKERS];
+	struct outcome *out;
 };
 
 /* The rules that can be broken, to see that it is noticed; in groups, see shows(). */
@@ -190,6 +190,9 @@ enum {
 	PEEK_ENDS_THE_LOSS,
 	LATECOMERS_GET_OLD_ONES,
 	CLOSED_HANDLES_KEEP_MESSAGES,
+	EACH_HANDLE_COUNTS,
+	UNOPENED_SIDE_IS_GONE,
+	CLOSED_SIDE_LOSES_MESSAGES,
 	NBUGS,
 };
 
@@ -216,10 +219,8 @@ static inline void model_init(struct model *m, __u32 flags, __u32 capacity, __u3
 	m->flags = flags;
 	m->capacity = capacity;
 	m->msg_max = msg_max;
-	for (i = 0; i < NWORKERS; i++) {
+	for (i = 0; i < NWORKERS; i++)
 		m->access[i] = -1;
-		m->out[i].done = true;
-	}
 }
 
 static inline bool model_may(const struct model *m, int worker, enum op op)

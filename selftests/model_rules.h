@@ -611,21 +611,9 @@ static inline bool model_takes(const struct model *m, const struct step *s)
 	return s->patience != EXPIRES || nobody_is_late(m);
 }
 
-/* Carries out @s; returns false for a step that means nothing now. */
-static inline bool model_step(struct model *m, const struct step *s)
+/* Carries out @s. */
+static inline void model_step(struct model *m, const struct step *s)
 {
-	int i;
-
-	if (!model_takes(m, s))
-		return false;
-	for (i = 0; i < NWORKERS; i++)
-		m->out[i].now = false;
-	if (s->op != INTERRUPT) {
-		m->out[s->worker].done = false;
-		m->out[s->worker].replied = false;
-		m->out[s->worker].token = false;
-		m->out[s->worker].lost = 0;
-	}
 	switch (s->op) {
 	case OPEN:
 		model_open(m, s);
@@ -661,7 +649,6 @@ static inline bool model_step(struct model *m, const struct step *s)
 		break;
 	}
 	let_look(m);
-	return true;
 }
 
 /* What stat shows of it, in the fields that change. */

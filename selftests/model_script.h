@@ -10,6 +10,7 @@
 
 /**
  * struct sequence - a mailbox and what happens to it
+ * @link: not a mailbox, but a direct link of two
  * @calls: many of the messages are requests
  * @n: how many of @step count
  */
@@ -17,6 +18,7 @@ struct sequence {
 	__u32 flags;
 	__u32 capacity;
 	__u32 msg_max;
+	bool link;
 	bool calls;
 	int n;
 	struct step step[SEQUENCE_MAX];
@@ -35,8 +37,14 @@ static inline void say_flags(FILE *out, __u32 flags)
 
 static inline void say_mailbox(FILE *out, const struct sequence *seq)
 {
+	if (seq->link) {
+		SAY(out, "# direct link between worker 0 and workers 2 and 3\n");
+		return;
+	}
 	SAY(out, "# mailbox: flags %#x, capacity %d, msg_max %u\n", seq->flags,
 	    (int)seq->capacity, seq->msg_max);
+	if (seq->flags & MBOX_FAIR)
+		SAY(out, "# of one user: workers 0 and 2, of another: 1 and 3\n");
 }
 
 static inline void say_send(FILE *out, const struct step *s)
@@ -70,8 +78,7 @@ static inline void say_step(FILE *out, const struct step *s)
 	static const char * const patience[] = { "", " DONTWAIT", " past deadline",
 						 " until a deadline" };
 
-	/* The user matters to mailboxes with MBOX_FAIR. */
-	SAY(out, "# worker %d%s: ", s->worker, s->worker % NUSERS ? " (user B)" : "");
+	SAY(out, "# worker %d: ", s->worker);
 	switch (s->op) {
 	case OPEN:
 		SAY(out, "open %s", s->number == O_RDWR ? "O_RDWR" :
@@ -173,19 +180,21 @@ static inline int random_request(struct random *r, const struct model *m, int wo
 }
 
 /* A step that is of use in the present state, mostly. */
-static inline struct step random_step(struct random *r, const struct model *m,
+static inline struct step random_step(struct random *r, struct world *w,
 				      const struct sequence *seq, int id)
 {
 	static const __u32 accesses[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR };
 	static const __u32 capacities[] = { 0, 1, 2, 3, 5, MBOX_UNBOUNDED };
 	struct step s = { .worker = random_below(r, NWORKERS), .id = id, .request = NO_REQUEST };
 	unsigned int lot = random_below(r, 100);
+	const struct model *m;
 	int i;
 
 	/* Rather one that can do something, if there is one. */
-	for (i = 0; i < NWORKERS && !m->out[s.worker].done && !one_in(r, 6); i++)
+	for (i = 0; i < NWORKERS && !w->out[s.worker].done && !one_in(r, 6); i++)
 		s.worker = (s.worker + 1) % NWORKERS;
-	if (!m->out[s.worker].done) {
+	m = from_of(w, s.worker);
+	if (!w->out[s.worker].done) {
 		s.op = INTERRUPT;
 		return s;
 	}
@@ -224,6 +233,10 @@ static inline struct step random_step(struct random *r, const struct model *m,
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */
 static inline bool shows(const struct sequence *seq, int bug)
 {
+	if (bug >= EACH_HANDLE_COUNTS)
+		return seq->link;
+	if (bug && seq->link)
+		return false;
 	if (bug >= NOBODY_GETS_HIS_OWN)
 		return seq->flags & MBOX_BROADCAST;
 	if (bug >= USER_TAKES_ALL)
@@ -249,6 +262,12 @@ static inline void random_mailbox(struct random *r, struct sequence *seq)
 	if (seq->flags & MBOX_BROADCAST && !seq->capacity)
 		seq->capacity = 2;
 	seq->msg_max = one_in(r, 4) ? 8 : LEN_MAX;
+	seq->link = one_in(r, 6);
+	if (seq->link) {
+		seq->flags = MBOX_HANGUP;
+		seq->capacity = 64;
+		seq->msg_max = 8192;
+	}
 	seq->calls = one_in(r, 3) && !(seq->flags & MBOX_BROADCAST);
 }
 

@@ -6,6 +6,8 @@
  * of stat is known in advance. A sequence that leads to another result is cut
  * down to the steps that it takes, and printed.
  *
+ * Mailboxes are of all kinds but rings; some are direct links.
+ *
  * MBOX_SEED repeats a run, MBOX_MODEL_STEPS is its length, and MBOX_MODEL_BUG=n
  * breaks a rule of the model, to look at what is then printed.
  */
@@ -29,12 +31,14 @@ static __u64 make_mailbox(const struct sequence *seq, const char *name)
 }
 
 /* Ends all that waits and all that is open, whatever state that is in. */
-static bool clean_up(struct conductor *c, struct model *m, const char *name)
+static bool clean_up(struct conductor *c, struct world *w, const char *name)
 {
 	struct step close_it = { .op = CLOSE, .request = NO_REQUEST };
 	__s64 limit = in_ms(CLOCK_MONOTONIC, PATIENCE_MS);
-	int fd = raw_open(name, O_RDWR), i;
+	int fd, i;
 
+	/* The conductor is on the side of its threads. */
+	fd = w->link ? raw_direct(c->slot[0].pid, O_RDWR) : raw_open(name, O_RDWR);
 	if (fd >= 0) {
 		raw_destroy(fd);
 		close(fd);
@@ -45,7 +49,7 @@ static bool clean_up(struct conductor *c, struct model *m, const char *name)
 				return false;
 			sched_yield();
 		}
-		if (m->access[i] < 0)
+		if (from_of(w, i)->access[i] < 0)
 			continue;
 		close_it.worker = i;
 		issue(c, &close_it, 0);
@@ -66,21 +70,26 @@ static enum verdict run(struct conductor *c, struct sequence *seq, struct random
 {
 	enum verdict verdict = SAME;
 	char name[64];
+	struct world w;
 	struct model m;
 	struct step *s;
-	__u64 id;
+	__u64 id = 0;
 	int i, n = r ? SEQUENCE_MAX : seq->n;
 
-	id = make_mailbox(seq, test_name(name, sizeof(name), "model"));
-	if (!id)
-		return STUCK;
+	test_name(name, sizeof(name), "model");
+	if (!seq->link) {
+		id = make_mailbox(seq, name);
+		if (!id)
+			return STUCK;
+	}
 	memset(c->token, 0xff, sizeof(c->token));
 	model_init(&m, seq->flags, seq->capacity, seq->msg_max, bug);
+	world_init(&w, seq->link, &m);
 	for (i = 0; i < n; i++) {
 		s = &seq->step[i];
 		if (r)
-			*s = random_step(r, &m, seq, i);
-		if (!model_step(&m, s))
+			*s = random_step(r, &w, seq, i);
+		if (!world_step(&w, s))
 			continue;
 		c->steps++;
 		say_step(out, s);
@@ -89,13 +98,13 @@ static enum verdict run(struct conductor *c, struct sequence *seq, struct random
 				SIGUSR1);
 		else
 			issue(c, s, id);
-		if (!agrees(c, &m, id) || !keep_tokens(c, &m)) {
+		if (!agrees(c, &w, id) || !keep_tokens(c, &w)) {
 			seq->n = i + 1;
 			verdict = c->late ? SAME : DIFFERENT;
 			break;
 		}
 	}
-	if (!clean_up(c, &m, name))
+	if (!clean_up(c, &w, name))
 		verdict = STUCK;
 	return verdict;
 }
