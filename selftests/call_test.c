@@ -1167,7 +1167,7 @@ TEST_F(call, several_servers_on_one_handle)
 		ASSERT_EQ(0, thread_start(&client[i], ask, &self->client));
 	for (i = 0; i < CLIENTS; i++) {
 		ASSERT_EQ(0, pthread_join(client[i], &ret));
-		EXPECT_EQ(NULL, ret);
+		EXPECT_TRUE(!ret);
 	}
 	for (i = 0; i < SERVERS; i++) {
 		ASSERT_EQ(0, caller_start(&self->c, self->client, quit_value));
@@ -1175,7 +1175,7 @@ TEST_F(call, several_servers_on_one_handle)
 	}
 	for (i = 0; i < SERVERS; i++) {
 		ASSERT_EQ(0, pthread_join(server[i], &ret));
-		EXPECT_EQ(NULL, ret);
+		EXPECT_TRUE(!ret);
 	}
 	EXPECT_EQ(0U, stat_of(self->fd).waiting_senders);
 	EXPECT_EQ(0, requests_of(self->server));
@@ -1220,7 +1220,7 @@ TEST_F(call, nested)
 	EXPECT_EQ(100 + DEPTH, caller_join(&self->c));
 	for (i = 0; i < DEPTH; i++) {
 		ASSERT_EQ(0, pthread_join(thread[i], &ret));
-		EXPECT_EQ(NULL, ret);
+		EXPECT_TRUE(!ret);
 	}
 	for (i = 1; i < DEPTH; i++)
 		close(fds[i]);

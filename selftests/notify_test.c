@@ -104,7 +104,7 @@ TEST_F(notify, value_can_be_a_pointer)
 	ASSERT_EQ(0, enter(self->fd, by_signal(QUEUED, (uintptr_t)&info)));
 	ASSERT_EQ(0, put(self->fd, 1));
 	ASSERT_EQ(QUEUED, take_signal(QUEUED, &info, 0));
-	EXPECT_EQ((void *)&info, info.si_value.sival_ptr);
+	EXPECT_TRUE(info.si_value.sival_ptr == &info);
 }
 
 TEST_F(notify, eventfd_gets_one)
@@ -919,7 +919,7 @@ TEST_F(mbox_notify, thread_runs_the_function)
 	EXPECT_TRUE(threads_become(self->threads + 1));
 	ASSERT_EQ(0, put(self->fd, 1));
 	ASSERT_TRUE(is_told());
-	EXPECT_EQ(&told, told_value.sival_ptr);
+	EXPECT_TRUE(told_value.sival_ptr == &told);
 	EXPECT_FALSE(pthread_equal(teller, pthread_self()));
 	/* It has the mask of the one who asked. */
 	EXPECT_TRUE(sigismember(&told_mask, QUEUED));
