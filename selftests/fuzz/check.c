@@ -78,16 +78,31 @@ static void check_stat(const struct mbox_stat *st)
 		broken("a handle that is not counted");
 }
 
-static void check_poll(int fd, const struct mbox_stat *st)
+/* Until it is about one state: others may be closing their handles. */
+static short poll_of(int fd, struct mbox_stat *st)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+	struct mbox_stat before;
+
+	do {
+		before = *st;
+		poll(&p, 1, 0);
+	} while (stat_of(fd, st) &&
+		 (st->send_handles != before.send_handles ||
+		  st->recv_handles != before.recv_handles));
+	return p.revents;
+}
+
+static void check_poll(int fd, struct mbox_stat *st)
 {
 	const uint32_t drops = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
-	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
 	int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
-	short expect = 0, hangup = 0;
+	short expect = 0, hangup = 0, seen;
 
 	/* What is queued may be for other handles. */
 	if (st->attr.flags & MBOX_BROADCAST)
 		return;
+	seen = poll_of(fd, st);
 	if (mode != O_WRONLY && st->queued)
 		expect |= POLLIN;
 	if (mode != O_RDONLY &&
@@ -99,11 +114,10 @@ static void check_poll(int fd, const struct mbox_stat *st)
 		if (mode != O_RDONLY && !st->recv_handles)
 			hangup |= POLLERR | POLLHUP;
 	}
-	poll(&p, 1, 0);
-	if ((p.revents & (POLLIN | POLLOUT)) != expect ||
-	    (p.revents & (POLLERR | POLLHUP)) != hangup)
+	if ((seen & (POLLIN | POLLOUT)) != expect ||
+	    (seen & (POLLERR | POLLHUP)) != hangup)
 		broken("poll says %#x; queued %u, capacity %u, flags %#x, senders %u, receivers %u, mode %d",
-		       p.revents, st->queued, st->attr.capacity,
+		       seen, st->queued, st->attr.capacity,
 		       st->attr.flags, st->send_handles, st->recv_handles,
 		       mode);
 }
