@@ -272,7 +272,7 @@ static size_t region_size(int fd, unsigned int region)
 }
 
 /* Map a region of a ring, scribble over it, and maul the mapping. */
-static long try_ring(int fd, const struct op *op)
+static long try_ring(struct lane *l, int fd, const struct op *op)
 {
 	static const int prots[] = {
 		PROT_READ | PROT_WRITE, PROT_READ, PROT_WRITE, PROT_NONE,
@@ -306,8 +306,10 @@ static long try_ring(int fd, const struct op *op)
 		munmap(p, PAGE);
 		break;
 	case 4:
-		/* Left to the end of the process. */
-		return 0;
+		/* Left to the end of the process, if that is near. */
+		if (l->child)
+			return 0;
+		break;
 	}
 	munmap(p, size);
 	return 0;
@@ -341,7 +343,7 @@ long op_misc(struct lane *l, const struct op *op)
 
 	switch (op->a[1] % 12) {
 	case 0:
-		return ring_mode(fd) ? try_ring(fd, op) :
+		return ring_mode(fd) ? try_ring(l, fd, op) :
 				       try_mmap(fd, op->a[2]);
 	case 1:
 		return lseek(fd, pick64(op->a[2]), op->a[3] % 6);
