@@ -1162,9 +1162,8 @@ TEST_F_TIMEOUT(broadcast, kills_lose_and_double_nothing, 120)
 	self->reader[2] = -1;
 	doom.fd = self->fd;
 	doom.id = stat_of(self->fd).id;
-	doom.sender = mmap(NULL, sizeof(*doom.sender) * DOOMED_MAX, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_TRUE(doom.sender != MAP_FAILED);
+	doom.sender = shared_memory(sizeof(*doom.sender) * DOOMED_MAX);
+	ASSERT_TRUE(!!doom.sender);
 
 	for (i = 0; i < kills; i++) {
 		struct timespec ts = { .tv_nsec = random_below(&random, 8) * NSEC_PER_MSEC };

@@ -37,9 +37,8 @@ FIXTURE_SETUP(churn)
 	ASSERT_LT(0, self->user_bytes);
 	test_name(self->anchor, sizeof(self->anchor), "anchor");
 	ASSERT_EQ(0, in_child(drop_anchor, self->anchor));
-	self->started = mmap(NULL, NWORKERS * sizeof(__u32), PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_TRUE(self->started != MAP_FAILED);
+	self->started = shared_memory(NWORKERS * sizeof(__u32));
+	ASSERT_TRUE(!!self->started);
 	self->mailboxes = count_mailboxes();
 	self->users = module_users();
 	ASSERT_LE(0, self->users);

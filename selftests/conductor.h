@@ -277,9 +277,8 @@ static inline int start_workers(struct conductor *c, bool one_cpu)
 	CHECK(c->device >= 0);
 	bad_address = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(bad_address != MAP_FAILED);
-	c->slot = mmap(NULL, NWORKERS * sizeof(*c->slot), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK(c->slot != MAP_FAILED);
+	c->slot = shared_memory(NWORKERS * sizeof(*c->slot));
+	CHECK(!!c->slot);
 	for (i = 0; i < NWORKERS; i++) {
 		CHECK_EQ(0, sem_init(&c->slot[i].go, 1, 0));
 		c->slot[i].step.worker = i;

@@ -1106,9 +1106,8 @@ TEST_F_TIMEOUT(inherit, killed_at_random, 3600)
 	pid_t pid[NWORKERS];
 	__u32 *started;
 
-	started = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
-	ASSERT_TRUE(started != MAP_FAILED);
+	started = shared_memory(getpagesize());
+	ASSERT_TRUE(!!started);
 	TH_LOG("MBOX_SEED=%llu", (unsigned long long)random.state);
 	for (n = 0; n < kills + NWORKERS; n++) {
 		i = n % NWORKERS;

@@ -99,8 +99,7 @@ struct worker {
 
 static struct worker *new_worker(const char *dir, int fd)
 {
-	struct worker *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct worker *w = shared_memory(sizeof(*w));
 
 	w->dir = dir;
 	w->fd = fd;

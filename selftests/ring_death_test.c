@@ -551,9 +551,8 @@ FIXTURE_SETUP(death)
 				 LETTER_MAX);
 	ASSERT_TRUE(!!self->mb);
 	self->id = stat_of(mbox_fd(self->mb)).id;
-	self->books = mmap(NULL, sizeof(*self->books), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_TRUE(self->books != MAP_FAILED);
+	self->books = shared_memory(sizeof(*self->books));
+	ASSERT_TRUE(!!self->books);
 	self->mailboxes = count_mailboxes();
 	self->users = module_users();
 	ASSERT_LT(0, self->users);

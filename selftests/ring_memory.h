@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The memory of a ring, mapped by the test itself, and a page that processes
- * of a test share.
- */
+/* The memory of a ring, mapped by the test itself. */
 #ifndef SELFTESTS_RING_MEMORY_H
 #define SELFTESTS_RING_MEMORY_H
 
@@ -18,13 +15,6 @@ static inline void *map_region(int fd, unsigned int region, size_t size, int pro
 
 	errno = 0;
 	addr = mmap64(NULL, size, prot, MAP_SHARED, fd, MBOX_RING_OFFSET(region));
-	return addr == MAP_FAILED ? NULL : addr;
-}
-
-static inline void *shared_memory(size_t size)
-{
-	void *addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
 	return addr == MAP_FAILED ? NULL : addr;
 }
 

@@ -155,9 +155,8 @@ FIXTURE_SETUP(ring_syscalls)
 	ASSERT_TRUE(!!self->mb) {
 		TH_LOG("mbox_create: %s", strerror(errno));
 	}
-	self->plan = mmap(NULL, sizeof(*self->plan), PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_TRUE(self->plan != MAP_FAILED);
+	self->plan = shared_memory(sizeof(*self->plan));
+	ASSERT_TRUE(!!self->plan);
 	self->plan->messages = variant->messages;
 }
 

@@ -285,9 +285,8 @@ FIXTURE_SETUP(stress)
 {
 	const char *seed = getenv("MBOX_SEED");
 
-	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_TRUE(self->shared != MAP_FAILED);
+	self->shared = shared_memory(sizeof(*self->shared));
+	ASSERT_TRUE(!!self->shared);
 	self->shared->seed = seed ? strtoul(seed, NULL, 0) : (__u32)now_ns(CLOCK_REALTIME);
 	TH_LOG("MBOX_SEED=%u", self->shared->seed);
 	self->shared->with_policy = variant->flags;

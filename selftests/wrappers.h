@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -465,6 +466,14 @@ static inline long param_get(const char *name)
 	snprintf(path, sizeof(path), PARAM_DIR "%s", name);
 	ret = read_file(path, text, sizeof(text));
 	return ret ? ret : atol(text);
+}
+
+/* Memory that processes made from now on share, or NULL. */
+static inline void *shared_memory(size_t size)
+{
+	void *addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return addr == MAP_FAILED ? NULL : addr;
 }
 
 /* Whether this is what uname(2) calls the machine, whose kernel has 64 bits. */
