@@ -565,6 +565,26 @@ test_pages_are_valid()
 	done
 }
 
+# ---- the suite ---------------------------------------------------------------
+
+# By its number, by a wrapper of that name, or as a function of the library.
+test_failures_of_each_call_are_tested()
+{
+	{
+		sed -n 's/^#define[ \t]*\(MBOX_IOC_[A-Z_]*\)[ \t]*_IO.*/\1/p' "$uapi"
+		map_symbols
+	} >"$tmp/calls"
+	{
+		words 'MBOX_IOC_[A-Z_]*' <selftests/fault_test.c
+		sed 's/\<raw_[a-z_]*(/\n&\n/g' selftests/fault_test.c |
+			sed -n 's/^raw_\([a-z_]*\)($/MBOX_IOC_\1/p' | tr '[:lower:]' '[:upper:]'
+		sed 's/\<mbox_[a-z_]*(/\n&\n/g' selftests/fault_test.c |
+			sed -n 's/^\(mbox_[a-z_]*\)($/\1/p'
+	} >"$tmp/tested"
+	[ -s "$tmp/calls" ] || echo "no calls"
+	contained "$tmp/calls" "$tmp/tested" "the interface" selftests/fault_test.c
+}
+
 # ---- all of them -------------------------------------------------------------
 
 tests=$(sed -n 's/^test_\([a-z_]*\)()$/\1/p' "$self")

@@ -5,6 +5,7 @@
  * everything as it was.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
@@ -500,6 +501,72 @@ TEST_F(fault, reply)
 	repeat(_metadata, self, &op);
 }
 
+/* Reply, and receive the number that is queued. */
+static long reply_and_receive(FIXTURE_DATA(fault) *self, __u32 *value)
+{
+	struct mbox_msg next = msg_of(value, sizeof(*value), MBOX_DONTWAIT);
+	struct mbox_reply_recv arg = {
+		.reply = reply, .next = (uintptr_t)&next, .next_size = sizeof(next),
+	};
+	long ret = raw(self->fd, MBOX_IOC_REPLY_RECV, &arg);
+
+	reply.token = arg.reply.token;
+	return ret;
+}
+
+static long lib_reply_recv(FIXTURE_DATA(fault) *self, __u32 *value)
+{
+	struct mbox_msg next = msg_of(value, sizeof(*value), MBOX_DONTWAIT);
+
+	return neg(mbox_reply_recv(self->mb, reply.token, big, reply.len, &next));
+}
+
+/* Whichever half fails, there is one reply, and what was queued is received once. */
+TEST_F(fault, reply_and_receive)
+{
+	static long (* const ways[])(FIXTURE_DATA(fault) *self, __u32 *value) = {
+		reply_and_receive, lib_reply_recv,
+	};
+	int n, unreplied = 0, replied = 0;
+	unsigned int i;
+	__u32 value;
+	bool hit;
+	long ret;
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		for (n = 1, hit = true; hit; n++) {
+			ASSERT_GT(1000, n);
+			have_a_caller(self);
+			ASSERT_EQ(0, put(self->fd, 7));
+			value = POISON32;
+			inject(self, n);
+			ret = ways[i](self, &value);
+			hit = injected(self);
+			if (ret < 0) {
+				ASSERT_TRUE(hit);
+				ASSERT_TRUE(is_expected(ret));
+				ASSERT_EQ(7, take(self->fd));
+				/* The library does not say which half it was. */
+				ret = reply.token ? reply_to_it(self) : -ESRCH;
+				ASSERT_TRUE(!ret || ret == -ESRCH);
+				if (ret)
+					replied++;
+				else
+					unreplied++;
+			} else {
+				ASSERT_EQ(sizeof(value), (size_t)ret);
+				ASSERT_EQ(7U, value);
+			}
+			caller_has_it(self, 0);
+			ASSERT_EQ(0U, stat_of(self->fd).queued);
+		}
+	}
+	EXPECT_LT(0, replied);
+	EXPECT_LT(0, unreplied);
+}
+
 /* One caller of real-time priority, whose request goes back when that fails. */
 static void have_an_urgent_caller(FIXTURE_DATA(fault) *self)
 {
@@ -723,6 +790,13 @@ static long register_eventfd(FIXTURE_DATA(fault) *self)
 	return raw(self->fd, MBOX_IOC_NOTIFY, &arg);
 }
 
+static long register_signal(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_SIGNAL, .signo = SIGUSR1 };
+
+	return raw(self->fd, MBOX_IOC_NOTIFY, &arg);
+}
+
 static long register_none(FIXTURE_DATA(fault) *self)
 {
 	struct mbox_notify arg = { .kind = MBOX_NOTIFY_NONE };
@@ -767,6 +841,7 @@ TEST_F(fault, notifications)
 {
 	static const struct operation ops[] = {
 		{ register_eventfd, unregister, NULL, not_registered },
+		{ register_signal, unregister, NULL, not_registered },
 		{ register_none, unregister, NULL, not_registered },
 		{ turn_async_on, turn_async_off, NULL, is_not_async },
 	};
@@ -878,6 +953,11 @@ static long lib_from_fd(FIXTURE_DATA(fault) *self)
 	return ret;
 }
 
+static long lib_direct(FIXTURE_DATA(fault) *self)
+{
+	return made(self, mbox_direct(getppid(), O_RDWR));
+}
+
 static long lib_unlink(FIXTURE_DATA(fault) *self)
 {
 	return neg(mbox_unlink(self->name));
@@ -919,6 +999,7 @@ TEST_F(fault, library_handles_and_names)
 		{ lib_open, renew_mb, have_name, name_is_there },
 		{ .run = lib_open_id, .undo = renew_mb },
 		{ .run = lib_from_fd, .undo = renew_mb, .prepare = have_spare },
+		{ .run = lib_direct, .undo = renew_mb },
 		{ lib_unlink, NULL, have_name, name_is_there },
 		{ .run = lib_stat },
 		{ .run = lib_set_capacity, .undo = shrink },
@@ -1034,6 +1115,76 @@ TEST_F(fault, library_messages)
 		repeat(_metadata, self, &ops[i]);
 }
 
+static long lib_call(FIXTURE_DATA(fault) *self)
+{
+	__s64 ns = in_ms(CLOCK_MONOTONIC, 20);
+	struct timespec ts = {
+		.tv_sec = ns / (1000 * NSEC_PER_MSEC), .tv_nsec = ns % (1000 * NSEC_PER_MSEC),
+	};
+	long ret;
+
+	/* As call_in_vain(). */
+	ret = neg(mbox_call(self->mb, big, 5000, big, 9000, &ts));
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+static long lib_reply(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_reply(self->mb, reply.token, big, reply.len));
+}
+
+TEST_F(fault, library_calls)
+{
+	static const struct operation ops[] = {
+		{ .run = lib_call, .undo = receive_all },
+		{ .run = lib_reply, .undo = caller_has_it, .prepare = have_a_caller },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+/* No SIGEV_THREAD: a thread without memory is a warning in the kernel log. */
+static long lib_notify_by(FIXTURE_DATA(fault) *self, struct sigevent sev)
+{
+	return neg(mbox_notify(self->mb, &sev));
+}
+
+static long lib_notify_none(FIXTURE_DATA(fault) *self)
+{
+	return lib_notify_by(self, (struct sigevent){ .sigev_notify = SIGEV_NONE });
+}
+
+static long lib_notify_signal(FIXTURE_DATA(fault) *self)
+{
+	return lib_notify_by(self, (struct sigevent){
+		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 });
+}
+
+static void lib_unregister(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	if (mbox_notify(self->mb, NULL))
+		abort();
+}
+
+TEST_F(fault, library_notifications)
+{
+	static const struct operation ops[] = {
+		{ lib_notify_none, lib_unregister, NULL, not_registered },
+		{ lib_notify_signal, lib_unregister, NULL, not_registered },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
 /* ---- batches ------------------------------------------------------------ */
 
 static void batch_of(struct mbox_msg *msgs, __u32 *values)
@@ -1130,7 +1281,6 @@ static long destroy_it(FIXTURE_DATA(fault) *self)
 	return raw_destroy(self->fd);
 }
 
-/* What needs no memory does not fail. */
 /*
  * Rings: their memory, and mapping it, which the first call of each kind does.
  */
@@ -1193,6 +1343,46 @@ static long first_receive(FIXTURE_DATA(fault) *self)
 	return neg(mbox_recv(self->fresh, &value, sizeof(value), MBOX_DONTWAIT));
 }
 
+/* In place. Only getting the place needs anything. */
+static long first_reserve(FIXTURE_DATA(fault) *self)
+{
+	__u32 *slot = mbox_reserve(self->fresh, sizeof(*slot), MBOX_DONTWAIT);
+
+	if (!slot)
+		return neg(-1);
+	*slot = 7;
+	return neg(mbox_commit(self->fresh, slot, sizeof(*slot)));
+}
+
+static long reserve_and_discard(FIXTURE_DATA(fault) *self)
+{
+	void *slot = mbox_reserve(self->fresh, 4, MBOX_DONTWAIT);
+
+	return slot ? neg(mbox_discard(self->fresh, slot)) : neg(-1);
+}
+
+/* The place counts until a receiver has come past it. */
+static void pass_it(FIXTURE_DATA(fault) *self, long ret)
+{
+	__u32 value;
+
+	if (neg(mbox_recv(self->ring, &value, sizeof(value), MBOX_DONTWAIT)) != -EAGAIN)
+		abort();
+}
+
+static long first_peek(FIXTURE_DATA(fault) *self)
+{
+	const __u32 *slot;
+	size_t len;
+
+	slot = mbox_peek(self->fresh, &len, MBOX_DONTWAIT);
+	if (!slot)
+		return neg(-1);
+	if (len != sizeof(*slot) || *slot != 7)
+		abort();
+	return neg(mbox_release(self->fresh, slot));
+}
+
 static long wait_for_nothing(FIXTURE_DATA(fault) *self)
 {
 	struct mbox_ring_wait wait = { .side = MBOX_RING_SENDERS };
@@ -1213,6 +1403,9 @@ TEST_F(fault, rings)
 		{ .run = create_ring, .undo = close_result },
 		{ first_send, take_it, have_fresh, ring_is_empty },
 		{ first_receive, NULL, have_fresh_and_message, ring_has_one },
+		{ first_reserve, take_it, have_fresh, ring_is_empty },
+		{ reserve_and_discard, pass_it, have_fresh, ring_is_empty },
+		{ first_peek, NULL, have_fresh_and_message, ring_has_one },
 		{ .run = wait_for_nothing },
 		{ .run = wake_nobody },
 	};
@@ -1228,8 +1421,10 @@ TEST_F(fault, rings)
 		repeat(_metadata, self, &ops[i]);
 }
 
+/* What needs no memory does not fail. */
 TEST_F(fault, nothing_stops_destroy)
 {
+	struct mbox_attr ring = attr_of(0, 5);
 	int n;
 
 	NEED_FAULTS(self);
@@ -1244,7 +1439,22 @@ TEST_F(fault, nothing_stops_destroy)
 		injected(self);
 		close(self->fd);
 		self->fd = new_mailbox(0, 8);
+
+		renew_mb(self, 0);
+		inject(self, n);
+		EXPECT_EQ(0, mbox_destroy(self->mb));
+		injected(self);
+		EXPECT_EQ(-EIDRM, put(self->fd, 1));
+		close(self->fd);
+		self->fd = new_mailbox(0, 8);
 	}
+
+	ring.mode = MBOX_RING;
+	self->ring = mbox_create(NULL, O_RDWR, &ring);
+	ASSERT_TRUE(!!self->ring);
+	inject(self, 1);
+	EXPECT_EQ(0, mbox_set_spin(self->ring, 10));
+	injected(self);
 }
 
 TEST_HARNESS_MAIN
