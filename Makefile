@@ -49,7 +49,7 @@ help:
 	@echo 'that a target needs are installed, with a word about which.'
 
 modules:
-	@$(if $(KDIR),:,$(VM)/deps.sh module $(if $(filter debug kcsan,$(KERNEL)),kernel))
+	@$(if $(KDIR),:,$(VM)/deps.sh module $(if $(filter debug% kcsan,$(KERNEL)),kernel))
 	@KDIR=$(KDIR) $(VM)/module.sh $(TARGET)
 
 modules_install: KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)

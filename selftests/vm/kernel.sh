@@ -32,6 +32,7 @@ arm64   stock   arm64  bookworm  cloud-arm64
 s390x   stock   s390x  bookworm  s390x
 debug   source  amd64  bookworm  6.1 base debug
 kcsan   source  amd64  bookworm  6.1 base kcsan
+debug-rt  source  amd64  bookworm  6.12 base rt
 EOF
 }
 
@@ -209,28 +210,29 @@ stock()
 	write_env "$dir"
 }
 
-# The source package unpacked: $SRC, and $SRC.version beside it.
+# Print where the source package is unpacked. In a subshell, so that the lock ends
+# with it: a kernel that is built from there holds nobody up.
 source_tree()
-{
-	local pkg=linux-source-$1 version
+(
+	local pkg=linux-source-$1 version src
 
 	lock_cache source
 	if [ -L "$CACHE/source/$1" ] && [ -z "${UPDATE-}" ]; then
-		SRC=$CACHE/source/$(readlink "$CACHE/source/$1")
+		echo "$CACHE/source/$(readlink "$CACHE/source/$1")"
 		return
 	fi
 	apt_setup amd64 bookworm
 	version=$(apt_version "$pkg")
-	SRC=$CACHE/source/$version
-	if [ ! -d "$SRC" ]; then
+	src=$CACHE/source/$version
+	if [ ! -d "$src" ]; then
 		apt_fetch "$pkg" "$CACHE/source/deb"
 		say "unpacking $pkg"
-		rm -rf "$SRC.tmp"
-		mkdir -p "$SRC.tmp"
+		rm -rf "$src.tmp"
+		mkdir -p "$src.tmp"
 		# What neither a build for x86 nor the checkers read is half of it.
 		dpkg-deb --fsys-tarfile "$DEB" |
 			tar -xO "./usr/src/$pkg.tar.xz" | xz -dc |
-			tar -x -C "$SRC.tmp" --strip-components=1 --no-same-owner \
+			tar -x -C "$src.tmp" --strip-components=1 --no-same-owner \
 				--exclude='*/drivers/gpu/drm/*.[ch]' \
 				--exclude='*/drivers/net/*/*.[ch]' \
 				--exclude='*/drivers/media/*.[ch]' \
@@ -240,16 +242,17 @@ source_tree()
 				--exclude='*/arch/[!x]*/*.[chS]' \
 				--exclude='*.dts' --exclude='*.dtsi'
 		rm -rf "$CACHE/source/deb"
-		mv "$SRC.tmp" "$SRC"
+		mv "$src.tmp" "$src"
 	fi
 	ln -sfn "$version" "$CACHE/source/$1"
-}
+	echo "$src"
+)
 
 build()
 {
 	local major=${WHAT%% *} frags=() f hash dir out log start
 
-	source_tree "$major"
+	SRC=$(source_tree "$major")
 	for f in ${WHAT#* }; do
 		frags+=("$VM_DIR/kernel-$f.config")
 	done
@@ -288,7 +291,8 @@ configure()
 	make -C "$SRC" O="$out" olddefconfig
 }
 
-# merge_config.sh is silent about a choice that a dependency undid.
+# merge_config.sh is silent about a choice that a dependency undid. Of several
+# lines about one option, the last counts.
 check_config()
 {
 	local config=$1 line lost=0
@@ -304,7 +308,8 @@ check_config()
 			! grep -q "^${line%% *}=" "$config" ||
 				{ say "on all the same: ${line%% *}"; lost=1; } ;;
 		esac
-	done < <(cat "$@")
+	done < <(cat "$@" | tac | awk '{ option = $1 == "#" ? $2 : $1; sub(/=.*/, "", option) }
+		option ~ /^CONFIG_/ && !seen[option]++')
 	[ $lost = 0 ] || die "the config is not what the fragments ask for"
 }
 
@@ -317,7 +322,6 @@ case $1 in
 	exit ;;
 --source)
 	source_tree 6.1
-	echo "$SRC"
 	exit ;;
 esac
 
