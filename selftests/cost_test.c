@@ -39,9 +39,7 @@ static long pair_cost(int fd, __u32 prio)
 
 FIXTURE_SETUP(cost)
 {
-	const char *kernel = getenv("MBOX_KERNEL");
-
-	self->skip = kernel && (!strcmp(kernel, "debug") || !strcmp(kernel, "kcsan"));
+	self->skip = kernel_checks_itself();
 	self->fd = new_mailbox(0, MBOX_UNBOUNDED);
 	ASSERT_LE(0, self->fd);
 	self->alone = pair_cost(self->fd, 0);

@@ -484,6 +484,14 @@ static inline bool on_machine(const char *name)
 	return !uname(&u) && !strcmp(u.machine, name);
 }
 
+/* Whether the kernel is one that was built to check itself: large and slow. */
+static inline bool kernel_checks_itself(void)
+{
+	const char *name = getenv("MBOX_KERNEL");
+
+	return name && (!strncmp(name, "debug", 5) || !strcmp(name, "kcsan"));
+}
+
 static inline int param_set(const char *name, long value)
 {
 	char path[128];
