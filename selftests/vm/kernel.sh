@@ -19,19 +19,19 @@ the cache needs no network; UPDATE=1 looks for newer packages.
 EOF
 }
 
-# name  how     arch   suite     what
+# name     how     arch   suite     what
 # stock: the metapackages' suffix; source: package and config fragments.
 table()
 {
 	cat <<EOF
-6.1     stock   amd64  bookworm  amd64
-6.1-rt  stock   amd64  bookworm  rt-amd64
-6.12    stock   amd64  bookworm  6.12-cloud-amd64
-7.2     stock   amd64  trixie-backports  cloud-amd64
-arm64   stock   arm64  bookworm  cloud-arm64
-s390x   stock   s390x  bookworm  s390x
-debug   source  amd64  bookworm  6.1 base debug
-kcsan   source  amd64  bookworm  6.1 base kcsan
+6.1       stock   amd64  bookworm  amd64
+6.1-rt    stock   amd64  bookworm  rt-amd64
+6.12      stock   amd64  bookworm  6.12-cloud-amd64
+7.2       stock   amd64  trixie-backports  cloud-amd64
+arm64     stock   arm64  bookworm  cloud-arm64
+s390x     stock   s390x  bookworm  s390x
+debug     source  amd64  bookworm  6.1 base debug
+kcsan     source  amd64  bookworm  6.1 base kcsan
 debug-rt  source  amd64  bookworm  6.12 base rt
 EOF
 }
