@@ -14,7 +14,8 @@
  *
  * inherit_lock protects what is in debtors, and ticket.lent_to. It is an rt_mutex
  * because it is taken by threads of all priorities: the one who holds it has that
- * of the most urgent one who waits.
+ * of the most urgent one who waits. unlock_debtors() knows what that does to one
+ * who takes back what it was lent itself.
  *
  * Who sets ticket.debtor to a debtor has a reference, and keeps it until it has
  * updated. So the debtor that an update finds there exists: its thread has
@@ -263,6 +264,42 @@ static void apply(struct mbox_debtor *debtor)
 
 /* ---- debts --------------------------------------------------------------- */
 
+#ifdef CONFIG_UCLAMP_TASK
+/*
+ * Whose policy is changed gets the default of the least utilization to be assumed.
+ * For real-time tasks it is the highest there is, and that is decided by the
+ * priority at this moment: one who held inherit_lock while somebody urgent waited
+ * for it has kept that default. Ask for another one now, and change nothing else.
+ */
+static void reset_util_min(void)
+{
+	struct uclamp_se *util_min = &current->uclamp_req[UCLAMP_MIN];
+	struct sched_attr attr = {
+		.size = sizeof(attr),
+		/* As it is; should it be real-time by now, this fails. */
+		.sched_policy = -1,
+		.sched_flags = SCHED_FLAG_KEEP_PARAMS | SCHED_FLAG_UTIL_CLAMP_MIN,
+		.sched_util_min = -1,
+	};
+
+	/* Who changes it in this very moment may find it undone. */
+	if (likely(data_race(is_realtime(current->policy) || !util_min->value ||
+			     util_min->user_defined)))
+		return;
+	sched_setattr_nocheck(current, &attr);
+}
+#else
+static void reset_util_min(void)
+{
+}
+#endif
+
+static void unlock_debtors(void)
+{
+	rt_mutex_unlock(&inherit_lock);
+	reset_util_min();
+}
+
 static void put_debtor(struct mbox_debtor *debtor)
 {
 	lockdep_assert_held(&inherit_lock);
@@ -319,7 +356,7 @@ void __mbox_inherit_update(struct mailbox *mb, struct mbox_ticket *ticket)
 		if (old)
 			remove_debt(old, ticket);
 	}
-	rt_mutex_unlock(&inherit_lock);
+	unlock_debtors();
 }
 
 /* ---- threads that receive ------------------------------------------------ */
@@ -393,7 +430,7 @@ void mbox_debtor_rest(struct mbox_debtor *debtor)
 	rt_mutex_lock(&inherit_lock);
 	debtor->busy = false;
 	apply(debtor);
-	rt_mutex_unlock(&inherit_lock);
+	unlock_debtors();
 }
 
 /**
@@ -406,5 +443,5 @@ void mbox_debtor_put(struct mbox_debtor *debtor)
 	debtor->busy = false;
 	apply(debtor);
 	put_debtor(debtor);
-	rt_mutex_unlock(&inherit_lock);
+	unlock_debtors();
 }

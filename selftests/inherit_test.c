@@ -204,6 +204,35 @@ static long w_serve(struct worker *w)
 	return answer(w->fd, w->token, value);
 }
 
+/* How many milliseconds @arg calls take, with real-time priority. */
+static long w_call(struct worker *w)
+{
+	__u32 value = 0, rep;
+	struct mbox_request req = {
+		.buf = (uintptr_t)&value, .len = 4, .rep = (uintptr_t)&rep, .rep_len = 4,
+	};
+	__s64 start;
+	long ret;
+
+	ret = set_scheduling(0, SCHED_FIFO, 50, 0);
+	start = now_ns(CLOCK_MONOTONIC);
+	for (value = 1; !ret && value <= (__u32)w->arg; value++) {
+		ret = raw(w->fd, MBOX_IOC_CALL, &req);
+		if (ret >= 0)
+			ret = ret == 4 && rep == value ? 0 : -EBADMSG;
+	}
+	return ret ? ret : (now_ns(CLOCK_MONOTONIC) - start) / NSEC_PER_MSEC;
+}
+
+static int stay_on(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return neg(sched_setaffinity(0, sizeof(cpus), &cpus));
+}
+
 /* ---- the fixture --------------------------------------------------------- */
 
 FIXTURE(inherit)
@@ -211,6 +240,8 @@ FIXTURE(inherit)
 	int fd;
 	int server;
 	int client;
+	/* For calls that have nothing to do with those. */
+	int others;
 	__u64 token;
 	struct scheduling own;
 	struct worker w;
@@ -234,6 +265,7 @@ FIXTURE_SETUP(inherit)
 	self->fd = -1;
 	self->server = -1;
 	self->client = -1;
+	self->others = -1;
 	ASSERT_EQ(0, open_all(self, MBOX_INHERIT));
 	ASSERT_EQ(0, catch_signal(SIGUSR1, 0));
 	ASSERT_EQ(0, set_scheduling(0, SCHED_OTHER, 0, 0));
@@ -243,8 +275,11 @@ FIXTURE_SETUP(inherit)
 
 FIXTURE_TEARDOWN(inherit)
 {
+	/* Ends calls that go on until then. */
+	raw_destroy(self->others);
 	worker_stop(&self->w);
 	worker_stop(&self->v);
+	close(self->others);
 	close(self->client);
 	close(self->server);
 	close(self->fd);
@@ -539,6 +574,36 @@ TEST_F(inherit, server_that_calls_passes_it_on)
 }
 
 /* ---- taking back --------------------------------------------------------- */
+
+/*
+ * Others that wait for the lock give whoever has it their priority, in the midst of
+ * its being taken back.
+ */
+TEST_F(inherit, restores_all_beside_other_calls)
+{
+	int i;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "there is one CPU");
+	self->others = new_mailbox(MBOX_INHERIT, 1);
+	ASSERT_EQ(0, stay_on(1));
+	ASSERT_EQ(0, worker_start(&self->v, self->others));
+	ASSERT_EQ(0, worker_start(&self->w, self->others));
+	ASSERT_EQ(0, stay_on(0));
+	self->v.arg = INT32_MAX;
+	begin(&self->v, w_serve);
+	self->w.arg = INT32_MAX;
+	begin(&self->w, w_call);
+	for (i = 0; i < 300; i++) {
+		TAKEN(self, 0, 30);
+		ASSERT_EQ(0, answer(self->server, self->token, 10));
+		ASSERT_TRUE(same_scheduling(0, &self->own)) TH_LOG("call %d", i);
+		DONE(self, 0, 10);
+	}
+	EXPECT_EQ(0, raw_destroy(self->others));
+	EXPECT_EQ(-EIDRM, end(&self->w));
+	EXPECT_EQ(-EIDRM, end(&self->v));
+}
 
 TEST_F(inherit, restores_all_there_is)
 {
@@ -1161,35 +1226,12 @@ static long w_spin(struct worker *w)
 	return ret;
 }
 
-/* @arg calls; how many milliseconds they took. */
-static long w_call(struct worker *w)
-{
-	__u32 value = 0, rep;
-	struct mbox_request req = {
-		.buf = (uintptr_t)&value, .len = 4, .rep = (uintptr_t)&rep, .rep_len = 4,
-	};
-	__s64 start;
-	long ret;
-
-	ret = set_scheduling(0, SCHED_FIFO, 50, 0);
-	start = now_ns(CLOCK_MONOTONIC);
-	for (value = 1; !ret && value <= (__u32)w->arg; value++) {
-		ret = raw(w->fd, MBOX_IOC_CALL, &req);
-		ret = ret == 4 && rep == value ? 0 : -EBADMSG;
-	}
-	return ret ? ret : (now_ns(CLOCK_MONOTONIC) - start) / NSEC_PER_MSEC;
-}
-
 FIXTURE_SETUP(loaded)
 {
-	cpu_set_t first;
-
 	/* Throttling would give the CPU to the server after a while. */
 	ASSERT_EQ(0, read_file(RT_RUNTIME, self->runtime, sizeof(self->runtime)));
 	ASSERT_EQ(0, write_file(RT_RUNTIME, "-1"));
-	CPU_ZERO(&first);
-	CPU_SET(0, &first);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(first), &first));
+	ASSERT_EQ(0, stay_on(0));
 	stop_load = &self->stop;
 	self->fd = -1;
 }
