@@ -97,11 +97,11 @@ static void finish(void)
 		module_load();
 	}
 	check_log();
+	cover_write(corpus_reached());
 	if (shared->broken) {
 		printf("FAILED: %s\n", shared->why);
 		exit(1);
 	}
-	cover_write(corpus_reached());
 }
 
 /* ---- jobs --------------------------------------------------------------- */
@@ -285,8 +285,10 @@ int main(int argc, char **argv)
 	if (!options.nreplays)
 		printf("seed %llu\n", (unsigned long long)options.seed);
 	start_jobs();
-	if (!wait_for_jobs())
+	if (!wait_for_jobs()) {
+		cover_write(corpus_reached());
 		return 1;
+	}
 	if (options.distill)
 		corpus_distill();
 	finish();
