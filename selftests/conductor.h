@@ -263,13 +263,10 @@ static inline int work_in_child(void *arg)
 
 static inline int start_workers(struct conductor *c, bool one_cpu)
 {
-	cpu_set_t cpus;
 	int i;
 
-	CPU_ZERO(&cpus);
-	CPU_SET(sched_getcpu(), &cpus);
 	if (one_cpu)
-		CHECK_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
+		CHECK_EQ(0, stay_on(sched_getcpu()));
 	c->seed = random_seed();
 	c->random.state = c->seed;
 	CHECK_EQ(0, catch_signal(SIGUSR1, 0));

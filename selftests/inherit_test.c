@@ -224,15 +224,6 @@ static long w_call(struct worker *w)
 	return ret ? ret : (now_ns(CLOCK_MONOTONIC) - start) / NSEC_PER_MSEC;
 }
 
-static int stay_on(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	return neg(sched_setaffinity(0, sizeof(cpus), &cpus));
-}
-
 /* ---- the fixture --------------------------------------------------------- */
 
 FIXTURE(inherit)

@@ -74,15 +74,6 @@ static pid_t spawn_job(int (*fn)(void *arg), FIXTURE_DATA(end) *self, unsigned i
 	return spawn(fn, &job);
 }
 
-static int pin_to(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return neg(sched_setaffinity(0, sizeof(set), &set));
-}
-
 /* Receive one number, sleeping at once, and note it. */
 static int receive_one(void *arg)
 {
@@ -90,7 +81,7 @@ static int receive_one(void *arg)
 	__u32 value = POISON32;
 
 	if (job->cpu >= 0)
-		CHECK_EQ(0, pin_to(job->cpu));
+		CHECK_EQ(0, stay_on(job->cpu));
 	CHECK_EQ(0, mbox_set_spin(job->mb, 0));
 	CHECK_EQ(sizeof(value), mbox_recv(job->mb, &value, sizeof(value), 0));
 	NOTE(job->progress->value, value);
@@ -148,7 +139,7 @@ TEST_F(end, woken_receiver_that_is_killed_leaves_the_message_to_another)
 	/* So that its memory is mapped. */
 	ASSERT_EQ(-EMSGSIZE, neg(mbox_send(self->mb, &st, MSG_MAX + 1, 0)));
 
-	ASSERT_EQ(0, pin_to(0));
+	ASSERT_EQ(0, stay_on(0));
 	ASSERT_EQ(0, neg(sched_setscheduler(0, SCHED_FIFO, &first)));
 	ring_put(self->mb, 7);
 	raw_stat(self->fd, &st);

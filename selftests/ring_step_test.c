@@ -110,8 +110,6 @@ static bool sends(const FIXTURE_VARIANT(step) *variant)
 
 FIXTURE_SETUP(step)
 {
-	cpu_set_t cpus;
-
 	self->mb = new_ring(variant->flags, variant->capacity, MSG_MAX);
 	ASSERT_TRUE(!!self->mb);
 	self->fd = mbox_fd(self->mb);
@@ -120,9 +118,7 @@ FIXTURE_SETUP(step)
 	self->child = shared_memory(sizeof(*self->child));
 	ASSERT_TRUE(!!self->child);
 	/* Waking the tracer on another CPU for each step takes far longer. */
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
+	ASSERT_EQ(0, stay_on(0));
 	self->random.state = random_seed();
 	/* What is slow on a debug kernel is each step, and their sum. */
 	/* All of them where that is quick; some of the longer ways of 32 bits. */

@@ -484,6 +484,16 @@ static inline bool on_machine(const char *name)
 	return !uname(&u) && !strcmp(u.machine, name);
 }
 
+/* The calling thread, and those that it creates from now on. */
+static inline int stay_on(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return neg(sched_setaffinity(0, sizeof(cpus), &cpus));
+}
+
 /* Whether the kernel is one that was built to check itself: large and slow. */
 static inline bool kernel_checks_itself(void)
 {
