@@ -93,6 +93,11 @@ uapi_constants()
 	sed -n 's/^#define[ \t]*\(MBOX_[A-Z0-9_]*\)[ \t].*/\1/p' "$uapi"
 }
 
+ioctl_names()
+{
+	sed -n 's/^#define[ \t]*\(MBOX_IOC_[A-Z_]*\)[ \t]*_IO.*/\1/p' "$uapi"
+}
+
 # ---- the kernel interface ----------------------------------------------------
 
 test_constants_of_the_interface_are_documented()
@@ -162,7 +167,7 @@ test_table_of_ioctls_is_right()
 
 test_each_ioctl_has_a_section()
 {
-	sed -n 's/^#define[ \t]*\(MBOX_IOC_[A-Z_]*\)[ \t]*_IO.*/\1/p' "$uapi" >"$tmp/header"
+	ioctl_names >"$tmp/header"
 	awk '/^-+$/ { print last } { last = $0 }' "$page" |
 		sed -n '/^MBOX_IOC_[A-Z_]*$/p' >"$tmp/page"
 	same "$tmp/header" "$tmp/page" "$uapi" "the sections of $page"
@@ -571,7 +576,7 @@ test_pages_are_valid()
 test_failures_of_each_call_are_tested()
 {
 	{
-		sed -n 's/^#define[ \t]*\(MBOX_IOC_[A-Z_]*\)[ \t]*_IO.*/\1/p' "$uapi"
+		ioctl_names
 		map_symbols
 	} >"$tmp/calls"
 	{

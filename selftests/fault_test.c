@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
-#include "peers.h"
+#include "rings.h"
 
 #define FAIL_DIR "/sys/kernel/debug/"
 
@@ -177,6 +177,17 @@ static void repeat(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self,
 	TH_LOG("%d failures in %d attempts", failures, n - 1);
 }
 
+static void repeat_all(struct __test_metadata *_metadata, FIXTURE_DATA(fault) *self,
+		       const struct operation *ops, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		repeat(_metadata, self, &ops[i]);
+}
+
+#define REPEAT_ALL(self, ops) repeat_all(_metadata, self, ops, ARRAY_SIZE(ops))
+
 static void close_result(FIXTURE_DATA(fault) *self, long ret)
 {
 	(void)self;
@@ -324,11 +335,9 @@ TEST_F(fault, send)
 		{ .run = send_big, .undo = receive_all },
 		{ .run = write_big, .undo = receive_all },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 static long send_by_dropping(FIXTURE_DATA(fault) *self)
@@ -411,8 +420,7 @@ TEST_F(fault, receive_with_descriptors)
 	int before = dup(0), after;
 
 	NEED_FAULTS(self);
-	if (access(FAIL_DIR "fail_usercopy", F_OK))
-		SKIP(return, "the kernel cannot let copies fail, and nothing else can");
+	NEED_COPY_FAULTS();
 	close(before);
 	repeat(_metadata, self, &op);
 	/* None was left behind by those that failed. */
@@ -427,13 +435,11 @@ TEST_F(fault, broadcast)
 		{ .run = receive_descriptors, .undo = close_descriptors,
 		  .prepare = queue_descriptors },
 	};
-	int i;
 
 	NEED_FAULTS(self);
 	close(self->fd);
 	self->fd = new_mailbox(MBOX_BROADCAST | MBOX_DROP_OLDEST, 8);
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 static struct mbox_request request = { .len = 5000, .rep_len = 9000 };
@@ -496,8 +502,7 @@ TEST_F(fault, reply)
 	};
 
 	NEED_FAULTS(self);
-	if (access(FAIL_DIR "fail_usercopy", F_OK))
-		SKIP(return, "the kernel cannot let copies fail, and nothing else can");
+	NEED_COPY_FAULTS();
 	repeat(_metadata, self, &op);
 }
 
@@ -694,12 +699,10 @@ TEST_F(fault, receive)
 		{ readv_first, receive_all, queue_three, three_are_queued },
 		{ receive_big, receive_all, queue_big, big_is_queued },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	NEED_COPY_FAULTS();
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 /* ---- what is left of the ioctls ----------------------------------------- */
@@ -773,12 +776,10 @@ TEST_F(fault, names_and_state)
 		{ open_name, close_result, have_name, name_is_there },
 		{ create_existing, close_result, have_name, name_is_there },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	NEED_COPY_FAULTS();
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 static int event_of_notice = -1;
@@ -845,13 +846,11 @@ TEST_F(fault, notifications)
 		{ register_none, unregister, NULL, not_registered },
 		{ turn_async_on, turn_async_off, NULL, is_not_async },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	event_of_notice = eventfd(0, EFD_CLOEXEC);
 	ASSERT_LE(0, event_of_notice);
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 	close(event_of_notice);
 }
 
@@ -883,11 +882,9 @@ TEST_F(fault, file_operations)
 		{ .run = writev_halves, .undo = receive_all },
 		{ .run = epoll_add, .undo = epoll_del },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 /* ---- the library -------------------------------------------------------- */
@@ -1006,21 +1003,10 @@ TEST_F(fault, library_handles_and_names)
 		{ .run = lib_walk },
 		{ .run = lib_info },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	NEED_COPY_FAULTS();
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
-}
-
-static struct timespec soon(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += 60;
-	return ts;
+	REPEAT_ALL(self, ops);
 }
 
 static long lib_send(FIXTURE_DATA(fault) *self)
@@ -1035,7 +1021,7 @@ static long lib_send_flags(FIXTURE_DATA(fault) *self)
 
 static long lib_timedsend(FIXTURE_DATA(fault) *self)
 {
-	struct timespec ts = soon();
+	struct timespec ts = deadline_in(CLOCK_MONOTONIC, 60000);
 
 	return neg(mbox_timedsend(self->mb, big, 5000, 0, &ts));
 }
@@ -1071,7 +1057,7 @@ static long lib_recv_flags(FIXTURE_DATA(fault) *self)
 
 static long lib_timedrecv(FIXTURE_DATA(fault) *self)
 {
-	struct timespec ts = soon();
+	struct timespec ts = deadline_in(CLOCK_MONOTONIC, 60000);
 	__u32 value;
 
 	return neg(mbox_timedrecv(self->mb, &value, sizeof(value), 0, &ts));
@@ -1107,20 +1093,15 @@ TEST_F(fault, library_messages)
 		{ lib_recvmsg, receive_all, queue_three, three_are_queued },
 		{ lib_recvmmsg, receive_all, queue_three, three_are_queued },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	NEED_COPY_FAULTS();
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 static long lib_call(FIXTURE_DATA(fault) *self)
 {
-	__s64 ns = in_ms(CLOCK_MONOTONIC, 20);
-	struct timespec ts = {
-		.tv_sec = ns / (1000 * NSEC_PER_MSEC), .tv_nsec = ns % (1000 * NSEC_PER_MSEC),
-	};
+	struct timespec ts = deadline_in(CLOCK_MONOTONIC, 20);
 	long ret;
 
 	/* As call_in_vain(). */
@@ -1139,12 +1120,10 @@ TEST_F(fault, library_calls)
 		{ .run = lib_call, .undo = receive_all },
 		{ .run = lib_reply, .undo = caller_has_it, .prepare = have_a_caller },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	NEED_COPY_FAULTS();
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 /* No SIGEV_THREAD: a thread without memory is a warning in the kernel log. */
@@ -1177,12 +1156,10 @@ TEST_F(fault, library_notifications)
 		{ lib_notify_none, lib_unregister, NULL, not_registered },
 		{ lib_notify_signal, lib_unregister, NULL, not_registered },
 	};
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	NEED_COPY_FAULTS();
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 /* ---- batches ------------------------------------------------------------ */
@@ -1410,15 +1387,13 @@ TEST_F(fault, rings)
 		{ .run = wake_nobody },
 	};
 	struct mbox_attr attr = attr_of(0, 5);
-	unsigned int i;
 
 	NEED_FAULTS(self);
 	NEED_COPY_FAULTS();
 	attr.mode = MBOX_RING;
 	self->ring = mbox_create(NULL, O_RDWR, &attr);
 	ASSERT_TRUE(!!self->ring);
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		repeat(_metadata, self, &ops[i]);
+	REPEAT_ALL(self, ops);
 }
 
 /* What needs no memory does not fail. */
