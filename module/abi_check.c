@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The layout of the interface, checked by the compiler: no holes, no change,
- * the same for every architecture.
+ * Compile-time checks of the uapi structures: they have no holes, their layout
+ * does not change, and it is the same on every architecture.
  */
 #include <linux/build_bug.h>
 #include <linux/mbox.h>
@@ -10,7 +10,7 @@
 #define FIELD(type, field) sizeof_field(struct type, field)
 #define END(type, field) offsetofend(struct type, field)
 
-/* The sum of the fields is the size: there is no hole. */
+/* The sizes of the fields add up to the size of the structure: it has no hole. */
 static_assert(sizeof(struct mbox_attr) ==
 	      FIELD(mbox_attr, mode) + FIELD(mbox_attr, flags) +
 		      FIELD(mbox_attr, capacity) + FIELD(mbox_attr, msg_max) +
@@ -35,10 +35,14 @@ static_assert(sizeof(struct mbox_stat) ==
 		      FIELD(mbox_stat, waiting_receivers) + FIELD(mbox_stat, sent) +
 		      FIELD(mbox_stat, received) + FIELD(mbox_stat, dropped) +
 		      FIELD(mbox_stat, uid) + FIELD(mbox_stat, gid) +
-		      FIELD(mbox_stat, send_handles) + FIELD(mbox_stat, recv_handles));
+		      FIELD(mbox_stat, send_handles) +
+		      FIELD(mbox_stat, recv_handles) + FIELD(mbox_stat, stalled_ns) +
+		      FIELD(mbox_stat, stalled_pid) + FIELD(mbox_stat, reserved));
 static_assert(sizeof(struct mbox_walk) ==
 	      FIELD(mbox_walk, id) + FIELD(mbox_walk, name) +
-		      FIELD(mbox_walk, stat));
+		      FIELD(mbox_walk, ns) + FIELD(mbox_walk, stat));
+/* struct mbox_stat can grow, so no field may follow it. */
+static_assert(END(mbox_walk, stat) == sizeof(struct mbox_walk));
 static_assert(sizeof(struct mbox_direct) ==
 	      FIELD(mbox_direct, pid) + FIELD(mbox_direct, oflags) +
 		      FIELD(mbox_direct, flags) + FIELD(mbox_direct, reserved));
@@ -72,7 +76,9 @@ static_assert(sizeof(struct mbox_request) ==
 	      FIELD(mbox_request, buf) + FIELD(mbox_request, rep) +
 		      FIELD(mbox_request, len) + FIELD(mbox_request, rep_len) +
 		      FIELD(mbox_request, flags) + FIELD(mbox_request, prio) +
-		      FIELD(mbox_request, type) + FIELD(mbox_request, deadline_ns));
+		      FIELD(mbox_request, type) +
+		      FIELD(mbox_request, deadline_ns) +
+		      FIELD(mbox_request, ticket));
 static_assert(sizeof(struct mbox_reply) ==
 	      FIELD(mbox_reply, token) + FIELD(mbox_reply, buf) +
 		      FIELD(mbox_reply, len) + FIELD(mbox_reply, reserved));
@@ -85,14 +91,14 @@ static_assert(sizeof(struct mbox_notify) ==
 		      FIELD(mbox_notify, value) + FIELD(mbox_notify, fd) +
 		      FIELD(mbox_notify, reserved));
 
-/* What programs were compiled with. */
+/* The layout that existing programs were compiled with. */
 static_assert(sizeof(struct mbox_attr) == 20);
 static_assert(sizeof(struct mbox_info) == 16);
 static_assert(sizeof(struct mbox_create) == 48);
 static_assert(sizeof(struct mbox_open) == 24);
 static_assert(sizeof(struct mbox_unlink) == 16);
-static_assert(sizeof(struct mbox_stat) == 88);
-static_assert(sizeof(struct mbox_walk) == 352);
+static_assert(sizeof(struct mbox_stat) == 104);
+static_assert(sizeof(struct mbox_walk) == 376);
 static_assert(sizeof(struct mbox_direct) == 16);
 static_assert(sizeof(struct mbox_msg) == 80);
 static_assert(sizeof(struct mbox_vec) == 24);
@@ -104,9 +110,28 @@ static_assert(offsetof(struct mbox_ring_kernel, senders) == 128);
 static_assert(sizeof(struct mbox_ring_slot) == 16);
 static_assert(sizeof(struct mbox_ring_wait) == 16);
 static_assert(sizeof(struct mbox_ring_wake) == 8);
-static_assert(sizeof(struct mbox_request) == 48);
+static_assert(sizeof(struct mbox_request) == 56);
 static_assert(sizeof(struct mbox_reply) == 24);
 static_assert(sizeof(struct mbox_reply_recv) == 40);
 static_assert(sizeof(struct mbox_notify) == 24);
-static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_msg, deadline_ns) == 24);
+
+/* The part of each structure that an ioctl requires. */
+static_assert(END(mbox_info, modes) == 8);
+static_assert(END(mbox_create, id) == 48);
+static_assert(END(mbox_open, id) == 24);
+static_assert(END(mbox_unlink, reserved) == 16);
+static_assert(END(mbox_walk, stat.recv_handles) == 360);
+static_assert(END(mbox_direct, reserved) == 16);
+static_assert(END(mbox_msg, flags) == 16);
+static_assert(END(mbox_vec, reserved) == 24);
+static_assert(END(mbox_stat, id) == 8);
+static_assert(END(mbox_set_capacity, reserved) == 8);
+static_assert(END(mbox_ring_wait, deadline_ns) == 16);
+static_assert(END(mbox_ring_wake, n) == 8);
+static_assert(END(mbox_request, deadline_ns) == 48);
+static_assert(END(mbox_reply, reserved) == 24);
+static_assert(END(mbox_reply_recv, reserved) == 40);
+static_assert(END(mbox_notify, reserved) == 24);
+static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
+static_assert(END(mbox_request, deadline_ns) == MBOX_REQUEST_SIZE_MIN);

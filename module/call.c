@@ -2,352 +2,459 @@
 /*
  * Call and reply.
  *
- * A call is a send that goes on to wait for an answer. Its request is a
- * message like others, with a ticket. While the request is in the mailbox, the
- * caller can withdraw it like any message. Whoever takes it gets a token, which
- * finds the ticket among those of the receiving handle and nowhere else. The
- * reply is copied into memory that the caller has provided and paid for, so a
- * reply cannot fail for want of memory.
+ * A call sends a request and then waits for the reply. A request is an ordinary
+ * message with a transaction. While it is in the mailbox, the caller can withdraw it
+ * like any other message. A receiver that takes it gets a token. The token names the
+ * transaction only on the handle that received the request.
  *
- * Where the ticket is, and who may end the call:
+ * A reply is allocated when the server sends it, and charged to the user of the
+ * caller. That user does not choose the moment, so replies may take its memory up to
+ * twice the limit. This happens only while its callers do not run. Beyond that, the
+ * call ends with -EDQUOT, and the server learns that the caller has gone.
  *
- *   QUEUED	withdrawn by the caller, dropped with the request, or taken
- *   TAKEN	in handle.tokens: ended by the reply, or by closing the handle
- *   REPLYING	with the one who replies, who copies without the lock
+ * transaction.c has the states of a transaction and what may end a call in each.
  *
- * The caller can give up at any time, and destroying the mailbox ends all. The
- * call has ended when ticket.caller is NULL; from then on nothing finds the
- * ticket, and a reply is ESRCH.
+ * Interruptions
+ *
+ * A waiting thread has to leave the kernel when it is stopped, frozen or traced, when
+ * io_uring has completions for it, and to run a signal handler. Then it enters the
+ * ioctl again, unless it has run a handler without SA_RESTART. Meanwhile its call is
+ * parked: the call goes on waiting without a task. A request that is still in the
+ * mailbox keeps its place, and one that was taken is not sent twice. The same thread
+ * finds its call again by its number on the same handle. If the reply arrives meanwhile,
+ * the transaction keeps it.
+ *
+ * The module is not told when a thread has run a handler without SA_RESTART and will
+ * not come back. mbx_transaction_comes_back() therefore checks the pending signals: if
+ * one of them has such a handler or is fatal, the call ends at once. It cannot foresee
+ * a signal that arrives a moment later, or a handler with SA_RESTART that jumps away.
+ * Either one leaves a parked call whose reply is never read. Such a call ends at its
+ * deadline, or when the caller's handle is closed.
+ *
+ * If the reply has arrived by the deadline, the server was told that the caller has
+ * it. The call is then kept as long as its thread is stopped, frozen or traced, and a
+ * moment longer.
  */
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/jobctl.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "call.h"
+#include "compat.h"
 #include "exchange.h"
 #include "inherit.h"
+#include "limits.h"
 #include "trace.h"
 
-static struct mbox_ticket *ticket_new(struct mbox_sender **cache,
-				      spinlock_t *lock, size_t room)
-{
-	struct mbox_ticket *ticket;
-
-	ticket = kzalloc(sizeof(*ticket), GFP_KERNEL_ACCOUNT);
-	if (!ticket)
-		return ERR_PTR(-ENOMEM);
-	ticket->reply = mbox_message_alloc(cache, lock, room, false);
-	if (IS_ERR(ticket->reply)) {
-		int ret = PTR_ERR(ticket->reply);
-
-		kfree(ticket);
-		return ERR_PTR(ret);
-	}
-	refcount_set(&ticket->refs, 1);
-	return ticket;
-}
-
-/**
- * mbox_ticket_put() - give a reference back
- * @ticket: the ticket
- *
- * Context: Process context, without mailbox.lock.
+/*
+ * How many calls are ended in one hold of mailbox.lock. All their tasks fit into
+ * mbx_deferred.tasks, so none is woken under the lock.
  */
-void mbox_ticket_put(struct mbox_ticket *ticket)
-{
-	if (!refcount_dec_and_test(&ticket->refs))
-		return;
-	WARN_ON_ONCE(ticket->lent_to);
-	mbox_message_free(ticket->reply);
-	kfree(ticket);
-}
+#define END_AT_ONCE 2
 
-/* ---- tokens -------------------------------------------------------------- */
+static struct workqueue_struct *expiries;
 
-static void add_token(struct mbox_tokens *tokens, struct mbox_ticket *ticket)
-{
-	struct rb_node **link = &tokens->root.rb_node, *parent = NULL;
-	const struct mbox_ticket *other;
-
-	while (*link) {
-		parent = *link;
-		other = rb_entry(parent, struct mbox_ticket, node);
-		if (ticket->token < other->token)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-	rb_link_node(&ticket->node, parent, link);
-	rb_insert_color(&ticket->node, &tokens->root);
-	tokens->count++;
-	ticket->tokens = tokens;
-}
-
-static void remove_token(struct mbox_ticket *ticket)
-{
-	struct mbox_tokens *tokens = ticket->tokens;
-
-	if (!tokens)
-		return;
-	rb_erase(&ticket->node, &tokens->root);
-	tokens->count--;
-	ticket->tokens = NULL;
-}
-
-static struct mbox_ticket *find_token(const struct mbox_tokens *tokens,
-				      u64 token)
-{
-	struct rb_node *node = tokens->root.rb_node;
-	struct mbox_ticket *ticket;
-
-	while (node) {
-		ticket = rb_entry(node, struct mbox_ticket, node);
-		if (token == ticket->token)
-			return ticket;
-		node = token < ticket->token ? node->rb_left : node->rb_right;
-	}
-	return NULL;
-}
-
-/* mbox_ticket_take() of a request. */
-u64 __mbox_ticket_take(struct mailbox *mb, struct mbox_ticket *ticket,
-		       struct mbox_tokens *tokens, struct mbox_debtor *debtor)
-{
-	lockdep_assert_held(&mb->lock);
-	ticket->state = MBOX_TICKET_TAKEN;
-	if (!tokens)
-		return 0;
-	if (ticket->prio)
-		ticket->debtor = debtor;
-	/* No number twice, so that none is good on a handle it is not for. */
-	if (!++mb->last_token)
-		++mb->last_token;
-	ticket->token = mb->last_token;
-	add_token(tokens, ticket);
-	return ticket->token;
-}
+static void expire(struct work_struct *work);
 
 /**
- * mbox_ticket_return() - a receiver could not take its request
+ * mbx_tokens_shutdown() - end the calls that a closed handle has not replied to
  * @mb: the mailbox
- * @ticket: the request's
- *
- * Return: whether it goes back; otherwise nobody waits for an answer any more,
- * or one is on its way.
+ * @tokens: the requests of the handle
  */
-bool mbox_ticket_return(struct mailbox *mb, struct mbox_ticket *ticket)
+void mbx_tokens_shutdown(struct mailbox *mb, struct mbx_tokens *tokens)
 {
-	lockdep_assert_held(&mb->lock);
-	if (!ticket->caller || ticket->state != MBOX_TICKET_TAKEN)
+	struct mbx_deferred deferred;
+	struct rb_node *node;
+	unsigned int n;
+
+	BUILD_BUG_ON(ARRAY_SIZE(deferred.tasks) < END_AT_ONCE);
+	do {
+		mbx_deferred_init(&deferred);
+		spin_lock(&mb->lock);
+		for (n = 0; n < END_AT_ONCE; n++) {
+			node = rb_first(&tokens->root);
+			if (!node)
+				break;
+			mbx_transaction_complete(mb,
+						 rb_entry(node, struct mbx_transaction, node),
+						 -EPIPE, &deferred);
+		}
+		spin_unlock(&mb->lock);
+		mbx_flush_deferred(mb, &deferred);
+		cond_resched();
+	} while (n == END_AT_ONCE);
+}
+
+/* ---- interruptions ------------------------------------------------------- */
+
+static ktime_t time_of(clockid_t clock)
+{
+	return clock == CLOCK_REALTIME ? ktime_get_real() : ktime_get();
+}
+
+/*
+ * The current task enters a parked call again. Return its transaction, with the
+ * reference of the call, or an error.
+ */
+static struct mbx_transaction *come_back(struct mailbox *mb,
+					 const struct mbx_wait_opts *opts,
+					 const struct mbx_resume *resume)
+{
+	struct mbx_transaction *txn;
+	int ret = 0;
+
+	spin_lock(&mb->lock);
+	txn = mbx_parked_find(resume->parked, resume->number);
+	if (resume->number > resume->parked->last) {
+		ret = -EINVAL;
+	} else if (!txn || txn->thread != task_pid(current)) {
+		/* The call has ended, or a handler forked and this is the child. */
+		ret = mbx_deadline_passed(opts) ? -ETIMEDOUT : -EINTR;
+	} else {
+		mbx_transaction_unpark(mb, txn);
+		txn->waiter.waiter.task = current;
+	}
+	spin_unlock(&mb->lock);
+	if (ret)
+		return ERR_PTR(ret);
+	cancel_delayed_work_sync(&txn->expiry);
+	return txn;
+}
+
+/*
+ * Schedule the check of the deadline. CLOCK_REALTIME can be set meanwhile, so the next
+ * check is at most a minute away.
+ */
+static void expire_later(struct mbx_transaction *txn)
+{
+	s64 ms = ktime_ms_delta(txn->deadline, time_of(txn->clock));
+
+	if (txn->deadline == KTIME_MAX)
+		return;
+	ms = clamp_t(s64, ms + 1, 1, MSEC_PER_SEC * 60);
+	queue_delayed_work(expiries, &txn->expiry, msecs_to_jiffies(ms));
+}
+
+/* Whether a thread is stopped, traced or frozen, and so cannot enter its call again. */
+static bool is_held(struct pid *thread)
+{
+	const unsigned long held = JOBCTL_STOPPED | JOBCTL_TRACED |
+				   JOBCTL_TRAP_FREEZE;
+	struct task_struct *task;
+	bool ret = false;
+
+	rcu_read_lock();
+	task = pid_task(thread, PIDTYPE_PID);
+	if (task) {
+		/* If either one is changing, a later check sees it. */
+		ret = data_race(task->jobctl) & held ||
+		      READ_ONCE(task->__state) & TASK_FROZEN;
+	}
+	rcu_read_unlock();
+	return ret;
+}
+
+/*
+ * Whether a completed call waits for its thread beyond the deadline. A thread that
+ * was let go needs a moment to enter the call again. So the call is given up only
+ * when two checks in a row find the thread free.
+ */
+static bool is_awaited(struct mbx_transaction *txn)
+{
+	bool left = txn->left;
+
+	lockdep_assert_held(&txn->mb->lock);
+	txn->left = !is_held(txn->thread);
+	return !(left && txn->left);
+}
+
+/* Check a parked call: end it at its deadline, or later if the reply has arrived. */
+static void expire(struct work_struct *work)
+{
+	struct mbx_transaction *txn = container_of(to_delayed_work(work),
+						   struct mbx_transaction, expiry);
+	const struct mbx_wait_opts opts = {
+		.deadline = txn->deadline,
+		.clock = txn->clock,
+	};
+	bool early = false, awaited = false, ends = false;
+	struct mailbox *mb = txn->mb;
+	struct mbx_deferred deferred;
+
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	if (txn->parked) {
+		early = !mbx_deadline_passed(&opts);
+		awaited = !early && txn->waiter.waiter.done &&
+			  is_awaited(txn);
+		ends = !early && !awaited;
+	}
+	if (ends) {
+		/* Once the call is unparked, a close of its handle does not wait. */
+		mbx_mailbox_hold(mb);
+		mbx_transaction_unpark(mb, txn);
+		if (!txn->waiter.waiter.done)
+			mbx_withdraw(mb, &txn->waiter, -ETIMEDOUT, &deferred);
+	}
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	if (early)
+		expire_later(txn);
+	else if (awaited)
+		queue_delayed_work(expiries, &txn->expiry, HZ);
+	if (!ends)
+		return;
+	mbx_inherit_update(mb, txn);
+	mbx_transaction_put(txn);
+	mbx_mailbox_unhold(mb);
+}
+
+/* End one parked call of a closed handle. Return false if there is none. */
+static bool end_parked(struct mailbox *mb, struct mbx_parked *parked)
+{
+	struct mbx_transaction *txn;
+	struct mbx_deferred deferred;
+	struct rb_node *node;
+
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	node = rb_first(&parked->root);
+	if (!node) {
+		spin_unlock(&mb->lock);
 		return false;
-	remove_token(ticket);
-	ticket->debtor = NULL;
-	ticket->state = MBOX_TICKET_QUEUED;
+	}
+	txn = rb_entry(node, struct mbx_transaction, home_node);
+	mbx_transaction_unpark(mb, txn);
+	/* This can make room and let senders in. */
+	if (!txn->waiter.waiter.done)
+		mbx_withdraw(mb, &txn->waiter, -EPIPE, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	cancel_delayed_work_sync(&txn->expiry);
+	mbx_inherit_update(mb, txn);
+	mbx_transaction_put(txn);
 	return true;
 }
 
 /**
- * mbox_ticket_abandon() - the caller gives up
- * @mb: the mailbox
- * @ticket: the call's
- *
- * Return: whether somebody took the request, so that it cannot be withdrawn.
+ * mbx_parked_shutdown() - end the parked calls of a closed handle
+ * @mb: the mailbox that the handle sends to
+ * @parked: the calls of the handle
  */
-bool mbox_ticket_abandon(struct mailbox *mb, struct mbox_ticket *ticket)
+void mbx_parked_shutdown(struct mailbox *mb, struct mbx_parked *parked)
 {
-	lockdep_assert_held(&mb->lock);
-	remove_token(ticket);
-	ticket->debtor = NULL;
-	ticket->caller = NULL;
-	return ticket->state != MBOX_TICKET_QUEUED;
+	while (end_parked(mb, parked))
+		cond_resched();
 }
 
-/**
- * mbox_ticket_end() - tell a caller how its call ended, if it still waits
- * @mb: the mailbox
- * @ticket: the call's; may be gone when this returns, unless the caller of this
- *	has a reference
- * @result: 0 when there is a reply, or an error
- * @after: to be run without the lock
- */
-void mbox_ticket_end(struct mailbox *mb, struct mbox_ticket *ticket, int result,
-		     struct mbox_after *after)
+int __init mbx_parked_init(void)
 {
-	struct mbox_waiter *w = ticket->caller;
-
-	lockdep_assert_held(&mb->lock);
-	if (!w)
-		return;
-	remove_token(ticket);
-	ticket->caller = NULL;
-	/* The priority goes back once the caller was woken. */
-	if (ticket->debtor) {
-		ticket->debtor = NULL;
-		refcount_inc(&ticket->refs);
-		ticket->ended = after->ended;
-		after->ended = ticket;
-	}
-	mbox_serve(mb, w, result, after);
+	expiries = alloc_workqueue("mbox", WQ_UNBOUND, 0);
+	return expiries ? 0 : -ENOMEM;
 }
 
-/**
- * mbox_tokens_count() - how many requests have not been replied to
- * @mb: the mailbox
- * @tokens: a handle's
- */
-u32 mbox_tokens_count(struct mailbox *mb, const struct mbox_tokens *tokens)
+/* No handle is left that could queue work. */
+void mbx_parked_exit(void)
 {
-	u32 count;
-
-	spin_lock(&mb->lock);
-	count = tokens->count;
-	spin_unlock(&mb->lock);
-	return count;
-}
-
-/**
- * mbox_tokens_end() - nobody will reply to what a handle received
- * @mb: the mailbox
- * @tokens: of a handle that is closed
- */
-void mbox_tokens_end(struct mailbox *mb, struct mbox_tokens *tokens)
-{
-	struct mbox_after after;
-	struct rb_node *node;
-
-	mbox_after_init(&after);
-	spin_lock(&mb->lock);
-	while ((node = rb_first(&tokens->root)))
-		mbox_ticket_end(mb, rb_entry(node, struct mbox_ticket, node),
-				-EPIPE, &after);
-	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	destroy_workqueue(expiries);
 }
 
 /* ---- the caller ---------------------------------------------------------- */
 
+/* Tell the thread the number of its parked call. Return what the ioctl returns. */
+static int leave(struct mailbox *mb, struct mbx_transaction *txn,
+		 const struct mbx_resume *resume)
+{
+	struct mbx_deferred deferred;
+
+	if (likely(!put_user(txn->number, resume->unumber))) {
+		expire_later(txn);
+		return -ERESTARTSYS;
+	}
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	mbx_transaction_unpark(mb, txn);
+	if (!txn->waiter.waiter.done)
+		mbx_withdraw(mb, &txn->waiter, -EINTR, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	mbx_inherit_update(mb, txn);
+	mbx_transaction_put(txn);
+	return -EINTR;
+}
+
+/* Copy the reply to the caller. Return its length or an error. */
+static ssize_t copy_reply(const struct mbx_transaction *txn,
+			  const struct mbx_buffer *to)
+{
+	u32 len = txn->reply->len;
+	struct mbx_buffer reply = *to;
+	int ret;
+
+	/* A call that is entered again may come with a shorter buffer. */
+	if (len > to->len)
+		return -EMSGSIZE;
+	reply.len = len;
+	ret = mbx_message_copy_out(txn->reply, &reply);
+	return ret ? ret : (ssize_t)len;
+}
+
 /**
- * mbox_call() - send a request and wait for the reply
- * @mb: where to
+ * mbx_call() - send a request and wait for the reply
+ * @mb: the mailbox that the request goes to
  * @cache: identity of the handle's last sender
- * @lock: protects *@cache
- * @draft: the request
+ * @lock: protects @cache->sender
+ * @args: the request
  * @to: where the reply goes
- * @call: how it may wait
+ * @opts: how the call may wait
+ * @resume: which parked call goes on, and how this one can
  *
  * Context: Process context, may sleep.
- * Return: the length of the reply, or an error: those of mbox_send(), and
- * -EPIPE (nobody will reply), -EMSGSIZE (the reply is longer than @to), -EINTR
- * (a signal came after the request had been taken), -EFAULT (also for the
- * reply, which is lost then).
+ * Return: the length of the reply, or an error: those of mbx_send(), and
+ * -EPIPE (no reply will come), -EMSGSIZE (the reply is longer than @to), -EINTR
+ * (a signal arrived after the request was taken), -EFAULT (also for the reply, which
+ * is lost then), -EINVAL (there is no such call).
  */
-ssize_t mbox_call(struct mailbox *mb, struct mbox_sender **cache,
-		  spinlock_t *lock, struct mbox_draft *draft,
-		  const struct mbox_buffer *to, const struct mbox_call *call)
+ssize_t mbx_call(struct mailbox *mb, struct mbx_sender_cache *cache,
+		 spinlock_t *lock, struct mbx_send_args *args,
+		 const struct mbx_buffer *to, const struct mbx_wait_opts *opts,
+		 const struct mbx_resume *resume)
 {
-	size_t room = min_t(size_t, to->len, mb->msg_max);
-	struct mbox_buffer reply = *to;
-	struct mbox_ticket *ticket;
+	u32 buf_len = min_t(size_t, to->len, mb->msg_max);
+	struct mbx_transaction *txn;
 	ssize_t ret;
 
-	ret = mbox_send_check(mb, draft, call, true);
+	if (unlikely(resume->number)) {
+		txn = come_back(mb, opts, resume);
+		if (IS_ERR(txn)) {
+			ret = PTR_ERR(txn);
+			goto out;
+		}
+		ret = mbx_send_wait(mb, &txn->waiter, opts);
+		goto finish;
+	}
+	ret = mbx_send_check(mb, args, opts, true);
 	if (ret)
 		return ret;
-	ticket = ticket_new(cache, lock, room);
-	if (IS_ERR(ticket))
-		return PTR_ERR(ticket);
+	txn = mbx_transaction_new(mb, cache, lock, buf_len,
+				  mbx_message_cost(args->from.len, true));
+	if (IS_ERR(txn))
+		return PTR_ERR(txn);
 	if (mb->flags & MBOX_INHERIT)
-		ticket->prio = mbox_inherit_prio();
+		txn->prio = mbx_inherit_prio();
 
-	draft->ticket = ticket;
-	ret = mbox_send(mb, cache, lock, draft, call);
-	if (!ret) {
-		reply.len = ticket->len;
-		ret = mbox_message_copy_out(ticket->reply, &reply);
-		if (!ret)
-			ret = ticket->len;
-	}
-	mbox_ticket_put(ticket);
+	INIT_DELAYED_WORK(&txn->expiry, expire);
+	txn->mb = mb;
+	txn->clock = opts->clock;
+	txn->deadline = opts->deadline;
+	if (resume->unumber)
+		txn->home = resume->parked;
+
+	args->txn = txn;
+	ret = mbx_send(mb, cache, lock, args, opts);
+finish:
+	if (unlikely(ret == -ERESTARTSYS && txn->parked))
+		return leave(mb, txn, resume);
+	if (!ret)
+		ret = copy_reply(txn, to);
+	mbx_transaction_put(txn);
+out:
+	/* Lets the caller use the structure again; a fault here does no harm. */
+	if (unlikely(resume->number))
+		put_user(0, resume->unumber);
 	return ret;
 }
 
 /* ---- the server ---------------------------------------------------------- */
 
-/* Find whom to reply to. Return 0 and a reference in *@found, or an error. */
-static int begin_reply(struct mailbox *mb, const struct mbox_tokens *tokens,
-		       u64 token, size_t len, struct mbox_ticket **found,
-		       struct mbox_after *after)
+/* Find the call to reply to. Return 0 and a reference in *@found, or an error. */
+static int begin_reply(struct mailbox *mb, const struct mbx_tokens *tokens,
+		       u64 token, size_t len, struct mbx_transaction **found,
+		       struct mbx_deferred *deferred)
 {
-	struct mbox_ticket *ticket;
+	struct mbx_transaction *txn;
 
 	lockdep_assert_held(&mb->lock);
 	if (mb->dead)
 		return -EIDRM;
-	ticket = find_token(tokens, token);
-	if (!ticket)
+	txn = mbx_tokens_find(tokens, token);
+	if (!txn)
 		return -ESRCH;
-	if (len > ticket->reply->len) {
-		mbox_ticket_end(mb, ticket, -EMSGSIZE, after);
+	if (len > txn->buf_len) {
+		mbx_transaction_complete(mb, txn, -EMSGSIZE, deferred);
 		return -EMSGSIZE;
 	}
-	remove_token(ticket);
-	ticket->state = MBOX_TICKET_REPLYING;
-	refcount_inc(&ticket->refs);
-	*found = ticket;
+	mbx_tokens_remove(txn);
+	txn->state = MBX_TRANSACTION_REPLYING;
+	refcount_inc(&txn->refs);
+	*found = txn;
 	return 0;
 }
 
-/* After the copy; @ret is how it went. */
-static int end_reply(struct mailbox *mb, struct mbox_tokens *tokens,
-		     struct mbox_ticket *ticket, size_t len, int ret,
-		     struct mbox_after *after)
+/* After the copy: @reply is the reply, or the error with which making it failed. */
+static int end_reply(struct mailbox *mb, struct mbx_tokens *tokens,
+		     struct mbx_transaction *txn, struct mbx_message *reply,
+		     struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
-	if (!ticket->caller)
+	if (!txn->caller)
 		return mb->dead ? -EIDRM : -ESRCH;
-	if (ret) {
-		ticket->state = MBOX_TICKET_TAKEN;
-		add_token(tokens, ticket);
-		return ret;
+	if (IS_ERR(reply) && PTR_ERR(reply) == -EDQUOT) {
+		mbx_transaction_complete(mb, txn, -EDQUOT, deferred);
+		return -ESRCH;
 	}
-	ticket->len = len;
-	trace_mbox_reply(mb, ticket);
-	after->sync = true;
-	mbox_ticket_end(mb, ticket, 0, after);
+	if (IS_ERR(reply)) {
+		txn->state = MBX_TRANSACTION_TAKEN;
+		mbx_tokens_add(tokens, txn);
+		return PTR_ERR(reply);
+	}
+	txn->reply = reply;
+	trace_mbox_reply(mb, txn);
+	deferred->wake_sync = true;
+	mbx_transaction_complete(mb, txn, 0, deferred);
 	return 0;
 }
 
 /**
- * mbox_reply() - reply to a request
- * @mb: the mailbox that it came from
- * @tokens: of the handle that received it
- * @token: of the request
+ * mbx_reply() - reply to a request
+ * @mb: the mailbox that the request came from
+ * @tokens: the requests of the handle that received it
+ * @token: names the request
  * @from: the reply
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EIDRM, -ESRCH, -EMSGSIZE (which ends the call), -EFAULT (the
- * token stays good).
+ * Return: 0, or -EIDRM, -ESRCH, -EMSGSIZE (this ends the call), -EFAULT or -ENOMEM
+ * (the token stays valid).
  */
-int mbox_reply(struct mailbox *mb, struct mbox_tokens *tokens, u64 token,
-	       const struct mbox_buffer *from)
+int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
+	      const struct mbx_buffer *from)
 {
-	struct mbox_ticket *ticket;
-	struct mbox_after after;
+	struct mbx_transaction *txn;
+	struct mbx_message *reply;
+	struct mbx_deferred deferred;
 	int ret;
 
-	mbox_after_init(&after);
+	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
-	ret = begin_reply(mb, tokens, token, from->len, &ticket, &after);
+	ret = begin_reply(mb, tokens, token, from->len, &txn, &deferred);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbx_flush_deferred(mb, &deferred);
 	if (ret)
 		return ret;
 
-	ret = mbox_message_copy_in(ticket->reply, from);
+	reply = mbx_message_for(txn->sender, from, txn->unlimited);
 
-	mbox_after_init(&after);
+	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
-	ret = end_reply(mb, tokens, ticket, from->len, ret, &after);
+	ret = end_reply(mb, tokens, txn, reply, &deferred);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
-	mbox_ticket_put(ticket);
+	mbx_flush_deferred(mb, &deferred);
+	if (ret && !IS_ERR(reply))
+		mbx_message_free(reply);
+	mbx_transaction_put(txn);
 	return ret;
 }

@@ -1,46 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between kernel versions, and nothing else. The code outside
- * this file reads as if written for the newest kernel.
+ * Differences between kernel versions, and nothing else. The code outside this file
+ * reads as if written for the newest kernel.
  */
-#ifndef MBOX_COMPAT_H
-#define MBOX_COMPAT_H
+#ifndef MBX_COMPAT_H
+#define MBX_COMPAT_H
 
 #include <linux/eventfd.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/magic.h>
+#include <linux/namei.h>
 #include <linux/nsproxy.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
+#include <linux/wait.h>
 
-/* Commit 2c92ca849fcc (6.10) took the second argument of __assign_str() away. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
-#define mbox_assign_str(dst, src) __assign_str(dst, src)
-#else
-#define mbox_assign_str(dst, src) __assign_str(dst)
-#endif
-
-/* Commit bc292ab00f6c (6.3) made vm_flags constant but for these. */
+/* Commit bc292ab00f6c (6.3) made vm_flags const; only these functions change it. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-#define mbox_vm_flags_set(vma, flags) ((void)((vma)->vm_flags |= (flags)))
-#define mbox_vm_flags_clear(vma, flags) ((void)((vma)->vm_flags &= ~(flags)))
+#define mbx_vm_flags_set(vma, flags) ((void)((vma)->vm_flags |= (flags)))
+#define mbx_vm_flags_clear(vma, flags) ((void)((vma)->vm_flags &= ~(flags)))
 #else
-#define mbox_vm_flags_set(vma, flags) vm_flags_set(vma, flags)
-#define mbox_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
+#define mbx_vm_flags_set(vma, flags) vm_flags_set(vma, flags)
+#define mbx_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
 #endif
 
 /*
- * Since 6.8 receive_fd() writes the number itself, before anybody can use the
- * file. Until then, a number that cannot be written has to be taken back.
+ * Since 6.8 receive_fd() writes the number itself, before another thread can use the
+ * descriptor. Before 6.8, a descriptor whose number cannot be written is closed again.
  */
-static inline int mbox_receive_fd(struct file *file, s32 __user *ufd,
-				  unsigned int oflags)
+static inline int mbx_receive_fd(struct file *file, s32 __user *ufd,
+				 unsigned int oflags)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 	int fd = receive_fd(file, oflags);
@@ -55,8 +52,8 @@ static inline int mbox_receive_fd(struct file *file, s32 __user *ufd,
 #endif
 }
 
-/* Commit 3652117f8548 (6.8) took the number away: it is always 1. */
-static inline void mbox_eventfd_signal(struct eventfd_ctx *ctx)
+/* Commit 3652117f8548 (6.8) removed the count, which is always 1. */
+static inline void mbx_eventfd_signal(struct eventfd_ctx *ctx)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 	eventfd_signal(ctx, 1);
@@ -65,15 +62,10 @@ static inline void mbox_eventfd_signal(struct eventfd_ctx *ctx)
 #endif
 }
 
-/*
- * Since 6.16 inodes without a name have the type of regular files, and a flag.
- * Until then they have no type; but from 6.9 on those of processes do.
- */
-static inline bool mbox_is_anon_inode(const struct inode *inode)
+/* Since 6.9 pidfds have their own file system. */
+static inline bool mbx_is_pidfs(const struct inode *inode)
 {
-#ifdef S_ANON_INODE
-	return inode->i_flags & S_ANON_INODE;
-#elif defined(PID_FS_MAGIC)
+#ifdef PID_FS_MAGIC
 	return inode->i_sb->s_magic == PID_FS_MAGIC;
 #else
 	return false;
@@ -81,10 +73,64 @@ static inline bool mbox_is_anon_inode(const struct inode *inode)
 }
 
 /*
- * timens_ktime_to_host() calls a function that is not exported to modules, so
- * the offset of the caller's time namespace is applied here.
+ * Since 6.16 anonymous inodes have the type of regular files, and a flag. Before 6.16
+ * they have no type.
  */
-static inline ktime_t mbox_monotonic_to_host(ktime_t t)
+static inline bool mbx_is_anon_inode(const struct inode *inode)
+{
+#ifdef S_ANON_INODE
+	return inode->i_flags & S_ANON_INODE;
+#else
+	return false;
+#endif
+}
+
+/*
+ * Wake the entries of a wait queue, but only one of the exclusive ones. Return whether
+ * an exclusive entry was woken. __wake_up() returns that since commit ee7dc86b6d3e
+ * (6.3).
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+struct mbx_queue_end {
+	struct wait_queue_entry entry;
+	bool reached;
+};
+
+static inline int mbx_reach_end(struct wait_queue_entry *entry,
+				unsigned int mode, int flags, void *key)
+{
+	struct mbx_queue_end *end =
+		container_of(entry, struct mbx_queue_end, entry);
+
+	/* Wake-ups by other tasks pass over this entry. */
+	if (entry->private != current)
+		return 0;
+	end->reached = true;
+	return 1;
+}
+#endif
+
+static inline bool mbx_wake_one(wait_queue_head_t *queue, void *key)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+	struct mbx_queue_end end = {};
+
+	init_waitqueue_func_entry(&end.entry, mbx_reach_end);
+	end.entry.private = current;
+	add_wait_queue_exclusive(queue, &end.entry);
+	__wake_up(queue, TASK_NORMAL, 1, key);
+	remove_wait_queue(queue, &end.entry);
+	return !end.reached;
+#else
+	return __wake_up(queue, TASK_NORMAL, 1, key);
+#endif
+}
+
+/*
+ * timens_ktime_to_host() calls a function that is not exported to modules, so this
+ * applies the offset of the caller's time namespace itself.
+ */
+static inline ktime_t mbx_monotonic_to_host(ktime_t t)
 {
 #ifdef CONFIG_TIME_NS
 	struct timens_offsets *offsets = &current->nsproxy->time_ns->offsets;
@@ -99,17 +145,124 @@ static inline ktime_t mbox_monotonic_to_host(ktime_t t)
 }
 
 /*
- * Since commit 857b158dc5e8 (6.12) an ordinary thread can ask for a slice of its
- * own. Return it, or 0 for the default.
+ * Since commit 857b158dc5e8 (6.12) a thread with a normal policy can request its own
+ * slice. Return it, or 0 for the default.
  */
-static inline u64 mbox_custom_slice(const struct task_struct *task)
+static inline u64 mbx_custom_slice(const struct task_struct *task)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 	return 0;
 #else
-	/* Others may be changing it: what is seen counts. */
+	/* Another thread may be changing it: either value will do. */
 	return data_race(task->se.custom_slice ? task->se.slice : 0);
 #endif
 }
 
-#endif /* MBOX_COMPAT_H */
+/*
+ * The memory that kmalloc() takes for @size bytes, at most a page. Commit
+ * 05a940656e1e (6.2) added a function for it.
+ */
+static inline unsigned int mbx_kmalloc_size(unsigned int size)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	unsigned int pow = max_t(unsigned int, roundup_pow_of_two(size),
+				 KMALLOC_MIN_SIZE);
+
+	/* Two sizes of kmalloc() are not powers of two. */
+	if (KMALLOC_MIN_SIZE <= 32 && pow == 128 && size <= 96)
+		return 96;
+	if (KMALLOC_MIN_SIZE <= 64 && pow == 256 && size <= 192)
+		return 192;
+	return pow;
+#else
+	return kmalloc_size_roundup(size);
+#endif
+}
+
+/*
+ * Commit abf08576afe3 (6.3) and others made inode operations take a mapping of ids
+ * instead of a user namespace.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define mbx_idmap user_namespace
+#define mbx_nop_idmap (&init_user_ns)
+#else
+#define mbx_idmap mnt_idmap
+#define mbx_nop_idmap (&nop_mnt_idmap)
+#endif
+
+/* The last arguments of ->create(). Since 7.3 it is only one. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define MBX_CREATE_ARGS umode_t mode, bool excl
+#else
+#define MBX_CREATE_ARGS umode_t mode
+#endif
+
+/* Commit 0d72b92883c6 (6.6) added the mask. */
+static inline void mbx_fillattr(struct mbx_idmap *idmap, u32 mask, struct inode *inode,
+				struct kstat *stat)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	generic_fillattr(idmap, inode, stat);
+#else
+	generic_fillattr(idmap, mask, inode, stat);
+#endif
+}
+
+/* Since 6.6 functions set the times of an inode. All times become the present. */
+static inline void mbx_inode_init_times(struct inode *inode)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	inode->i_ctime = current_time(inode);
+	inode->i_mtime = inode->i_ctime;
+	inode->i_atime = inode->i_ctime;
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	inode->i_mtime = inode_set_ctime_current(inode);
+	inode->i_atime = inode->i_mtime;
+#else
+	simple_inode_init_ts(inode);
+#endif
+}
+
+static inline void mbx_inode_set_mtime(struct inode *inode, struct timespec64 mtime)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	inode->i_mtime = mtime;
+#else
+	inode_set_mtime_to_ts(inode, mtime);
+#endif
+}
+
+/* A directory has changed. */
+static inline void mbx_inode_touch(struct inode *inode)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	inode->i_ctime = current_time(inode);
+	inode->i_mtime = inode->i_ctime;
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	inode->i_mtime = inode_set_ctime_current(inode);
+#else
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+#endif
+}
+
+/* The dentry of a name that is there. Since 6.16 the name is a struct qstr. */
+static inline struct dentry *mbx_lookup(const char *name, struct dentry *dir)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	return lookup_positive_unlocked(name, dir, strlen(name));
+#else
+	return lookup_noperm_positive_unlocked(&QSTR(name), dir);
+#endif
+}
+
+/* Commit 0357ef03c94e (6.14) made two bits of FMODE_NONOTIFY. */
+static inline void mbx_file_no_events(struct file *file)
+{
+#ifdef FMODE_FSNOTIFY_MASK
+	file->f_mode &= ~FMODE_FSNOTIFY_MASK;
+#endif
+	file->f_mode |= FMODE_NONOTIFY;
+}
+
+#endif /* MBX_COMPAT_H */

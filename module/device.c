@@ -1,95 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/mbox: creating, opening, unlinking and listing mailboxes; and the way
- * of every ioctl, also those of handles, from the number to the handler.
+ * /dev/mbox: creates, opens, unlinks and lists mailboxes, and opens direct links.
  */
 #include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "device.h"
 #include "direct.h"
+#include "fs.h"
 #include "handle.h"
+#include "handle_file.h"
+#include "handle_ioctl.h"
+#include "instance.h"
+#include "ioctl.h"
 #include "mailbox.h"
 #include "namespace.h"
 #include "trace.h"
 
 /*
- * A number of its own in the range for local use, so that depmod can tell
- * udev to make the node before the module is there.
+ * A fixed number in the range for local use. Because it is fixed, depmod can tell udev
+ * to create the node before the module is loaded.
  */
-#define MBOX_MINOR 250
+#define MBX_MINOR 250
+
+/* The numbers of the ioctls of /dev/mbox. */
+#define FIRST_NR 0x00
+#define N_IOCTLS 6
 
 #define OPEN_FLAGS (O_ACCMODE | O_NONBLOCK | O_CLOEXEC)
 #define CREATE_FLAGS (OPEN_FLAGS | O_CREAT | O_EXCL)
-
-/**
- * mbox_ioctl() - carry out an ioctl
- * @file: on what
- * @cmd: which
- * @arg: address of the caller's structure
- * @table: the ioctls that @file has, by number
- * @first: number of the first in the table
- * @n: length of the table
- *
- * Return: what the handler returns, or -ENOTTY, -EINVAL, -E2BIG, -EFAULT.
- */
-long mbox_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
-		const struct mbox_ioctl *table, unsigned int first,
-		unsigned int n)
-{
-	void __user *uarg = (void __user *)arg;
-	unsigned int nr = _IOC_NR(cmd) - first;
-	unsigned int usize = _IOC_SIZE(cmd);
-	const struct mbox_ioctl *ioctl;
-	unsigned int ksize, size;
-	union mbox_arg karg;
-	long ret;
-
-	if (unlikely(_IOC_TYPE(cmd) != MBOX_IOC_MAGIC || nr >= n))
-		return -ENOTTY;
-	ioctl = &table[array_index_nospec(nr, n)];
-	if (unlikely(_IOC_DIR(cmd) != _IOC_DIR(ioctl->cmd)))
-		return -ENOTTY;
-	if (unlikely(usize < ioctl->min))
-		return -EINVAL;
-
-	ksize = _IOC_SIZE(ioctl->cmd);
-	size = min(ksize, usize);
-	if (unlikely(usize > ksize)) {
-		ret = check_zeroed_user(uarg + ksize, usize - ksize);
-		if (ret <= 0)
-			return ret ?: -E2BIG;
-	}
-	memset((void *)&karg + size, 0, ksize - size);
-	if (_IOC_DIR(cmd) & _IOC_WRITE) {
-		if (copy_from_user(&karg, uarg, size))
-			return -EFAULT;
-	} else {
-		memset(&karg, 0, size);
-	}
-
-	ret = ioctl->fn(file, &karg, uarg, usize);
-	if (ret >= 0 && _IOC_DIR(cmd) & _IOC_READ && !ioctl->copies_out &&
-	    copy_to_user(uarg, &karg, size))
-		return -EFAULT;
-	return ret;
-}
 
 static unsigned int rights_of(unsigned int oflags)
 {
 	switch (oflags & O_ACCMODE) {
 	case O_RDONLY:
-		return MBOX_MAY_RECV;
+		return MBX_MAY_RECV;
 	case O_WRONLY:
-		return MBOX_MAY_SEND;
+		return MBX_MAY_SEND;
 	case O_RDWR:
-		return MBOX_MAY_RECV | MBOX_MAY_SEND;
+		return MBX_MAY_RECV | MBX_MAY_SEND;
 	}
 	return 0;
+}
+
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
 }
 
 /* Copy a name in. Return its length or an error. */
@@ -99,121 +59,160 @@ static int get_name(char *name, u64 uname, u32 len)
 		return -ENAMETOOLONG;
 	if (copy_from_user(name, u64_to_user_ptr(uname), len))
 		return -EFAULT;
-	if (memchr(name, '/', len) || memchr(name, '\0', len))
+	name[len] = '\0';
+	if (memchr(name, '/', len) || memchr(name, '\0', len) || is_dots(name))
 		return -EINVAL;
 	return len;
 }
 
-static long ioctl_info(struct file *file, union mbox_arg *arg,
+static long ioctl_info(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
-	arg->info.abi = MBOX_ABI_VERSION;
-	arg->info.modes = 1U << MBOX_QUEUE | 1U << MBOX_RING;
-	arg->info.attr_flags = MBOX_ATTR_FLAGS;
-	arg->info.call_flags = MBOX_SEND_FLAGS | MBOX_RECV_FLAGS |
-			       MBOX_WAITFORONE | MBOX_CTRUNC | MBOX_LOST;
-	return 0;
+	const struct mbox_info info = {
+		.abi = MBOX_ABI_VERSION,
+		.modes = 1U << MBOX_QUEUE | 1U << MBOX_RING,
+		.attr_flags = MBX_ATTR_FLAGS,
+		.call_flags = MBX_SEND_FLAGS | MBX_RECV_FLAGS |
+			      MBOX_WAITFORONE | MBOX_CTRUNC | MBOX_LOST,
+	};
+
+	return mbx_ioctl_respond(uarg, usize, &info, sizeof(info));
 }
 
-static long open_existing(struct mailbox *mb, unsigned int oflags,
-			  struct mbox_create *create, void __user *ucreate)
+/* Let a file that was opened by its name be used. */
+static long install(int fd, struct file *file)
 {
-	unsigned int rights = rights_of(oflags);
-	struct mbox_new_handle new;
-	int ret;
-
-	if (!mbox_mailbox_may(mb, rights))
-		return -EACCES;
-	ret = mbox_handle_prepare(mb, oflags, rights, &new);
-	if (ret)
-		return ret;
-	if (create) {
-		create->id = mb->id;
-		if (copy_to_user(ucreate, create, sizeof(*create))) {
-			mbox_handle_abort(&new);
-			return -EFAULT;
-		}
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
 	}
-	return mbox_handle_publish(&new);
+	fd_install(fd, file);
+	return fd;
 }
 
-/* All that can fail comes before others can see the mailbox. */
-static long create_new(struct mbox_create *create, void __user *ucreate,
-		       const char *name, int len)
+/* Create a mailbox with a name, or open what has that name. */
+static long create_named(const struct mbox_create *create,
+			 struct mbox_create __user *ucreate, const char *name)
 {
-	struct mbox_new_handle new;
+	struct file *file;
+	int fd;
+
+	fd = get_unused_fd_flags(create->oflags & O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = mbx_fs_create(name, &create->attr, create->oflags);
+	if (!IS_ERR(file))
+		/* If the address is no longer mapped, nothing can read the id either. */
+		put_user(mbx_file_mailbox(file)->id, &ucreate->id);
+	return install(fd, file);
+}
+
+static long create_anonymous(const struct mbox_create *create,
+			     struct mbox_create __user *ucreate)
+{
+	struct vfsmount *mnt = mbx_instance_mount();
+	struct mbx_new_handle new;
 	struct mailbox *mb;
 	int ret;
 
-	mb = mbox_mailbox_new(&create->attr, len ? name : NULL, len);
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	mb = mbx_fs_anonymous(mnt, &create->attr);
 	if (IS_ERR(mb))
 		return PTR_ERR(mb);
-	ret = mbox_handle_prepare(mb, create->oflags, rights_of(create->oflags),
-				  &new);
+	ret = mbx_handle_prepare(mb, mnt, mbx_mailbox_fops(mb), create->oflags,
+				 rights_of(create->oflags), &new);
 	if (ret)
 		goto out;
-	create->id = mb->id;
-	ret = -EFAULT;
-	if (copy_to_user(ucreate, create, sizeof(*create)))
-		goto err_abort;
-	ret = mbox_namespace_publish(mb);
-	if (ret)
-		goto err_abort;
-	trace_mbox_create(mb);
-	ret = mbox_handle_publish(&new);
-	goto out;
-
-err_abort:
-	mbox_handle_abort(&new);
+	mbx_namespace_publish(mbx_namespace_current(), mb);
+	/* If the address is no longer mapped, nothing can read the id either. */
+	put_user(mb->id, &ucreate->id);
+	trace_mbox_create(mb, "", 0);
+	ret = mbx_handle_publish(&new);
 out:
-	mbox_mailbox_put(mb);
+	mbx_mailbox_put(mb);
 	return ret;
 }
 
-static long ioctl_create(struct file *file, union mbox_arg *arg,
+/*
+ * A call that fails leaves @uarg unchanged, and what it creates can be found at once. So
+ * the id is first written with its old value, to check that it can be written, and with
+ * the new id when the mailbox is there.
+ */
+static long ioctl_create(struct file *file, union mbx_arg *arg,
 			 void __user *uarg, size_t usize)
 {
 	struct mbox_create *create = &arg->create;
-	char name[MBOX_NAME_MAX];
-	struct mailbox *mb;
+	struct mbox_create __user *ucreate = uarg;
+	char name[MBOX_NAME_MAX + 1];
 	int len;
 	long ret;
 
 	if (create->oflags & ~CREATE_FLAGS || !rights_of(create->oflags) ||
 	    create->reserved)
 		return -EINVAL;
-	ret = mbox_attr_check(&create->attr);
+	ret = mbx_attr_check(&create->attr);
 	if (ret)
 		return ret;
 	len = get_name(name, create->name, create->name_len);
 	if (len < 0)
 		return len;
-
-	for (;;) {
-		mb = len ? mbox_namespace_find(name, len) : NULL;
-		if (!mb) {
-			ret = create_new(create, uarg, name, len);
-			/* Somebody else was faster: there is one now. */
-			if (ret == -EEXIST && !(create->oflags & O_EXCL))
-				continue;
-			return ret;
-		}
-		ret = -EEXIST;
-		if (!(create->oflags & O_EXCL))
-			ret = open_existing(mb, create->oflags, create, uarg);
-		mbox_mailbox_put(mb);
-		/* Destroyed since it was found: there is none now. */
-		if (ret != -EIDRM)
-			return ret;
-	}
+	if (put_user(create->id, &ucreate->id))
+		return -EFAULT;
+	if (!len)
+		return create_anonymous(create, ucreate);
+	return create_named(create, ucreate, name);
 }
 
-static long ioctl_open(struct file *file, union mbox_arg *arg,
+static long open_name(const char *name, unsigned int oflags)
+{
+	int fd = get_unused_fd_flags(oflags & O_CLOEXEC);
+
+	return fd < 0 ? fd : install(fd, mbx_fs_open(name, oflags));
+}
+
+static long open_mailbox(struct mailbox *mb, unsigned int oflags)
+{
+	unsigned int rights = rights_of(oflags);
+	struct vfsmount *mnt = mbx_instance_mount();
+	struct mbx_new_handle new;
+	struct file *file;
+	int fd, ret;
+
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	ret = mbx_fs_may(mb, rights);
+	if (ret)
+		return ret;
+	fd = get_unused_fd_flags(oflags & O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = mbx_fs_reopen(mb, oflags & (O_ACCMODE | O_NONBLOCK));
+	if (file)
+		return install(fd, file);
+	put_unused_fd(fd);
+	ret = mbx_handle_prepare(mb, mnt, mbx_mailbox_fops(mb), oflags, rights,
+				 &new);
+	return ret ? ret : mbx_handle_publish(&new);
+}
+
+static long open_id(u64 id, unsigned int oflags)
+{
+	struct mailbox *mb = mbx_namespace_find_id(id);
+	long ret;
+
+	if (!mb)
+		return -ENOENT;
+	ret = open_mailbox(mb, oflags);
+	mbx_mailbox_put(mb);
+	return ret;
+}
+
+static long ioctl_open(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
 	const struct mbox_open *open = &arg->open;
-	char name[MBOX_NAME_MAX];
-	struct mailbox *mb;
+	char name[MBOX_NAME_MAX + 1];
 	int len;
 	long ret;
 
@@ -225,20 +224,16 @@ static long ioctl_open(struct file *file, union mbox_arg *arg,
 	if (len < 0)
 		return len;
 
-	mb = len ? mbox_namespace_find(name, len) : mbox_namespace_find_id(open->id);
-	if (!mb)
-		return -ENOENT;
-	ret = open_existing(mb, open->oflags, NULL, NULL);
-	mbox_mailbox_put(mb);
-	/* Destroyed since it was found: there is none now. */
+	ret = len ? open_name(name, open->oflags) : open_id(open->id, open->oflags);
+	/* A mailbox that was destroyed after it was found does not exist. */
 	return ret == -EIDRM ? -ENOENT : ret;
 }
 
-static long ioctl_unlink(struct file *file, union mbox_arg *arg,
+static long ioctl_unlink(struct file *file, union mbx_arg *arg,
 			 void __user *uarg, size_t usize)
 {
 	const struct mbox_unlink *unlink = &arg->unlink;
-	char name[MBOX_NAME_MAX];
+	char name[MBOX_NAME_MAX + 1];
 	int len;
 
 	if (unlink->reserved || !unlink->name_len)
@@ -246,74 +241,84 @@ static long ioctl_unlink(struct file *file, union mbox_arg *arg,
 	len = get_name(name, unlink->name, unlink->name_len);
 	if (len < 0)
 		return len;
-	return mbox_namespace_unlink(name, len);
+	return mbx_fs_unlink(name);
 }
 
-static long ioctl_walk(struct file *file, union mbox_arg *arg,
+static long ioctl_walk(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
 	struct mbox_walk *walk = &arg->walk;
 	u64 id = walk->id;
+	struct name_snapshot name;
 	struct mailbox *mb;
 	bool found = false;
 
 	while (!found) {
-		mb = mbox_namespace_next(id);
+		mb = mbx_namespace_next(id);
 		if (!mb)
 			return -ENOENT;
 		id = mb->id;
-		if (mbox_mailbox_visible(mb) &&
-		    !mbox_mailbox_stat(mb, &walk->stat)) {
+		if (mbx_mailbox_visible(mb) &&
+		    !mbx_mailbox_stat(mb, &walk->stat)) {
 			found = true;
 			walk->id = id;
+			walk->ns = mb->net_ino;
 			memset(walk->name, 0, sizeof(walk->name));
-			if (READ_ONCE(mb->named))
-				memcpy(walk->name, mb->name, mb->name_len);
+			if (mbx_fs_name(mb, &name)) {
+				memcpy(walk->name, name.name.name,
+				       min_t(size_t, name.name.len,
+					     MBOX_NAME_MAX));
+				release_dentry_name_snapshot(&name);
+			}
 		}
-		mbox_mailbox_put(mb);
+		mbx_mailbox_put(mb);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
-	return 0;
+	return mbx_ioctl_respond(uarg, usize, walk, sizeof(*walk));
 }
 
-static long ioctl_direct(struct file *file, union mbox_arg *arg,
+static long ioctl_direct(struct file *file, union mbx_arg *arg,
 			 void __user *uarg, size_t usize)
 {
 	const struct mbox_direct *direct = &arg->direct;
 	unsigned int rights = rights_of(direct->oflags);
-	struct mbox_new_handle new;
-	struct mbox_end *end;
+	struct mbx_new_handle new;
+	struct mbx_endpoint *endpoint;
 	int ret;
 
 	if (direct->oflags & ~OPEN_FLAGS || !rights || direct->flags ||
 	    direct->reserved)
 		return -EINVAL;
-	end = mbox_direct_open(direct->pid);
-	if (IS_ERR(end))
-		return PTR_ERR(end);
-	ret = mbox_handle_prepare_direct(end, direct->oflags, rights, &new);
+	endpoint = mbx_direct_open(direct->pid);
+	if (IS_ERR(endpoint))
+		return PTR_ERR(endpoint);
+	ret = mbx_handle_prepare_direct(endpoint, &mbx_direct_fops,
+					direct->oflags, rights, &new);
 	if (ret)
 		return ret;
-	/* First, as another thread may close the new descriptor. */
-	mbox_direct_opened(end);
-	return mbox_handle_publish(&new);
+	/* Before the publication: after it, another thread may close the descriptor. */
+	mbx_direct_opened(endpoint);
+	return mbx_handle_publish(&new);
 }
 
-static const struct mbox_ioctl control_ioctls[] = {
-	{ MBOX_IOC_INFO, 8, false, ioctl_info },
-	{ MBOX_IOC_CREATE, sizeof(struct mbox_create), true, ioctl_create },
-	{ MBOX_IOC_OPEN, sizeof(struct mbox_open), false, ioctl_open },
-	{ MBOX_IOC_UNLINK, sizeof(struct mbox_unlink), false, ioctl_unlink },
-	{ MBOX_IOC_WALK, sizeof(struct mbox_walk), false, ioctl_walk },
-	{ MBOX_IOC_DIRECT, sizeof(struct mbox_direct), false, ioctl_direct },
+#define IOCTL(number, handler, type, last) \
+	MBX_IOCTL(FIRST_NR, number, handler, struct type, last)
+
+static const struct mbx_ioctl control_ioctls[N_IOCTLS] = {
+	IOCTL(MBOX_IOC_INFO, ioctl_info, mbox_info, modes),
+	IOCTL(MBOX_IOC_CREATE, ioctl_create, mbox_create, id),
+	IOCTL(MBOX_IOC_OPEN, ioctl_open, mbox_open, id),
+	IOCTL(MBOX_IOC_UNLINK, ioctl_unlink, mbox_unlink, reserved),
+	IOCTL(MBOX_IOC_WALK, ioctl_walk, mbox_walk, stat.recv_handles),
+	IOCTL(MBOX_IOC_DIRECT, ioctl_direct, mbox_direct, reserved),
 };
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return mbox_ioctl(file, cmd, arg, control_ioctls, 0,
-			  ARRAY_SIZE(control_ioctls));
+	return mbx_ioctl(file, cmd, arg, control_ioctls, FIRST_NR,
+			 N_IOCTLS);
 }
 
 static const struct file_operations device_fops = {
@@ -324,28 +329,28 @@ static const struct file_operations device_fops = {
 };
 
 static struct miscdevice device = {
-	.minor = MBOX_MINOR,
+	.minor = MBX_MINOR,
 	.name = "mbox",
 	.fops = &device_fops,
 	.mode = 0666,
 };
 
-int __init mbox_device_init(void)
+int __init mbx_device_init(void)
 {
 	int ret = misc_register(&device);
 
 	if (ret == -EBUSY) {
-		/* The number is taken here; without it, load by hand. */
+		/* Another driver has the number: the module must be loaded by hand. */
 		device.minor = MISC_DYNAMIC_MINOR;
 		ret = misc_register(&device);
 	}
 	return ret;
 }
 
-void mbox_device_exit(void)
+void mbx_device_exit(void)
 {
 	misc_deregister(&device);
 }
 
 MODULE_ALIAS("devname:mbox");
-MODULE_ALIAS_MISCDEV(MBOX_MINOR);
+MODULE_ALIAS_MISCDEV(MBX_MINOR);

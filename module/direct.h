@@ -2,24 +2,26 @@
 /*
  * Direct links: one for each pair of processes.
  */
-#ifndef MBOX_DIRECT_H
-#define MBOX_DIRECT_H
+#ifndef MBX_DIRECT_H
+#define MBX_DIRECT_H
 
 #include <linux/types.h>
 
 struct mailbox;
-struct mbox_end;
+struct vfsmount;
+struct mbx_endpoint;
 struct pid_namespace;
 
-struct mbox_end *mbox_direct_open(pid_t nr);
-void mbox_direct_opened(struct mbox_end *end);
-void mbox_direct_close(struct mbox_end *end);
+struct mbx_endpoint *mbx_direct_open(pid_t nr);
+void mbx_direct_opened(struct mbx_endpoint *endpoint);
+void mbx_direct_close(struct mbx_endpoint *endpoint);
 
-bool mbox_direct_is_mine(const struct mbox_end *end);
-struct mailbox *mbox_direct_from(const struct mbox_end *end);
-struct mailbox *mbox_direct_to(const struct mbox_end *end);
-pid_t mbox_direct_peer(const struct mbox_end *end, struct pid_namespace *ns);
-int mbox_direct_set_capacity(struct mbox_end *end, u32 capacity);
-int mbox_direct_destroy(struct mbox_end *end);
+bool mbx_direct_is_mine(const struct mbx_endpoint *endpoint);
+struct mailbox *mbx_direct_from(const struct mbx_endpoint *endpoint);
+struct vfsmount *mbx_direct_mount(const struct mbx_endpoint *endpoint);
+struct mailbox *mbx_direct_to(const struct mbx_endpoint *endpoint);
+pid_t mbx_direct_peer(const struct mbx_endpoint *endpoint, struct pid_namespace *ns);
+int mbx_direct_set_capacity(struct mbx_endpoint *endpoint, u32 capacity);
+int mbx_direct_destroy(struct mbx_endpoint *endpoint);
 
-#endif /* MBOX_DIRECT_H */
+#endif /* MBX_DIRECT_H */

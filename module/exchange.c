@@ -1,605 +1,801 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The exchange of messages: who is served by whom.
+ * The exchange of messages: which waiting call is completed.
  *
- * Whoever makes the operation of a waiting call possible carries it out for
- * it: a receiver is handed its message, a sender finds its message accepted.
- * So nobody overtakes a call that waits, no wake-up is lost when a call gives
- * up, and these hold whenever mailbox.lock is free:
+ * A call that makes the operation of a waiting call possible carries it out: it
+ * delivers a message to a receiver, or accepts the message of a sender. So no call
+ * overtakes one that waits, and no wake-up is lost when a call gives up. These
+ * invariants hold whenever mailbox.lock is free, unless a thread is still to continue
+ * work of mbx_deferred.more:
  *
- *  - while receivers wait, no message that one of them asks for is stored, nor
- *    with a sender that waits;
- *  - while senders wait, there is no room, or (MBOX_FAIR) none for them.
+ *  - While receivers wait, no message that one of them asks for is stored or blocked.
+ *    The exception is a message that is too long for all of them; they are being
+ *    made to fail.
+ *  - While senders wait, there is no room, or (MBOX_FAIR) none for them.
  *
- * The messages of waiting senders are in mailbox.offers. Without capacity that
- * is where receivers find all their messages. With capacity it is full then, so
- * there is something stored, and only a receiver that asks for a type can find
- * nothing in it and something in the offers.
+ * The messages of waiting senders are in mailbox.blocked_sends. Without capacity,
+ * receivers find all their messages there. With capacity, messages are stored too
+ * while senders wait, and a receiver searches the blocked sends only for a type that
+ * no stored message has.
  *
- * The exception is a call with MBOX_PEEK: it takes nothing, so it is woken to
- * look for itself.
+ * A call with MBOX_PEEK takes no message, so it is woken and then peeks itself.
  *
- * The way of a message:
+ * A message is owned by what frees it or passes it on:
  *
- *   sender -> mailbox.stored -> receiver (in transit) -> freed
- *   sender that waits: mailbox.offers -> stored, or a receiver
+ *   step                        from                  to
+ *   mbx_store()                 the send call         mailbox.stored
+ *   mbx_queue_blocked_send()    the send call         mailbox.blocked_sends
+ *   mbx_accept_blocked_send()   blocked_sends         the caller
+ *   mbx_deliver_to_waiter()     the caller            the receive call, in flight
+ *   take(), recv.c              stored or blocked     the receive call, in flight
+ *   complete_recv(), recv.c     the receive call      released, or put back
+ *   mbx_put_back()              the receive call      another receiver, stored or
+ *                                                     blocked_sends
+ *   mbx_withdraw(), send.c      stored or blocked     released; if it is in flight,
+ *                                                     complete_recv() releases it
+ *   mbx_defer_release()         the caller            mbx_flush_deferred(), or the
+ *                                                     last call that peeks at it
  *
- * In transit, the receiver copies it to user space without the lock. Where the
- * sender waits for the receipt (MBOX_SYNC, or no capacity), it is in
- * mailbox.syncers from the moment at which its message was accepted; the
- * receiver takes the lock again after the copy, and either confirms the
- * receipt or learns that the sender gave up, and then forgets what it copied.
- * A receiver that fails to copy puts the message back in front.
+ * A receive call copies a message in flight to user space without the lock. With
+ * MBOX_SYNC, and without capacity, the send call waits for the receipt: it is in
+ * mailbox.accepted from the acceptance of its message on. After the copy the receiver
+ * takes the lock again. It confirms the receipt, or it learns that the send call gave
+ * up, and forgets what it copied. A receiver that fails to copy puts the message back
+ * in front.
  *
- * The sender of a request is in mailbox.callers from that moment on, until it
- * has its reply (call.c).
+ * A call with a request is in mailbox.accepted until it has its reply (call.c).
  *
- * With MBOX_BROADCAST no message goes to one receiver: broadcast.c.
+ * With MBOX_BROADCAST a message is never delivered to one receiver (broadcast.c).
  *
- * Whoever looks at a message (MBOX_PEEK) copies it without the lock as well,
- * and is in mailbox.peeks meanwhile. If the message leaves the mailbox before
- * he is done, the last to be done with it frees it.
+ * A call that peeks copies its message without the lock, too, and is in mailbox.peeks
+ * meanwhile. If the message leaves the mailbox first, the last call that peeks at it
+ * frees it.
  */
-#include "broadcast.h"
-#include "call.h"
-#include "exchange.h"
-#include "trace.h"
+#include <linux/err.h>
 
-/* How many messages are dropped before the lock is given to others. */
-#define DROP_AT_ONCE 256
+#include "exchange.h"
+#include "transaction.h"
+#include "trace.h"
 
 /* ---- the end of a message ----------------------------------------------- */
 
-/* mbox_is_peeked() where somebody looks at something. */
-bool __mbox_is_peeked(const struct mailbox *mb, const struct mbox_message *msg)
-{
-	struct mbox_peek *peek;
-
-	lockdep_assert_held(&mb->lock);
-	list_for_each_entry(peek, &mb->peeks, node)
-		if (peek->msg == msg)
-			return true;
-	return false;
-}
-
 /**
- * mbox_retire() - a message is in no list and of no more use
+ * mbx_transaction_complete() - tell a caller how its call ended, if it still waits
  * @mb: the mailbox
- * @msg: the message; who looks at it will free it, otherwise @after does
- * @after: to be run without the lock
+ * @txn: the transaction of the call; may be gone when this returns, unless the
+ *	current thread has a reference
+ * @result: 0 if there is a reply, or an error
+ * @deferred: to be run without the lock
  */
-void mbox_retire(struct mailbox *mb, struct mbox_message *msg,
-		 struct mbox_after *after)
+void mbx_transaction_complete(struct mailbox *mb, struct mbx_transaction *txn, int result,
+			      struct mbx_deferred *deferred)
 {
-	struct mbox_peek *peek;
+	struct mbx_send_waiter *w = txn->caller;
 
 	lockdep_assert_held(&mb->lock);
-	list_for_each_entry(peek, &mb->peeks, node) {
-		if (peek->msg == msg) {
-			peek->owner = true;
-			return;
-		}
+	if (!w)
+		return;
+	mbx_tokens_remove(txn);
+	txn->caller = NULL;
+	/* The server is deboosted after the caller is woken. */
+	if (txn->pi_task) {
+		txn->pi_task = NULL;
+		refcount_inc(&txn->refs);
+		txn->ended = deferred->ended;
+		deferred->ended = txn;
 	}
-	msg->node.next = after->garbage;
-	after->garbage = &msg->node;
+	mbx_waiter_complete(mb, &w->waiter, result, deferred);
 }
 
 /**
- * mbox_drop_oldest() - make room by dropping the oldest message
- * @mb: a mailbox with MBOX_DROP_OLDEST and something stored
- * @after: to be run without the lock
+ * mbx_drop_taken() - release a message and end the call that waits with it
+ * @mb: the mailbox
+ * @msg: the message, which is in no queue
+ * @result: what such a call returns
+ * @deferred: to be run without the lock
  */
-void mbox_drop_oldest(struct mailbox *mb, struct mbox_after *after)
+void mbx_drop_taken(struct mailbox *mb, struct mbx_message *msg, int result,
+		    struct mbx_deferred *deferred)
 {
-	struct mbox_message_ext *ext;
-	struct mbox_message *msg;
-
 	lockdep_assert_held(&mb->lock);
-	if (mb->flags & MBOX_BROADCAST) {
-		msg = mbox_queue_first(&mb->stored);
-	} else {
-		ext = list_first_entry(&mb->ages, struct mbox_message_ext, age);
-		msg = (struct mbox_message *)(ext + 1);
-	}
-	if (mbox_unstore(mb, msg)) {
+	mbx_confirm(mb, msg, result, deferred);
+	if (mbx_transaction_of(msg))
+		mbx_transaction_complete(mb, mbx_transaction_of(msg), result, deferred);
+	mbx_defer_release(mb, msg, deferred);
+}
+
+/* Drop a message by the overflow policy. */
+static void drop_stored(struct mailbox *mb, struct mbx_message *msg,
+			struct mbx_deferred *deferred)
+{
+	lockdep_assert_held(&mb->lock);
+	if (mbx_unstore(mb, msg)) {
 		mb->dropped++;
 		trace_mbox_drop(mb, msg);
 	}
-	mbox_confirm(mb, msg, -EPIPE, after);
-	if (mbox_ticket_of(msg))
-		mbox_ticket_end(mb, mbox_ticket_of(msg), -EPIPE, after);
-	mbox_retire(mb, msg, after);
+	mbx_drop_taken(mb, msg, -EPIPE, deferred);
 }
 
-/* Return whether there was nothing left to drop. */
-static bool drop_some(struct mailbox *mb, struct mbox_after *after)
+/**
+ * mbx_drop_oldest() - make room by dropping the oldest message
+ * @mb: a mailbox with MBOX_DROP_OLDEST and something stored
+ * @deferred: to be run without the lock
+ */
+void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
 {
-	struct mbox_message *msg;
+	lockdep_assert_held(&mb->lock);
+	drop_stored(mb, mbx_store_ops(mb)->make_room(mb), deferred);
+}
+
+/**
+ * mbx_drop_read() - release the messages that every reader has received
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @deferred: to be run without the lock
+ */
+void mbx_drop_read(struct mailbox *mb, struct mbx_deferred *deferred)
+{
+	struct mbx_message *msg;
 	unsigned int n;
 
 	lockdep_assert_held(&mb->lock);
-	for (n = 0; n < DROP_AT_ONCE; n++) {
-		msg = mbox_queue_first(&mb->stored);
+	for (n = 0; n < MBX_DROP_AT_ONCE; n++) {
+		msg = mbx_readers_done(mb);
+		if (!msg)
+			break;
+		mbx_unstore(mb, msg);
+		mbx_defer_release(mb, msg, deferred);
+	}
+	if (n)
+		mbx_room_made(mb, deferred);
+	if (n == MBX_DROP_AT_ONCE)
+		deferred->more |= MBX_MORE_TRIM;
+}
+
+static bool may_drop_own(const struct mailbox *mb, const struct mbx_share *share,
+			 const struct mbx_shortage *shortage)
+{
+	return share && share->bytes >= share->dropping + shortage->bytes &&
+	       share->fds >= shortage->fds &&
+	       mbx_store_ops(mb)->drops_own_first(mb, share, shortage);
+}
+
+/**
+ * mbx_may_drop_own() - whether mbx_drop_own() would drop that much
+ * @mb: a mailbox with MBOX_DROP_OLDEST
+ * @sender: a sender of the user
+ * @shortage: how much to free
+ *
+ * Context: Process context, without mailbox.lock.
+ */
+bool mbx_may_drop_own(struct mailbox *mb, const struct mbx_sender *sender,
+		      const struct mbx_shortage *shortage)
+{
+	bool ret;
+
+	spin_lock(&mb->lock);
+	ret = may_drop_own(mb, mbx_share_find(mb, sender->key, sender->account),
+			   shortage);
+	spin_unlock(&mb->lock);
+	return ret;
+}
+
+/* Drop some messages. Return whether there are more to drop; *@left is how much. */
+static bool drop_some_own(struct mailbox *mb, struct mbx_share *share,
+			  struct mbx_shortage *left, struct mbx_deferred *deferred)
+{
+	struct mbx_message_ext *ext;
+	struct mbx_message *msg;
+	unsigned long bytes;
+	unsigned int n;
+
+	lockdep_assert_held(&mb->lock);
+	for (n = 0; (left->bytes || left->fds) && n < MBX_WAKE_AT_ONCE; n++) {
+		ext = list_first_entry_or_null(&share->own, struct mbx_message_ext,
+					       own);
+		if (!ext)
+			break;
+		msg = mbx_ext_message(ext);
+		if (!(msg->flags & MBX_MSG_PEEKED)) {
+			bytes = min_t(unsigned long, left->bytes, ext->cost);
+			left->bytes -= bytes;
+			share->dropping -= bytes;
+			left->fds -= min(left->fds, ext->nfds);
+		}
+		drop_stored(mb, msg, deferred);
+	}
+	if (n == MBX_WAKE_AT_ONCE && (left->bytes || left->fds))
+		return true;
+	share->dropping -= left->bytes;
+	return false;
+}
+
+/**
+ * mbx_drop_own() - drop the oldest messages of a user
+ * @mb: a mailbox with MBOX_DROP_OLDEST
+ * @share: the share of the user; the caller has a reference
+ * @shortage: how much to free
+ *
+ * If all messages of the user together do not take that much, none is dropped. This is
+ * decided at the beginning. If a receiver takes such a message, or peeks at it, before
+ * it is dropped here, its memory is freed soon.
+ *
+ * Context: Process context, without mailbox.lock.
+ * Return: whether that much was freed.
+ */
+bool mbx_drop_own(struct mailbox *mb, struct mbx_share *share,
+		  const struct mbx_shortage *shortage)
+{
+	struct mbx_shortage left = *shortage;
+	struct mbx_deferred deferred;
+	bool more, begun = false;
+
+	do {
+		mbx_deferred_init(&deferred);
+		spin_lock(&mb->lock);
+		if (!begun && !may_drop_own(mb, share, &left)) {
+			spin_unlock(&mb->lock);
+			return false;
+		}
+		if (!begun)
+			share->dropping += left.bytes;
+		begun = true;
+		more = drop_some_own(mb, share, &left, &deferred);
+		mbx_room_made(mb, &deferred);
+		spin_unlock(&mb->lock);
+		mbx_flush_deferred(mb, &deferred);
+		cond_resched();
+	} while (more);
+	return true;
+}
+
+/*
+ * Return whether nothing is left to drop. Calls can still wait with these messages
+ * while another thread ends those calls a few at a time.
+ */
+static bool drop_some(struct mailbox *mb, struct mbx_deferred *deferred)
+{
+	const int result = mb->dead ? -EIDRM : -EPIPE;
+	struct mbx_message *msg;
+	unsigned int n;
+
+	lockdep_assert_held(&mb->lock);
+	for (n = 0; n < MBX_DROP_AT_ONCE; n++) {
+		/* One more task would make mbx_waiter_complete() wake these here. */
+		if (deferred->ntasks == ARRAY_SIZE(deferred->tasks))
+			break;
+		msg = mbx_queue_first(&mb->stored);
 		if (!msg)
 			return true;
-		mbox_unstore(mb, msg);
-		mbox_retire(mb, msg, after);
+		mbx_unstore(mb, msg);
+		mbx_drop_taken(mb, msg, result, deferred);
 	}
 	return false;
 }
 
 /**
- * mbox_drop_all() - empty a mailbox at its end
- * @mb: the mailbox, to which nothing can be added any more
+ * mbx_drop_all() - drop all messages of a mailbox that no process will receive from
+ * @mb: the mailbox; no message can be added any more
  *
  * Context: Process context, without mailbox.lock.
  */
-void mbox_drop_all(struct mailbox *mb)
+void mbx_drop_all(struct mailbox *mb)
 {
-	struct mbox_after after;
+	struct mbx_deferred deferred;
 	bool empty;
 
 	do {
-		mbox_after_init(&after);
+		mbx_deferred_init(&deferred);
 		spin_lock(&mb->lock);
-		empty = drop_some(mb, &after);
+		empty = drop_some(mb, &deferred);
 		spin_unlock(&mb->lock);
-		mbox_after_run(mb, &after);
+		mbx_flush_deferred(mb, &deferred);
 	} while (!empty);
 }
 
-/**
- * mbox_store_with_flags() - mbox_store() with some of MBOX_STORE_FLAGS
- * @mb: the mailbox
- * @msg: the message
- * @arrived: as for mbox_announce()
- * @after: to be run without the lock
- */
-void mbox_store_with_flags(struct mailbox *mb, struct mbox_message *msg,
-			   bool arrived, struct mbox_after *after)
+/* mbx_store() when mailbox.store_flags is not 0. */
+void mbx_store_by_policy(struct mailbox *mb, struct mbx_message *msg,
+			 bool arrived, struct mbx_deferred *deferred)
 {
+	const struct mbx_store_ops *ops = mbx_store_ops(mb);
+
 	lockdep_assert_held(&mb->lock);
-	if (mb->flags & MBOX_BROADCAST) {
-		mbox_broadcast_store(mb, msg, after);
+	if (!ops->store(mb, msg, false, deferred)) {
+		mbx_defer_release(mb, msg, deferred);
 		return;
 	}
-	mbox_queue_add(&mb->stored, msg);
-	if (mb->flags & MBOX_DROP_OLDEST)
-		list_add_tail(&mbox_ext(msg)->age, &mb->ages);
-	if (mb->flags & MBOX_FAIR)
-		mbox_ext(msg)->share->stored++;
-	mbox_announce(mb, msg, arrived, after);
-}
-
-/**
- * mbox_unstore_with_flags() - the part of mbox_unstore() for MBOX_STORE_FLAGS
- * @mb: the mailbox
- * @msg: the message
- *
- * Return: whether it was still meant for somebody.
- */
-bool mbox_unstore_with_flags(struct mailbox *mb, struct mbox_message *msg)
-{
-	lockdep_assert_held(&mb->lock);
-	if (mb->flags & MBOX_BROADCAST)
-		return mbox_broadcast_unstore(mb, msg);
-	if (mb->flags & MBOX_DROP_OLDEST)
-		list_del(&mbox_ext(msg)->age);
-	if (mb->flags & MBOX_FAIR)
-		mbox_ext(msg)->share->stored--;
-	return true;
-}
-
-/**
- * mbox_begin_look() - keep a message from being freed
- * @mb: the mailbox
- * @peek: to be ended with mbox_end_look()
- * @msg: the message
- */
-void mbox_begin_look(struct mailbox *mb, struct mbox_peek *peek,
-		     struct mbox_message *msg)
-{
-	lockdep_assert_held(&mb->lock);
-	peek->msg = msg;
-	peek->owner = false;
-	list_add(&peek->node, &mb->peeks);
-}
-
-/**
- * mbox_end_look() - let a message go
- * @mb: the mailbox
- * @peek: of mbox_begin_look()
- *
- * Context: Process context, without mailbox.lock.
- */
-void mbox_end_look(struct mailbox *mb, struct mbox_peek *peek)
-{
-	struct mbox_after after;
-
-	mbox_after_init(&after);
-	spin_lock(&mb->lock);
-	list_del(&peek->node);
-	if (peek->owner)
-		mbox_retire(mb, peek->msg, &after);
-	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	/* Each message is new to every reader, even if earlier ones are unread. */
+	if (ops->for_all)
+		deferred->everyone = true;
+	mbx_announce(mb, msg, arrived || ops->for_all, deferred);
 }
 
 /* ---- to receivers -------------------------------------------------------- */
 
-/**
- * mbox_wake_peekers() - let those look who wait to look
- * @mb: the mailbox
- * @after: to be run without the lock
+/*
+ * Too many receivers with short buffers come before @w (if @w is NULL, all receivers
+ * have short buffers) to fail in one hold of the lock. mbx_flush_deferred() completes
+ * the others.
  */
-void mbox_wake_peekers(struct mailbox *mb, struct mbox_after *after)
+static void note_passed(struct mailbox *mb, const struct mbx_message *msg,
+			const struct mbx_recv_waiter *w, struct mbx_deferred *deferred)
 {
-	struct mbox_waiter *w, *next;
-
 	lockdep_assert_held(&mb->lock);
-	list_for_each_entry_safe(w, next, &mb->peekers, node)
-		mbox_serve(mb, w, 0, after);
+	deferred->more |= MBX_MORE_PASS;
+	deferred->passed = (struct mbx_passed){
+		.type = msg->type,
+		.len = msg->len,
+		.prio = w ? w->waiter.prio : INT_MAX,
+		.seq = w ? w->waiter.seq : 0,
+		.last = mb->arrivals,
+	};
 }
 
-/**
- * mbox_wake_readers() - let those look who wait for a message to all
- * @mb: a mailbox with MBOX_BROADCAST
- * @after: to be run without the lock
- */
-void mbox_wake_readers(struct mailbox *mb, struct mbox_after *after)
+/* mbx_find_receiver() when receivers wait. */
+struct mbx_recv_waiter *mbx_next_receiver(struct mailbox *mb,
+					  const struct mbx_message *msg,
+					  bool kept, struct mbx_deferred *deferred)
 {
-	struct mbox_waiter *w, *next;
+	struct mbx_recv_waiter *w, *small[MBX_PASS_AT_ONCE];
+	unsigned int n = 0, i;
 
 	lockdep_assert_held(&mb->lock);
-	list_for_each_entry_safe(w, next, &mb->receivers, node)
-		mbox_serve(mb, w, 0, after);
-}
-
-/* mbox_find_receiver() where there are some. */
-struct mbox_waiter *mbox_first_receiver(struct mailbox *mb,
-					const struct mbox_message *msg)
-{
-	struct mbox_waiter *w;
-
-	lockdep_assert_held(&mb->lock);
-	/* A message is not for one of them, but for all. */
-	if (mb->flags & MBOX_BROADCAST)
-		return NULL;
-	list_for_each_entry(w, &mb->receivers, node)
-		if (msg->len <= w->room && mbox_match(w->match, msg))
-			return w;
-	return NULL;
-}
-
-/**
- * mbox_refuse_short() - fail those who ask for a message but have no room
- * @mb: the mailbox
- * @msg: the message
- * @until: the receiver that gets it, or NULL
- * @after: to be run without the lock
- *
- * They fail as if they had come after the message, as in msgrcv(2).
- */
-void mbox_refuse_short(struct mailbox *mb, const struct mbox_message *msg,
-		       const struct mbox_waiter *until,
-		       struct mbox_after *after)
-{
-	struct mbox_waiter *w, *next;
-
-	lockdep_assert_held(&mb->lock);
-	/* They see it when it is their turn. */
-	if (mb->flags & MBOX_BROADCAST)
-		return;
-	list_for_each_entry_safe(w, next, &mb->receivers, node) {
-		if (w == until)
-			return;
-		if (msg->len > w->room && mbox_match(w->match, msg))
-			mbox_serve(mb, w, -EMSGSIZE, after);
+	for (;;) {
+		w = mbx_waiter_for(mb, msg->type, 0);
+		if (!w || msg->len <= w->buf_len)
+			break;
+		if (n == ARRAY_SIZE(small)) {
+			w = mbx_waiter_for(mb, msg->type, msg->len);
+			if (w || kept)
+				note_passed(mb, msg, w, deferred);
+			break;
+		}
+		/* Remove this one, so that the next one is found. */
+		mbx_waiter_del(mb, &w->waiter);
+		small[n++] = w;
 	}
+	for (i = 0; i < n; i++) {
+		mbx_waiter_add_receiver(mb, small[i]);
+		if (w || kept)
+			mbx_waiter_complete(mb, &small[i]->waiter, -EMSGSIZE, deferred);
+	}
+	return w;
+}
+
+/* Whether a receiver waited before the message came, and ahead of its receiver. */
+static bool was_passed(const struct mbx_recv_waiter *w,
+		       const struct mbx_passed *passed)
+{
+	int prio = w->waiter.prio;
+	u64 seq = w->waiter.seq;
+
+	if (w->buf_len >= passed->len || seq > passed->last)
+		return false;
+	return prio < passed->prio ||
+	       (prio == passed->prio && seq < passed->seq);
 }
 
 /*
- * Its receiver is the last to be served, so it is not woken before
- * mbox_after_run(). Were there another, that one would see to it itself.
+ * Make some more receivers fail that a message was too long for. If the first receiver
+ * now has a buffer that is long enough, the message has left the mailbox: otherwise
+ * this receiver would have taken it. Then the receivers behind it can go on waiting.
  */
-static void note_handed(struct mbox_ticket *ticket, struct mbox_after *after)
+static void pass_some(struct mailbox *mb, const struct mbx_passed *passed,
+		      struct mbx_deferred *deferred)
 {
-	if (!ticket->debtor || after->handed)
+	struct mbx_recv_waiter *w;
+	unsigned int n;
+
+	lockdep_assert_held(&mb->lock);
+	for (n = 0; n < MBX_WAKE_AT_ONCE; n++) {
+		w = mbx_waiter_for(mb, passed->type, 0);
+		if (!w || !was_passed(w, passed))
+			return;
+		mbx_waiter_complete(mb, &w->waiter, -EMSGSIZE, deferred);
+	}
+	deferred->more |= MBX_MORE_PASS;
+	deferred->passed = *passed;
+}
+
+/*
+ * Have mbx_flush_deferred() boost the receiver of a request. The receiver is completed
+ * last, so it is woken only after the boost. A second receiver that is delivered a
+ * request raises its own priority when it runs.
+ */
+static void note_delivered(struct mbx_transaction *txn, struct mbx_deferred *deferred)
+{
+	if (!txn->pi_task || deferred->delivered)
 		return;
-	refcount_inc(&ticket->refs);
-	after->handed = ticket;
+	refcount_inc(&txn->refs);
+	deferred->delivered = txn;
 }
 
 /**
- * mbox_hand() - hand a message to a receiver that waits
+ * mbx_deliver_to_waiter() - deliver a message to a waiting receiver
  * @mb: the mailbox
  * @w: the receiver
  * @msg: the message, which is in no list
- * @after: to be run without the lock
+ * @deferred: to be run without the lock
  */
-void mbox_hand(struct mailbox *mb, struct mbox_waiter *w,
-	       struct mbox_message *msg, struct mbox_after *after)
+void mbx_deliver_to_waiter(struct mailbox *mb, struct mbx_recv_waiter *w,
+			   struct mbx_message *msg, struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
-	mbox_refuse_short(mb, msg, w, after);
 	w->msg = msg;
-	w->ack = msg->flags & MBOX_MSG_ACK;
-	if (w->ack)
-		msg->flags |= MBOX_MSG_TRANSIT;
-	w->peeked = mbox_is_peeked(mb, msg);
-	w->token = mbox_ticket_take(mb, msg, w->tokens, w->debtor);
-	if (unlikely(w->debtor && w->token))
-		note_handed(mbox_ticket_of(msg), after);
+	w->flags = msg->flags & MBX_MSG_UNUSUAL;
+	if (w->flags & MBX_MSG_ACK)
+		msg->flags |= MBX_MSG_TRANSIT;
+	w->token = mbx_transaction_take(mb, msg, w->tokens, w->pi_task);
+	if (unlikely(w->pi_task && w->token))
+		note_delivered(mbx_transaction_of(msg), deferred);
 	mb->received++;
 	trace_mbox_recv(mb, msg);
-	mbox_serve(mb, w, 0, after);
+	mbx_waiter_complete(mb, &w->waiter, 0, deferred);
 }
 
 /*
- * The message of a rendezvous comes back: take its acceptance back too.
- * Return whether that was so; otherwise it is to be stored.
+ * Without capacity, a message that comes back is blocked again, and its acceptance is
+ * undone. Return whether this was done; otherwise the message is to be stored.
  */
-static bool offer_again(struct mailbox *mb, struct mbox_message *msg,
-			struct mbox_after *after)
+static bool block_again(struct mailbox *mb, struct mbx_message *msg,
+			struct mbx_deferred *deferred)
 {
-	struct mbox_ticket *ticket = mbox_ticket_of(msg);
-	struct mbox_waiter *w = NULL;
+	struct mbx_transaction *txn = mbx_transaction_of(msg);
+	struct mbx_send_waiter *w = NULL;
 
 	lockdep_assert_held(&mb->lock);
-	if (ticket)
-		w = ticket->caller;
-	else if (msg->flags & MBOX_MSG_ACK)
-		w = mbox_waiter_of(&mb->syncers, msg);
+	if (txn)
+		w = txn->caller;
+	else if (msg->flags & MBX_MSG_ACK)
+		w = mbx_waiter_of(mb, msg);
 	if (!w)
 		return false;
 	if (mb->capacity) {
-		if (w->sync || ticket)
+		if (w->sync || txn)
 			return false;
-		/* There is a capacity now, so this is an ordinary send. */
-		msg->flags &= ~MBOX_MSG_ACK;
-		mbox_serve(mb, w, 0, after);
+		/* The mailbox has capacity now, so this is an ordinary send. */
+		msg->flags &= ~MBX_MSG_ACK;
+		mbx_waiter_complete(mb, &w->waiter, 0, deferred);
 		return false;
 	}
-	msg->flags &= ~MBOX_MSG_ACK;
+	msg->flags &= ~MBX_MSG_ACK;
 	mb->sent--;
-	w->accepted = false;
-	mbox_waiter_del(w);
-	mbox_waiter_add(&mb->senders, w, true);
-	mbox_offer(mb, w, true, after);
+	mbx_waiter_unaccept(mb, w);
+	mbx_queue_blocked_send(mb, w, true, deferred);
 	return true;
 }
 
 /**
- * mbox_put_back() - a receiver could not take its message
+ * mbx_put_back() - put back the message of a receiver that failed to copy it
  * @mb: the mailbox
  * @msg: the message
- * @after: to be run without the lock
+ * @deferred: to be run without the lock
  *
- * It goes to the next receiver, or in front of its priority, whatever the
- * capacity: that holds senders back, and this one was let in before.
+ * The message goes to the next receiver, or in front of the messages of its priority.
+ * The capacity is not checked: it holds back senders, and this message was accepted
+ * before. The caller has checked in this hold of the lock that mbx_needs_entry() is
+ * false.
  */
-void mbox_put_back(struct mailbox *mb, struct mbox_message *msg,
-		   struct mbox_after *after)
+void mbx_put_back(struct mailbox *mb, struct mbx_message *msg,
+		  struct mbx_deferred *deferred)
 {
-	struct mbox_waiter *receiver;
+	struct mbx_recv_waiter *receiver;
 
 	lockdep_assert_held(&mb->lock);
 	trace_mbox_recover(mb, msg);
-	receiver = mbox_find_receiver(mb, msg);
+	receiver = mbx_find_receiver(mb, msg, true, deferred);
 	if (receiver) {
-		mbox_hand(mb, receiver, msg, after);
+		mbx_deliver_to_waiter(mb, receiver, msg, deferred);
 		return;
 	}
-	if (offer_again(mb, msg, after))
+	if (block_again(mb, msg, deferred))
 		return;
-	mbox_queue_add_front(&mb->stored, msg);
-	if (mb->flags & MBOX_DROP_OLDEST)
-		list_add(&mbox_ext(msg)->age, &mb->ages);
-	if (mb->flags & MBOX_FAIR)
-		mbox_ext(msg)->share->stored++;
-	mbox_announce(mb, msg, true, after);
-}
-
-/**
- * mbox_end_receivers() - make every receive call that waits fail
- * @mb: the mailbox
- * @result: with this
- * @after: to be run without the lock
- */
-void mbox_end_receivers(struct mailbox *mb, int result,
-			struct mbox_after *after)
-{
-	struct mbox_waiter *w, *next;
-
-	lockdep_assert_held(&mb->lock);
-	list_for_each_entry_safe(w, next, &mb->receivers, node)
-		mbox_serve(mb, w, result, after);
-	list_for_each_entry_safe(w, next, &mb->peekers, node)
-		mbox_serve(mb, w, result, after);
-	mbox_report(mb, EPOLLHUP | EPOLLERR | MBOX_POLL_IN, after);
-	after->everyone = true;
+	mbx_store_ops(mb)->store(mb, msg, true, deferred);
+	mbx_announce(mb, msg, true, deferred);
 }
 
 /* ---- from senders -------------------------------------------------------- */
 
 /**
- * mbox_waiter_of() - the call that waits with a message
- * @waiters: the list that it is in; it is mostly the first
- * @msg: the message
- */
-struct mbox_waiter *mbox_waiter_of(struct list_head *waiters,
-				   const struct mbox_message *msg)
-{
-	struct mbox_waiter *w;
-
-	list_for_each_entry(w, waiters, node)
-		if (w->msg == msg)
-			return w;
-	WARN_ON_ONCE(1);
-	return NULL;
-}
-
-/**
- * mbox_offer() - show the message of a sender that waits
+ * mbx_queue_blocked_send() - add the message of a waiting sender to blocked_sends
  * @mb: the mailbox
- * @w: the sender, in mailbox.senders
- * @front: it was there before those of equal standing
- * @after: to be run without the lock
+ * @w: the sender, which waits for room or a receiver
+ * @front: the message goes before those of equal rank
+ * @deferred: to be run without the lock
  */
-void mbox_offer(struct mailbox *mb, struct mbox_waiter *w, bool front,
-		struct mbox_after *after)
+void mbx_queue_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w, bool front,
+			    struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
-	w->msg->wprio = w->prio;
-	mbox_queue_add_offer(&mb->offers, w->msg, front);
+	w->msg->wprio = w->waiter.prio;
+	/* It has an index if any message has an entry. */
+	WARN_ON_ONCE(mbx_queue_insert(&mb->blocked_sends, w->msg, front));
 	if (!mb->capacity)
-		mbox_announce(mb, w->msg, true, after);
-	else
-		mbox_refuse_short(mb, w->msg, NULL, after);
+		mbx_announce(mb, w->msg, true, deferred);
 }
 
 /**
- * mbox_accept() - take the message of a sender that waits
+ * mbx_accept_blocked_send() - accept the message of a waiting sender
  * @mb: the mailbox
  * @w: the sender; gone when this returns, unless it waits for the receipt or for
  *	a reply
- * @after: to be run without the lock
+ * @deferred: to be run without the lock
  *
- * The message is in no list then; the caller stores it or hands it on.
+ * Afterwards the message is in no list; the caller stores or delivers it.
  */
-void mbox_accept(struct mailbox *mb, struct mbox_waiter *w,
-		 struct mbox_after *after)
+void mbx_accept_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w,
+			     struct mbx_deferred *deferred)
 {
-	struct mbox_message *msg = w->msg;
+	struct mbx_message *msg = w->msg;
 
 	lockdep_assert_held(&mb->lock);
-	mbox_queue_remove(&mb->offers, msg);
-	mb->sent++;
+	mbx_queue_remove(&mb->blocked_sends, msg);
+	mbx_count_sent(mb);
 	trace_mbox_send(mb, msg);
-	if (w->ticket) {
-		w->accepted = true;
-		list_move_tail(&w->node, &mb->callers);
+	if (w->txn) {
+		mbx_waiter_accept(mb, w);
 	} else if (w->sync || !mb->capacity) {
-		msg->flags |= MBOX_MSG_ACK;
-		w->accepted = true;
-		list_move_tail(&w->node, &mb->syncers);
+		msg->flags |= MBX_MSG_ACK;
+		mbx_waiter_accept(mb, w);
 	} else {
-		mbox_serve(mb, w, 0, after);
+		mbx_waiter_complete(mb, &w->waiter, 0, deferred);
 	}
 }
 
 /**
- * mbox_confirm() - tell the sender of an accepted message what became of it
+ * mbx_confirm() - tell the sender of an accepted message what became of it
  * @mb: the mailbox
  * @msg: the message
  * @result: 0 when it was received, or an error
- * @after: to be run without the lock
+ * @deferred: to be run without the lock
  */
-void mbox_confirm(struct mailbox *mb, struct mbox_message *msg, int result,
-		  struct mbox_after *after)
+void mbx_confirm(struct mailbox *mb, struct mbx_message *msg, int result,
+		 struct mbx_deferred *deferred)
 {
-	struct mbox_waiter *w;
+	struct mbx_send_waiter *w;
 
 	lockdep_assert_held(&mb->lock);
-	if (!(msg->flags & MBOX_MSG_ACK))
+	if (!(msg->flags & MBX_MSG_ACK))
 		return;
-	w = mbox_waiter_of(&mb->syncers, msg);
-	if (w)
-		mbox_serve(mb, w, result, after);
+	w = mbx_waiter_of(mb, msg);
+	if (!WARN_ON_ONCE(!w))
+		mbx_waiter_complete(mb, &w->waiter, result, deferred);
 }
 
-/* The first sender that can be let in where there is room, or NULL. */
-static struct mbox_waiter *next_sender(const struct mailbox *mb)
+/* Let one sender in. Return false if this has to wait for another hold of the lock. */
+static bool admit(struct mailbox *mb, struct mbx_send_waiter *w,
+		  struct mbx_deferred *deferred)
 {
-	struct mbox_waiter *w;
+	struct mbx_recv_waiter *receiver;
+	struct mbx_message *msg = w->msg;
 
 	lockdep_assert_held(&mb->lock);
-	list_for_each_entry(w, &mb->senders, node)
-		if (mbox_has_room_for(mb, w->msg->sender->uid))
-			return w;
-	return NULL;
+	/* @deferred can note only one message in mbx_deferred.passed. */
+	if (deferred->more & MBX_MORE_PASS)
+		return false;
+	/* A receiver can have begun to wait while this message was still blocked. */
+	receiver = mbx_find_receiver(mb, msg, true, deferred);
+	mbx_accept_blocked_send(mb, w, deferred);
+	if (receiver)
+		mbx_deliver_to_waiter(mb, receiver, msg, deferred);
+	else
+		mbx_store(mb, msg, false, deferred);
+	return true;
 }
 
 /**
- * mbox_admit_senders() - let senders in while there is room
+ * mbx_admit_senders() - let senders in while there is room
  * @mb: the mailbox
- * @after: to be run without the lock
+ * @deferred: to be run without the lock
+ *
+ * If there is room for more than MBX_WAKE_AT_ONCE senders, mbx_flush_deferred() lets
+ * the others in. Until then no sender overtakes them (MBX_STORE_BACKLOG). The thread
+ * that set this flag does that work, and calls that run meanwhile let in some too.
  */
-void mbox_admit_senders(struct mailbox *mb, struct mbox_after *after)
+void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred)
 {
-	struct mbox_message *msg;
-	struct mbox_waiter *w;
+	bool begun = mb->store_flags & MBX_STORE_BACKLOG;
+	struct mbx_waiter *w;
+	unsigned int n;
 
 	lockdep_assert_held(&mb->lock);
-	while (mbox_has_room(mb)) {
-		w = next_sender(mb);
+	mb->store_flags &= ~MBX_STORE_BACKLOG;
+	/* The waiting senders are being made to fail. */
+	if (mb->dead || mbx_no_receivers(mb))
+		return;
+	for (n = 0; mbx_has_room(mb); n++) {
+		w = mbx_store_ops(mb)->next_sender(mb);
 		if (!w) {
-			mbox_report_room(mb, after);
+			mbx_queue_room_events(mb, deferred);
 			return;
 		}
-		msg = w->msg;
-		mbox_accept(mb, w, after);
-		/* No receiver waits for it, or it would have it already. */
-		mbox_store(mb, msg, false, after);
+		if (n == MBX_WAKE_AT_ONCE || !admit(mb, mbx_send_waiter(w), deferred)) {
+			mb->store_flags |= MBX_STORE_BACKLOG;
+			if (!begun)
+				deferred->more |= MBX_MORE_ADMIT;
+			return;
+		}
 	}
 }
 
-/* Make the calls fail whose request was accepted. */
-static void end_callers(struct mailbox *mb, int result,
-			struct mbox_after *after)
+/* ---- shutdown of a side --------------------------------------------------- */
+
+/* Make a call fail that waits for room or for a receiver. */
+static void fail_blocked_send(struct mailbox *mb, struct mbx_message *msg, int result,
+			      struct mbx_deferred *deferred)
 {
-	struct mbox_waiter *w, *next;
-	struct mbox_message *msg;
-	bool queued;
+	struct mbx_send_waiter *w = mbx_waiter_of(mb, msg);
 
 	lockdep_assert_held(&mb->lock);
-	list_for_each_entry_safe(w, next, &mb->callers, node) {
-		msg = w->msg;
-		queued = w->ticket->state == MBOX_TICKET_QUEUED;
-		mbox_ticket_end(mb, w->ticket, result, after);
-		if (!queued)
-			continue;
+	mbx_queue_remove(&mb->blocked_sends, msg);
+	if (WARN_ON_ONCE(!w))
+		return;
+	if (w->txn)
+		mbx_transaction_complete(mb, w->txn, result, deferred);
+	else
+		mbx_waiter_complete(mb, &w->waiter, result, deferred);
+	mbx_defer_release(mb, msg, deferred);
+}
+
+/*
+ * Make a call fail whose message was accepted, and release the message. A receiver
+ * that is copying the message discards it, unless the message is a request.
+ */
+static void fail_accepted(struct mailbox *mb, struct mbx_send_waiter *w, int result,
+			  struct mbx_deferred *deferred)
+{
+	struct mbx_message *msg = w->msg;
+	bool remove = true;
+
+	lockdep_assert_held(&mb->lock);
+	if (w->txn) {
+		remove = w->txn->state == MBX_TRANSACTION_QUEUED;
+		mbx_transaction_complete(mb, w->txn, result, deferred);
+		if (remove)
+			mb->sent--;
+	} else {
 		mb->sent--;
-		mbox_unstore(mb, msg);
-		mbox_retire(mb, msg, after);
+		mbx_waiter_complete(mb, &w->waiter, result, deferred);
+		if (msg->flags & MBX_MSG_TRANSIT) {
+			msg->flags |= MBX_MSG_WITHDRAWN;
+			remove = false;
+		}
 	}
+	if (!remove)
+		return;
+	mbx_unstore(mb, msg);
+	mbx_defer_release(mb, msg, deferred);
+}
+
+/* Make one call of a side fail. Return whether there was one. */
+static bool shutdown_one(struct mailbox *mb, bool send, int result,
+			 struct mbx_deferred *deferred)
+{
+	struct mbx_message *msg;
+	struct mbx_waiter *w;
+
+	lockdep_assert_held(&mb->lock);
+	if (!send) {
+		w = mbx_waiter_any_receiver(mb);
+		if (w)
+			mbx_waiter_complete(mb, w, result, deferred);
+		return w;
+	}
+	msg = mbx_queue_first(&mb->blocked_sends);
+	if (msg) {
+		fail_blocked_send(mb, msg, result, deferred);
+		return true;
+	}
+	if (hlist_empty(&mb->accepted))
+		return false;
+	w = hlist_entry(mb->accepted.first, struct mbx_waiter, accepted);
+	fail_accepted(mb, mbx_send_waiter(w), result, deferred);
+	return true;
+}
+
+/* The result of the waiting calls of a side; 0: they may go on waiting. */
+static int shutdown_result(const struct mailbox *mb, bool send)
+{
+	if (mb->dead)
+		return -EIDRM;
+	if (send ? mbx_no_receivers(mb) : mbx_no_senders(mb))
+		return -EPIPE;
+	return 0;
+}
+
+static void shutdown_some(struct mailbox *mb, struct mbx_deferred *deferred)
+{
+	unsigned int n = 0;
+	int send, result;
+
+	lockdep_assert_held(&mb->lock);
+	for (send = 1; send >= 0; send--) {
+		result = shutdown_result(mb, send);
+		while (result && n < MBX_WAKE_AT_ONCE &&
+		       shutdown_one(mb, send, result, deferred))
+			n++;
+	}
+	if (n == MBX_WAKE_AT_ONCE)
+		deferred->more |= MBX_MORE_END;
 }
 
 /**
- * mbox_end_senders() - make every send call that waits fail
- * @mb: the mailbox
- * @result: with this
- * @after: to be run without the lock
+ * mbx_shutdown_waiters() - make all calls fail that wait in vain
+ * @mb: the mailbox; it was destroyed, or one of its sides is gone
+ * @sides: MBX_MAY_SEND: calls that wait to send, MBX_MAY_RECV: to receive
+ * @deferred: to be run without the lock
  *
- * Their messages go too, also those that a receiver is copying just now.
+ * If there are many, mbx_flush_deferred() ends the others, unless the side has come
+ * back by then.
  */
-void mbox_end_senders(struct mailbox *mb, int result, struct mbox_after *after)
+void mbx_shutdown_waiters(struct mailbox *mb, unsigned int sides,
+			  struct mbx_deferred *deferred)
 {
-	struct mbox_waiter *w, *next;
-	struct mbox_message *msg;
+	__poll_t events = EPOLLHUP | EPOLLERR;
 
 	lockdep_assert_held(&mb->lock);
-	list_for_each_entry_safe(w, next, &mb->senders, node) {
-		msg = w->msg;
-		mbox_queue_remove(&mb->offers, msg);
-		if (w->ticket)
-			mbox_ticket_end(mb, w->ticket, result, after);
-		else
-			mbox_serve(mb, w, result, after);
-		mbox_retire(mb, msg, after);
-	}
-	list_for_each_entry_safe(w, next, &mb->syncers, node) {
-		msg = w->msg;
-		mb->sent--;
-		mbox_serve(mb, w, result, after);
-		if (msg->flags & MBOX_MSG_TRANSIT) {
-			msg->flags |= MBOX_MSG_WITHDRAWN;
-			continue;
+	if (sides & MBX_MAY_SEND)
+		events |= MBX_POLL_OUT;
+	if (sides & MBX_MAY_RECV)
+		events |= MBX_POLL_IN;
+	mbx_queue_events(mb, events, deferred);
+	deferred->everyone = true;
+	shutdown_some(mb, deferred);
+}
+
+/* Some thread continues with MBX_MORE_ADMIT as long as MBX_STORE_BACKLOG is set. */
+static void keep_admitting(struct mailbox *mb, struct mbx_deferred *deferred)
+{
+	lockdep_assert_held(&mb->lock);
+	if (mbx_has_backlog(mb))
+		deferred->more |= MBX_MORE_ADMIT;
+	else
+		mb->store_flags &= ~MBX_STORE_BACKLOG;
+}
+
+/**
+ * mbx_exchange_more() - continue work that would have taken too long under the lock
+ * @mb: the mailbox
+ * @deferred: the work; mbx_deferred.more is 0 afterwards
+ *
+ * Context: Process context, without mailbox.lock.
+ */
+void mbx_exchange_more(struct mailbox *mb, struct mbx_deferred *deferred)
+{
+	struct mbx_passed passed = deferred->passed;
+	u16 more = deferred->more, others;
+	u64 last = deferred->wake;
+	struct mbx_deferred next;
+
+	deferred->more = 0;
+	while (more) {
+		mbx_deferred_init(&next);
+		/* Done alone, since any other work can set MBX_MORE_PASS again. */
+		others = more & MBX_MORE_PASS ? more & ~MBX_MORE_PASS : 0;
+		spin_lock(&mb->lock);
+		if (more & MBX_MORE_PASS) {
+			pass_some(mb, &passed, &next);
+			more = 0;
 		}
-		mbox_unstore(mb, msg);
-		mbox_retire(mb, msg, after);
+		if (more & MBX_MORE_END)
+			shutdown_some(mb, &next);
+		/* If receivers have come back, remaining senders may have room. */
+		if (more & (MBX_MORE_ADMIT | MBX_MORE_END) &&
+		    mb->blocked_sends.count)
+			mbx_admit_senders(mb, &next);
+		if (more & MBX_MORE_ADMIT)
+			keep_admitting(mb, &next);
+		if (more & MBX_MORE_WAKE)
+			mbx_wake_more(mb, last, &next);
+		if (more & MBX_MORE_TRIM)
+			mbx_drop_read(mb, &next);
+		spin_unlock(&mb->lock);
+		more = (next.more & ~MBX_MORE_ENTRIES) | others;
+		if (next.more & MBX_MORE_WAKE)
+			last = next.wake;
+		if (next.more & MBX_MORE_PASS)
+			passed = next.passed;
+		next.more &= MBX_MORE_ENTRIES;
+		mbx_flush_deferred(mb, &next);
+		cond_resched();
 	}
-	end_callers(mb, result, after);
-	mbox_report(mb, EPOLLHUP | EPOLLERR | MBOX_POLL_OUT, after);
-	after->everyone = true;
 }

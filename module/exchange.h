@@ -1,179 +1,115 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How messages pass between those who send, the mailbox, and those who
- * receive. Everything here needs mailbox.lock.
+ * How messages pass between senders, the mailbox and receivers. The caller holds
+ * mailbox.lock, unless the description of a function says otherwise.
  */
-#ifndef MBOX_EXCHANGE_H
-#define MBOX_EXCHANGE_H
+#ifndef MBX_EXCHANGE_H
+#define MBX_EXCHANGE_H
 
-#include "notify.h"
-#include "share.h"
-#include "wait.h"
+#include "announce.h"
+#include "peek.h"
+#include "state.h"
+#include "store.h"
+
+/*
+ * How much is done in one hold of the lock, besides MBX_WAKE_AT_ONCE: messages that
+ * are dropped, and receivers with short buffers that fail.
+ */
+#define MBX_DROP_AT_ONCE 8
+#define MBX_PASS_AT_ONCE 6
+
+void mbx_transaction_complete(struct mailbox *mb, struct mbx_transaction *txn, int result,
+			      struct mbx_deferred *deferred);
+void mbx_drop_taken(struct mailbox *mb, struct mbx_message *msg, int result,
+		    struct mbx_deferred *deferred);
+
+struct mbx_recv_waiter *mbx_next_receiver(struct mailbox *mb,
+					  const struct mbx_message *msg,
+					  bool kept, struct mbx_deferred *deferred);
+void mbx_deliver_to_waiter(struct mailbox *mb, struct mbx_recv_waiter *w,
+			   struct mbx_message *msg, struct mbx_deferred *deferred);
+void mbx_queue_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w, bool front,
+			    struct mbx_deferred *deferred);
+void mbx_accept_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w,
+			     struct mbx_deferred *deferred);
+void mbx_confirm(struct mailbox *mb, struct mbx_message *msg, int result,
+		 struct mbx_deferred *deferred);
+void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred);
+void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred);
+bool mbx_may_drop_own(struct mailbox *mb, const struct mbx_sender *sender,
+		      const struct mbx_shortage *shortage);
+bool mbx_drop_own(struct mailbox *mb, struct mbx_share *share,
+		  const struct mbx_shortage *shortage);
+void mbx_drop_read(struct mailbox *mb, struct mbx_deferred *deferred);
+void mbx_store_by_policy(struct mailbox *mb, struct mbx_message *msg,
+			 bool arrived, struct mbx_deferred *deferred);
+void mbx_put_back(struct mailbox *mb, struct mbx_message *msg,
+		  struct mbx_deferred *deferred);
+void mbx_shutdown_waiters(struct mailbox *mb, unsigned int sides,
+			  struct mbx_deferred *deferred);
+void mbx_drop_all(struct mailbox *mb);
+void mbx_exchange_more(struct mailbox *mb, struct mbx_deferred *deferred);
 
 /**
- * struct mbox_peek - a message that is being looked at, on the looker's stack
- * @node: in mailbox.peeks; under mailbox.lock
- * @msg: the message
- * @owner: it has left the mailbox, and the looker is to free it; under
- *	mailbox.lock
- */
-struct mbox_peek {
-	struct list_head node;
-	struct mbox_message *msg;
-	bool owner;
-};
-
-/* Flags with which storing a message is more than putting it into the queue. */
-#define MBOX_STORE_FLAGS (MBOX_DROP_OLDEST | MBOX_FAIR | MBOX_BROADCAST)
-
-static inline bool mbox_has_room(const struct mailbox *mb)
-{
-	return mb->stored.count < mb->capacity;
-}
-
-/* Room for one more message of that user. */
-static inline bool mbox_has_room_for(const struct mailbox *mb, kuid_t uid)
-{
-	if (!mbox_has_room(mb))
-		return false;
-	return likely(!(mb->flags & MBOX_FAIR)) || mbox_share_has_room(mb, uid);
-}
-
-static inline bool mbox_drops(const struct mailbox *mb)
-{
-	return mb->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST);
-}
-
-/* MBOX_HANGUP, and nobody is there to receive. */
-static inline bool mbox_no_receivers(const struct mailbox *mb)
-{
-	return mb->flags & MBOX_HANGUP && !mb->recv_handles;
-}
-
-/* MBOX_HANGUP, and nobody is there to send. */
-static inline bool mbox_no_senders(const struct mailbox *mb)
-{
-	return mb->flags & MBOX_HANGUP && !mb->send_handles;
-}
-
-bool __mbox_is_peeked(const struct mailbox *mb, const struct mbox_message *msg);
-void mbox_retire(struct mailbox *mb, struct mbox_message *msg,
-		 struct mbox_after *after);
-void mbox_wake_peekers(struct mailbox *mb, struct mbox_after *after);
-void mbox_wake_readers(struct mailbox *mb, struct mbox_after *after);
-void mbox_store_with_flags(struct mailbox *mb, struct mbox_message *msg,
-			   bool arrived, struct mbox_after *after);
-bool mbox_unstore_with_flags(struct mailbox *mb, struct mbox_message *msg);
-
-struct mbox_waiter *mbox_waiter_of(struct list_head *waiters,
-				   const struct mbox_message *msg);
-struct mbox_waiter *mbox_first_receiver(struct mailbox *mb,
-					const struct mbox_message *msg);
-void mbox_refuse_short(struct mailbox *mb, const struct mbox_message *msg,
-		       const struct mbox_waiter *until,
-		       struct mbox_after *after);
-void mbox_hand(struct mailbox *mb, struct mbox_waiter *w,
-	       struct mbox_message *msg, struct mbox_after *after);
-void mbox_offer(struct mailbox *mb, struct mbox_waiter *w, bool front,
-		struct mbox_after *after);
-void mbox_accept(struct mailbox *mb, struct mbox_waiter *w,
-		 struct mbox_after *after);
-void mbox_confirm(struct mailbox *mb, struct mbox_message *msg, int result,
-		  struct mbox_after *after);
-void mbox_admit_senders(struct mailbox *mb, struct mbox_after *after);
-void mbox_drop_oldest(struct mailbox *mb, struct mbox_after *after);
-void mbox_put_back(struct mailbox *mb, struct mbox_message *msg,
-		   struct mbox_after *after);
-void mbox_begin_look(struct mailbox *mb, struct mbox_peek *peek,
-		     struct mbox_message *msg);
-void mbox_end_look(struct mailbox *mb, struct mbox_peek *peek);
-
-void mbox_end_receivers(struct mailbox *mb, int result,
-			struct mbox_after *after);
-void mbox_end_senders(struct mailbox *mb, int result, struct mbox_after *after);
-void mbox_drop_all(struct mailbox *mb);
-
-/**
- * mbox_find_receiver() - who gets this message
+ * mbx_find_receiver() - find the receiver that gets a message
  * @mb: the mailbox
  * @msg: the message
+ * @kept: if no receiver gets the message, the mailbox keeps it
+ * @deferred: to be run without the lock
  *
- * Return: the first receiver that waits for such a message and has room for
- * it, or NULL.
+ * Receivers that ask for such a message and come first, but whose buffers are too
+ * short, fail as if they had come after the message, as in msgrcv(2). If no receiver
+ * gets the message and the mailbox does not keep it, they go on waiting. At most
+ * MBX_PASS_AT_ONCE of them fail here; the others fail in mbx_flush_deferred().
+ *
+ * Return: the receiver, or NULL when none waits that takes the message.
  */
-static inline struct mbox_waiter *
-mbox_find_receiver(struct mailbox *mb, const struct mbox_message *msg)
+static inline struct mbx_recv_waiter *
+mbx_find_receiver(struct mailbox *mb, const struct mbx_message *msg,
+		  bool kept, struct mbx_deferred *deferred)
 {
-	if (likely(list_empty(&mb->receivers)))
+	if (!mbx_receivers_wait(mb))
 		return NULL;
-	return mbox_first_receiver(mb, msg);
+	return mbx_next_receiver(mb, msg, kept, deferred);
 }
 
 /**
- * mbox_is_peeked() - whether somebody looks at a message
+ * mbx_store() - store a message that no receiver waits for
  * @mb: the mailbox
  * @msg: the message
+ * @arrived: as for mbx_announce()
+ * @deferred: to be run without the lock
  */
-static inline bool mbox_is_peeked(const struct mailbox *mb,
-				  const struct mbox_message *msg)
+static inline void mbx_store(struct mailbox *mb, struct mbx_message *msg,
+			     bool arrived, struct mbx_deferred *deferred)
 {
-	return unlikely(!list_empty(&mb->peeks)) && __mbox_is_peeked(mb, msg);
+	if (unlikely(mb->store_flags)) {
+		mbx_store_by_policy(mb, msg, arrived, deferred);
+		return;
+	}
+	mbx_queue_add(&mb->stored, msg);
+	mbx_announce(mb, msg, arrived, deferred);
 }
 
 /*
- * There is something to receive that was not there before: it @arrived, or has
- * come up from those that wait behind others.
+ * Queue the events for room. With MBOX_FAIR the room may be closed to some users, so
+ * all pollers are told.
  */
-static inline void mbox_announce(struct mailbox *mb,
-				 const struct mbox_message *msg, bool arrived,
-				 struct mbox_after *after)
+static inline void mbx_queue_room_events(struct mailbox *mb,
+					 struct mbx_deferred *deferred)
 {
-	if (mbox_report(mb, MBOX_POLL_IN, after) && arrived)
-		mbox_notice_arrived(mb, msg, after);
-	if (unlikely(!list_empty(&mb->receivers)))
-		mbox_refuse_short(mb, msg, NULL, after);
-	if (unlikely(!list_empty(&mb->peekers)))
-		mbox_wake_peekers(mb, after);
-}
-
-static inline void mbox_store(struct mailbox *mb, struct mbox_message *msg,
-			      bool arrived, struct mbox_after *after)
-{
-	if (unlikely(mb->flags & MBOX_STORE_FLAGS)) {
-		mbox_store_with_flags(mb, msg, arrived, after);
-		return;
-	}
-	mbox_queue_add(&mb->stored, msg);
-	mbox_announce(mb, msg, arrived, after);
-}
-
-/* Return whether it was still meant for somebody. */
-static inline bool mbox_unstore(struct mailbox *mb, struct mbox_message *msg)
-{
-	bool wanted = true;
-
-	if (unlikely(mb->flags & MBOX_STORE_FLAGS))
-		wanted = mbox_unstore_with_flags(mb, msg);
-	mbox_queue_remove(&mb->stored, msg);
-	return wanted;
-}
-
-/* There is room, on a MBOX_FAIR mailbox perhaps not for everybody. */
-static inline void mbox_report_room(struct mailbox *mb,
-				    struct mbox_after *after)
-{
-	mbox_report(mb, MBOX_POLL_OUT, after);
+	mbx_queue_events(mb, MBX_POLL_OUT, deferred);
 	if (unlikely(mb->flags & MBOX_FAIR))
-		after->everyone = true;
+		deferred->everyone = true;
 }
 
-/* A message has left: if there is room now, somebody may want it. */
-static inline void mbox_room_made(struct mailbox *mb, struct mbox_after *after)
+/* A message has left. If there is room now, let senders in or tell pollers. */
+static inline void mbx_room_made(struct mailbox *mb, struct mbx_deferred *deferred)
 {
-	if (unlikely(!list_empty(&mb->senders)))
-		mbox_admit_senders(mb, after);
-	else if (mbox_has_room(mb))
-		mbox_report_room(mb, after);
+	if (unlikely(mb->blocked_sends.count))
+		mbx_admit_senders(mb, deferred);
+	else if (mbx_has_room(mb))
+		mbx_queue_room_events(mb, deferred);
 }
 
-#endif /* MBOX_EXCHANGE_H */
+#endif /* MBX_EXCHANGE_H */

@@ -2,12 +2,19 @@
 /*
  * Descriptors in messages.
  *
- * A file in a message that nobody receives must not keep that message alive, or
- * closing all descriptors would not free it. AF_UNIX has a garbage collector
- * for such circles; here, what can hold messages or other files does not
- * travel: mailboxes, AF_UNIX sockets, and whatever is made by another driver
- * and could be either. What may travel is a list of what is known to be safe.
+ * If a file in a message could keep that message alive, closing all descriptors would
+ * not free it. AF_UNIX has a garbage collector for such cycles. This module rejects
+ * files that can hold messages or other files: mailboxes, AF_UNIX sockets, and files
+ * of other drivers that could be either. Only files that are known to be safe may
+ * travel.
+ *
+ * A name also keeps a mailbox and its messages, and a file can keep the name: a file
+ * of the network namespace, or of a file system that holds this namespace. So files
+ * stay in messages only while the mailbox has a handle. When the last handle is
+ * closed, no call is in progress, and only the messages hold the files.
  */
+#include <linux/dcache.h>
+#include <linux/eventfd.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -18,24 +25,58 @@
 
 #include "compat.h"
 #include "fds.h"
+#include "fs.h"
 #include "limits.h"
-#include "recv.h"
+#include "mailbox.h"
 
 static bool is_safe_socket(struct file *file)
 {
 	struct socket *sock = sock_from_file(file);
 
-	/* ops change with IPV6_ADDRFORM, but never from or to AF_UNIX. */
+	/* IPV6_ADDRFORM changes ops, but never from or to AF_UNIX. */
 	return sock && READ_ONCE(sock->ops)->family != PF_UNIX;
+}
+
+static bool is_eventfd(struct file *file)
+{
+	struct eventfd_ctx *ctx = eventfd_ctx_fileget(file);
+
+	if (IS_ERR(ctx))
+		return false;
+	eventfd_ctx_put(ctx);
+	return true;
+}
+
+/*
+ * The kernel has no function that identifies these files, but it names them itself,
+ * and this file system has no other files.
+ */
+static bool is_anon_named(const struct file *file, const char *name)
+{
+	return file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	       !strcmp(file->f_path.dentry->d_name.name, name);
+}
+
+/* Anonymous files that are safe. */
+static bool is_safe_anon(struct file *file)
+{
+	return is_eventfd(file) || is_anon_named(file, "[timerfd]") ||
+	       is_anon_named(file, "[pidfd]");
 }
 
 static bool may_travel(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 
-	if (inode->i_sb->s_magic == ANON_INODE_FS_MAGIC ||
-	    mbox_is_anon_inode(inode))
+	/* A descriptor of O_PATH refers to the place of a file, not to its content. */
+	if (file->f_mode & FMODE_PATH || mbx_is_pidfs(inode))
+		return true;
+	/* A handle has the type of a FIFO. */
+	if (mbx_is_fs_file(inode))
 		return false;
+	if (inode->i_sb->s_magic == ANON_INODE_FS_MAGIC ||
+	    mbx_is_anon_inode(inode))
+		return is_safe_anon(file);
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 	case S_IFDIR:
@@ -50,9 +91,9 @@ static bool may_travel(struct file *file)
 }
 
 /* Add the file of a descriptor of the current process. */
-static int add_file(struct mbox_fds *fds, int fd)
+static int add_file(struct mbx_fds *fds, int fd)
 {
-	struct file *file = fget(fd);
+	struct file *file = fget_raw(fd);
 
 	if (!file)
 		return -EBADF;
@@ -65,80 +106,243 @@ static int add_file(struct mbox_fds *fds, int fd)
 }
 
 /**
- * mbox_fds_free() - close what a message carries
- * @fds: its files
- *
- * Context: Process context, without mailbox.lock.
+ * mbx_fds_cost() - the memory of the files of a message
+ * @n: how many
  */
-void mbox_fds_free(struct mbox_fds *fds)
+unsigned long mbx_fds_cost(unsigned int n)
 {
-	unsigned int i;
+	return mbx_kmalloc_size(struct_size((struct mbx_fds *)NULL, files, n));
+}
 
-	for (i = 0; i < fds->n; i++)
-		fput(fds->files[i]);
-	mbox_uncharge_fds(fds->sender->user, fds->n);
-	mbox_sender_put(fds->sender);
-	kfree(fds);
+static void put_files(struct file **files, unsigned int n)
+{
+	while (n--)
+		fput(files[n]);
+}
+
+static int charge_fds(struct mbx_sender *sender, unsigned int n, bool unasked)
+{
+	int ret;
+
+	ret = mbx_charge_fds(sender->user, n, sender->privileged);
+	if (ret || !sender->stake)
+		return ret;
+	if (unasked) {
+		atomic_add(n, &sender->stake->fds);
+		return 0;
+	}
+	ret = mbx_charge_stake_fds(sender->stake, n, sender->privileged);
+	if (ret) {
+		mbx_uncharge_fds(sender->user, n);
+		/* Pairs with the READ_ONCE() of poll. */
+		WRITE_ONCE(sender->refused_fds, n);
+	}
+	return ret;
+}
+
+static void uncharge_fds(struct mbx_sender *sender, unsigned int n)
+{
+	if (sender->stake)
+		mbx_uncharge_stake_fds(sender->stake, n);
+	mbx_uncharge_fds(sender->user, n);
+}
+
+/* Charge the memory of the files of a message. */
+static int charge_memory(struct mbx_message *msg, unsigned int n, bool unasked)
+{
+	struct mbx_sender *sender = msg->sender;
+	int ret;
+
+	if (unasked) {
+		mbx_charge_unasked(sender->user, mbx_fds_cost(n));
+		return 0;
+	}
+	ret = mbx_charge_bytes(sender->user, mbx_fds_cost(n), sender->privileged);
+	if (ret)
+		/* Pairs with the READ_ONCE() of poll. */
+		WRITE_ONCE(sender->refused, mbx_ext(msg)->cost + mbx_fds_cost(n));
+	return ret;
 }
 
 /**
- * mbox_fds_attach() - give files to a message
- * @msg: a message with a struct mbox_message_ext, which nobody else can see
+ * mbx_fds_free() - close the files of a message
+ * @fds: the files
+ *
+ * Context: Process context, without mailbox.lock.
+ */
+void mbx_fds_free(struct mbx_fds *fds)
+{
+	spin_lock(&fds->mb->lock);
+	hlist_del_init(&fds->node);
+	spin_unlock(&fds->mb->lock);
+	put_files(fds->files, fds->n);
+	uncharge_fds(fds->sender, fds->n);
+	mbx_uncharge_bytes(fds->sender->user, mbx_fds_cost(fds->max));
+	mbx_sender_put(fds->sender);
+	kfree(fds);
+}
+
+/*
+ * Take the files of one message if the mailbox has no handle. Return how many, and a
+ * reference to their sender; 0: the mailbox has a handle, or no message has files.
+ */
+static unsigned int take_files(struct mailbox *mb, struct file **files,
+			       struct mbx_sender **sender)
+{
+	struct mbx_fds *fds;
+	unsigned int n;
+
+	lockdep_assert_held(&mb->lock);
+	if (mb->handles || hlist_empty(&mb->fds))
+		return 0;
+	fds = hlist_entry(mb->fds.first, struct mbx_fds, node);
+	hlist_del_init(&fds->node);
+	n = fds->n;
+	memcpy(files, fds->files, n * sizeof(*files));
+	fds->n = 0;
+	fds->given_up = true;
+	refcount_inc(&fds->sender->refs);
+	*sender = fds->sender;
+	return n;
+}
+
+/**
+ * mbx_fds_give_up() - close the files of all messages of a mailbox without a handle
+ * @mb: the mailbox
+ *
+ * The messages stay, and a later receiver is told that files are missing. If a handle
+ * is opened meanwhile, the remaining files stay too.
+ *
+ * Context: Process context, without mailbox.lock.
+ */
+void mbx_fds_give_up(struct mailbox *mb)
+{
+	struct file *files[MBOX_FDS_MAX];
+	struct mbx_sender *sender;
+	unsigned int n;
+
+	for (;;) {
+		spin_lock(&mb->lock);
+		n = take_files(mb, files, &sender);
+		spin_unlock(&mb->lock);
+		if (!n)
+			return;
+		put_files(files, n);
+		uncharge_fds(sender, n);
+		mbx_sender_put(sender);
+		cond_resched();
+	}
+}
+
+/**
+ * mbx_fds_check() - whether mbx_fds_attach() would take descriptors
  * @ufds: descriptors of the current process
  * @n: how many, from 1 to MBOX_FDS_MAX
  *
+ * Other threads can make the descriptors refer to other files at any time.
+ *
  * Context: Process context, may sleep.
- * Return: 0, or -EFAULT, -EBADF, -ELOOP, -ETOOMANYREFS, -ENOMEM.
+ * Return: 0, or -EFAULT, -EBADF, -ELOOP.
  */
-int mbox_fds_attach(struct mbox_message *msg, const s32 __user *ufds,
-		    unsigned int n)
+int mbx_fds_check(const s32 __user *ufds, unsigned int n)
 {
 	s32 numbers[MBOX_FDS_MAX];
-	struct mbox_fds *fds;
+	unsigned int i;
+	int ret = 0;
+
+	if (copy_from_user(numbers, ufds, n * sizeof(*ufds)))
+		return -EFAULT;
+	for (i = 0; i < n && !ret; i++) {
+		struct file *file = fget_raw(numbers[i]);
+
+		if (!file)
+			return -EBADF;
+		if (!may_travel(file))
+			ret = -ELOOP;
+		fput(file);
+	}
+	return ret;
+}
+
+/**
+ * mbx_fds_attach() - attach files to a message
+ * @msg: a message with a struct mbx_message_ext, which no other thread can see
+ * @mb: the mailbox that the message is for; the caller has a handle
+ * @ufds: descriptors of the current process
+ * @n: how many, from 1 to MBOX_FDS_MAX
+ * @unasked: charge them whatever the limit of bytes and of the stake; the caller makes
+ *	room
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT, -EBADF, -ELOOP, -ETOOMANYREFS, -EDQUOT,
+ * -ENOMEM, and -ENOBUFS: the stake of the user is as large as it may be.
+ */
+int mbx_fds_attach(struct mbx_message *msg, struct mailbox *mb,
+		   const s32 __user *ufds, unsigned int n, bool unasked)
+{
+	s32 numbers[MBOX_FDS_MAX];
+	struct mbx_fds *fds;
 	unsigned int i;
 	int ret;
 
 	if (copy_from_user(numbers, ufds, n * sizeof(*ufds)))
 		return -EFAULT;
-	ret = mbox_charge_fds(msg->sender->user, n);
+	ret = charge_fds(msg->sender, n, unasked);
 	if (ret)
 		return ret;
+	ret = charge_memory(msg, n, unasked);
+	if (ret)
+		goto err_uncharge_fds;
 	fds = kzalloc(struct_size(fds, files, n), GFP_KERNEL_ACCOUNT);
 	if (!fds) {
-		mbox_uncharge_fds(msg->sender->user, n);
-		return -ENOMEM;
+		ret = -ENOMEM;
+		goto err_uncharge_bytes;
 	}
 	refcount_inc(&msg->sender->refs);
 	fds->sender = msg->sender;
+	fds->max = n;
+	fds->mb = mb;
+	INIT_HLIST_NODE(&fds->node);
 
 	for (i = 0; i < n && !ret; i++)
 		ret = add_file(fds, numbers[i]);
 	if (ret) {
-		mbox_uncharge_fds(fds->sender->user, n - fds->n);
-		mbox_fds_free(fds);
+		uncharge_fds(fds->sender, n - fds->n);
+		mbx_fds_free(fds);
 		return ret;
 	}
-	mbox_ext(msg)->fds = fds;
+	spin_lock(&mb->lock);
+	hlist_add_head(&fds->node, &mb->fds);
+	spin_unlock(&mb->lock);
+	mbx_ext(msg)->fds = fds;
+	mbx_ext(msg)->nfds = n;
 	return 0;
+
+err_uncharge_bytes:
+	mbx_uncharge_bytes(msg->sender->user, mbx_fds_cost(n));
+err_uncharge_fds:
+	uncharge_fds(msg->sender, n);
+	return ret;
 }
 
 /**
- * mbox_fds_prepare() - whether a receiver can take the files of a message
+ * mbx_fds_prepare() - whether a receiver can take the files of a message
  * @fds: the files
- * @ufds: where their numbers are to go
- * @room: for how many
+ * @ufds: where their descriptors are to go
+ * @max: how many fit there
  *
- * Asked while the message can still go back. What is different afterwards, when
- * it cannot, is what other threads of the same process did; then files can be
- * missing, and MBOX_CTRUNC says so.
+ * Called while the message can still be put back. Later, only other threads of the
+ * same process can make mbx_fds_deliver() fail; then files are missing, and the
+ * receiver is told with MBOX_CTRUNC. The array is written with its old values, because
+ * the receive can still fail.
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EFAULT, -EMFILE, -ENOMEM.
  */
-int mbox_fds_prepare(const struct mbox_fds *fds, s32 __user *ufds,
-		     unsigned int room)
+int mbx_fds_prepare(const struct mbx_fds *fds, s32 __user *ufds,
+		    unsigned int max)
 {
-	unsigned int i, n = min(fds->n, room);
+	unsigned int i, n = min(fds->n, max);
 	s32 numbers[MBOX_FDS_MAX];
 	int ret = 0;
 
@@ -152,39 +356,42 @@ int mbox_fds_prepare(const struct mbox_fds *fds, s32 __user *ufds,
 		put_unused_fd(numbers[i]);
 	if (ret < 0)
 		return ret;
-	memset(numbers, -1, sizeof(numbers));
-	return copy_to_user(ufds, numbers, n * sizeof(*ufds)) ? -EFAULT : 0;
+	if (copy_from_user(numbers, ufds, n * sizeof(*ufds)) ||
+	    copy_to_user(ufds, numbers, n * sizeof(*ufds)))
+		return -EFAULT;
+	return 0;
 }
 
 /**
- * mbox_fds_deliver() - install files in the current process
- * @fds: the files; still the message's when this returns
- * @ufds: where their numbers go
- * @room: for how many
- * @umsg: NULL, or the receiver's structure
- * @usize: its size
+ * mbx_fds_deliver() - install files in the current process
+ * @fds: the files; the caller still owns them afterwards
+ * @ufds: where their descriptors go
+ * @max: how many fit there
+ * @umsg: NULL, or the structure of the receiver
+ * @usize: size of that structure
  *
- * The message was received, so nothing here can fail any more.
+ * The message was received, so this cannot fail: files that cannot be installed are
+ * missing.
  *
  * Context: Process context, may sleep.
  */
-void mbox_fds_deliver(const struct mbox_fds *fds, s32 __user *ufds,
-		      unsigned int room, struct mbox_msg __user *umsg,
-		      size_t usize)
+void mbx_fds_deliver(const struct mbx_fds *fds, s32 __user *ufds,
+		     unsigned int max, struct mbox_msg __user *umsg,
+		     size_t usize)
 {
-	unsigned int i, n = min(fds->n, room);
+	unsigned int i, n = min(fds->n, max);
 
 	for (i = 0; i < n; i++)
-		if (mbox_receive_fd(fds->files[i], &ufds[i], O_CLOEXEC) < 0)
+		if (mbx_receive_fd(fds->files[i], &ufds[i], O_CLOEXEC) < 0)
 			break;
 	if (umsg) {
-		bool cut = i < fds->n;
+		bool cut = i < fds->n || fds->given_up;
 
-		/* Where these addresses are gone, so is who would read them. */
+		/* If the address is no longer mapped, nothing can read @nfds either. */
 		if (usize >= offsetofend(struct mbox_msg, nfds) &&
 		    put_user(i, &umsg->nfds))
 			cut = true;
 		if (cut)
-			mbox_note_flag(umsg, MBOX_CTRUNC);
+			mbx_note_flag(umsg, MBOX_CTRUNC);
 	}
 }

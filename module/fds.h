@@ -2,51 +2,66 @@
 /*
  * Descriptors that travel in messages.
  */
-#ifndef MBOX_FDS_H
-#define MBOX_FDS_H
+#ifndef MBX_FDS_H
+#define MBX_FDS_H
 
+#include <linux/list.h>
 #include <linux/mbox.h>
 
 #include "message.h"
 
+struct mailbox;
+
 /**
- * struct mbox_fds - the files of a message
- * @sender: who is charged for them, one reference
- * @n: how many
- * @files: one reference each
+ * struct mbx_fds - the files of a message
+ * @node: in mailbox.fds, unless @given_up; under mailbox.lock
+ * @mb: the mailbox that the message is for; lives longer than the message
+ * @sender: the sender, which is charged for the files, one reference
+ * @n: how many files there are
+ * @max: how many files there is memory for
+ * @given_up: the files were closed, because the mailbox had no handle
+ * @files: the files, one reference each
  *
- * Constant once the message can be seen by others.
+ * While the mailbox has a handle, all fields except @node are constant once other
+ * threads can see the message.
  */
-struct mbox_fds {
-	struct mbox_sender *sender;
+struct mbx_fds {
+	struct hlist_node node;
+	struct mailbox *mb;
+	struct mbx_sender *sender;
 	unsigned int n;
+	unsigned int max;
+	bool given_up;
 	struct file *files[];
 };
 
-int mbox_fds_attach(struct mbox_message *msg, const s32 __user *ufds,
-		    unsigned int n);
-void mbox_fds_free(struct mbox_fds *fds);
-int mbox_fds_prepare(const struct mbox_fds *fds, s32 __user *ufds,
-		     unsigned int room);
-void mbox_fds_deliver(const struct mbox_fds *fds, s32 __user *ufds, unsigned int room,
-		      struct mbox_msg __user *umsg, size_t usize);
+unsigned long mbx_fds_cost(unsigned int n);
+int mbx_fds_check(const s32 __user *ufds, unsigned int n);
+int mbx_fds_attach(struct mbx_message *msg, struct mailbox *mb,
+		   const s32 __user *ufds, unsigned int n, bool unasked);
+void mbx_fds_free(struct mbx_fds *fds);
+void mbx_fds_give_up(struct mailbox *mb);
+int mbx_fds_prepare(const struct mbx_fds *fds, s32 __user *ufds,
+		    unsigned int max);
+void mbx_fds_deliver(const struct mbx_fds *fds, s32 __user *ufds, unsigned int max,
+		     struct mbox_msg __user *umsg, size_t usize);
 
 /* The files of a message, or NULL. */
-static inline struct mbox_fds *mbox_fds_of(struct mbox_message *msg)
+static inline struct mbx_fds *mbx_fds_of(struct mbx_message *msg)
 {
-	if (likely(!(msg->flags & MBOX_MSG_EXT)))
+	if (likely(!(msg->flags & MBX_MSG_SPECIAL)))
 		return NULL;
-	return mbox_ext(msg)->fds;
+	return mbx_ext(msg)->fds;
 }
 
-/* They belong to the receiver now, who is the only one to have the message. */
-static inline struct mbox_fds *mbox_fds_detach(struct mbox_message *msg)
+/* Give the files to the receiver, the only call that has the message. */
+static inline struct mbx_fds *mbx_fds_detach(struct mbx_message *msg)
 {
-	struct mbox_fds *fds = mbox_fds_of(msg);
+	struct mbx_fds *fds = mbx_fds_of(msg);
 
 	if (unlikely(fds))
-		mbox_ext(msg)->fds = NULL;
+		mbx_ext(msg)->fds = NULL;
 	return fds;
 }
 
-#endif /* MBOX_FDS_H */
+#endif /* MBX_FDS_H */

@@ -2,36 +2,126 @@
 /*
  * Handles: open mailboxes as files.
  */
-#ifndef MBOX_HANDLE_H
-#define MBOX_HANDLE_H
+#ifndef MBX_HANDLE_H
+#define MBX_HANDLE_H
 
+#include <linux/fs.h>
 #include <linux/mbox.h>
-#include <linux/types.h>
+#include <linux/spinlock.h>
 
-struct file;
-struct mailbox;
-struct mbox_end;
-
-#define MBOX_SEND_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_SYNC)
-#define MBOX_RECV_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_PEEK | \
-			 MBOX_TRUNC | MBOX_MATCH | MBOX_MATCH_NOT | \
-			 MBOX_MATCH_LE)
+#include "broadcast.h"
+#include "call.h"
+#include "direct.h"
+#include "limits.h"
+#include "mailbox.h"
+#include "poller.h"
+#include "recv.h"
+#include "send.h"
 
 /**
- * struct mbox_new_handle - a handle that its process does not know of yet
- * @fd: reserved
- * @file: belongs there
+ * struct polling - what a handle needs only when it is polled
+ * @rcu: used to free this structure
+ * @want: told when there is room again under a limit; under handle.lock
+ * @pollers: for events of handle.mb, and for a direct link also of handle.to
  */
-struct mbox_new_handle {
+struct polling {
+	struct rcu_head rcu;
+	struct mbx_want want;
+	struct mbx_poller pollers[];
+};
+
+/**
+ * struct handle - an open mailbox
+ * @mb: the mailbox that it receives from, one reference
+ * @to: the mailbox that it sends to: @mb, or the other direction of a direct link
+ * @endpoint: NULL, or the endpoint of a direct link, which then holds the references
+ *	on both mailboxes
+ * @cache: the last process that sent with this handle
+ * @tokens: requests that it received and has to reply to; under mailbox.lock
+ * @parked: calls that its threads will enter again; under the lock of @to
+ * @reader: MBOX_BROADCAST: how far it has read; under mailbox.lock
+ * @lock: protects @cache and polling.want; held to set @polling
+ * @rights: MBX_MAY_RECV, MBX_MAY_SEND
+ * @polling: NULL until it is polled; set once, with release order
+ */
+struct handle {
+	struct mailbox *mb;
+	struct mailbox *to;
+	struct mbx_endpoint *endpoint;
+	struct mbx_sender_cache cache;
+	struct mbx_tokens tokens;
+	struct mbx_parked parked;
+	struct mbx_reader reader;
+	spinlock_t lock;
+	unsigned int rights;
+	struct polling *polling;
+};
+
+/**
+ * struct mbx_new_handle - a handle that is not published yet
+ * @fd: the reserved descriptor
+ * @file: the file to install there
+ */
+struct mbx_new_handle {
 	int fd;
 	struct file *file;
 };
 
-int mbox_handle_prepare(struct mailbox *mb, unsigned int oflags,
-			unsigned int rights, struct mbox_new_handle *new);
-int mbox_handle_prepare_direct(struct mbox_end *end, unsigned int oflags,
-			       unsigned int rights, struct mbox_new_handle *new);
-int mbox_handle_publish(struct mbox_new_handle *new);
-void mbox_handle_abort(struct mbox_new_handle *new);
+static inline struct mailbox *mbx_file_mailbox(struct file *file)
+{
+	return ((struct handle *)file->private_data)->mb;
+}
 
-#endif /* MBOX_HANDLE_H */
+static inline bool mbx_nonblock(struct file *file)
+{
+	/* fcntl(2) may be changing it: either value will do. */
+	return data_race(file->f_flags) & O_NONBLOCK;
+}
+
+/*
+ * Only the process that opened a handle of a direct link can use it. A process that
+ * inherits the handle, or that it is passed to, can only close it and query its state.
+ */
+static inline bool mbx_file_is_mine(struct file *file)
+{
+	return mbx_direct_is_mine(((struct handle *)file->private_data)->endpoint);
+}
+
+static inline int mbx_handle_send(struct handle *handle,
+				  const struct mbx_send_args *args,
+				  const struct mbx_wait_opts *opts)
+{
+	return mbx_send(handle->to, &handle->cache, &handle->lock, args,
+			opts);
+}
+
+static inline ssize_t mbx_handle_recv(struct handle *handle,
+				      const struct mbx_recv_args *args,
+				      const struct mbx_match *match,
+				      const struct mbx_wait_opts *opts)
+{
+	struct mailbox *mb = handle->mb;
+
+	if (unlikely(mb->flags & MBOX_BROADCAST))
+		return mbx_broadcast_recv(mb, &handle->reader, args, match,
+					  opts);
+	return mbx_recv(mb, args, match, opts);
+}
+
+int mbx_handle_open(struct mailbox *mb, struct file *file);
+int mbx_handle_prepare(struct mailbox *mb, struct vfsmount *mnt,
+		       const struct file_operations *fops, unsigned int oflags,
+		       unsigned int rights, struct mbx_new_handle *new);
+int mbx_handle_prepare_direct(struct mbx_endpoint *endpoint,
+			      const struct file_operations *fops,
+			      unsigned int oflags, unsigned int rights,
+			      struct mbx_new_handle *new);
+int mbx_handle_publish(struct mbx_new_handle *new);
+void mbx_handle_abort(struct mbx_new_handle *new);
+void mbx_handle_free(struct handle *handle);
+struct polling *mbx_start_polling(struct handle *handle);
+
+int mbx_handle_init(void);
+void mbx_handle_exit(void);
+
+#endif /* MBX_HANDLE_H */

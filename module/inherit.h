@@ -2,36 +2,36 @@
 /*
  * MBOX_INHERIT: a server has its caller's priority until it has replied.
  */
-#ifndef MBOX_INHERIT_H
-#define MBOX_INHERIT_H
+#ifndef MBX_INHERIT_H
+#define MBX_INHERIT_H
 
-#include "call.h"
+#include "transaction.h"
 
-struct mbox_debtor;
+struct mbx_pi_task;
 
-unsigned int mbox_inherit_prio(void);
-void __mbox_inherit_update(struct mailbox *mb, struct mbox_ticket *ticket);
+unsigned int mbx_inherit_prio(void);
+void __mbx_inherit_update(struct mailbox *mb, struct mbx_transaction *txn);
 
-struct mbox_debtor *mbox_debtor_get(void);
-int mbox_debtor_prio(const struct mbox_debtor *debtor);
-void mbox_debtor_rest(struct mbox_debtor *debtor);
-void mbox_debtor_put(struct mbox_debtor *debtor);
+struct mbx_pi_task *mbx_pi_task_get(void);
+int mbx_pi_task_prio(const struct mbx_pi_task *pi_task);
+void mbx_pi_task_rest(struct mbx_pi_task *pi_task);
+void mbx_pi_task_put(struct mbx_pi_task *pi_task);
 
 /**
- * mbox_inherit_update() - lend for a request, or take back, as is due now
+ * mbx_inherit_update() - boost or deboost threads after transaction.pi_task changed
  * @mb: the mailbox
- * @ticket: the request's; the caller has a reference
+ * @txn: the transaction; the current thread has a reference
  *
- * To be called after every change of ticket.debtor, by whoever made it, once
- * mailbox.lock was dropped.
+ * The thread that changes transaction.pi_task must call this after it has dropped
+ * mailbox.lock.
  *
  * Context: Process context, without mailbox.lock. May sleep.
  */
-static inline void mbox_inherit_update(struct mailbox *mb,
-				       struct mbox_ticket *ticket)
+static inline void mbx_inherit_update(struct mailbox *mb,
+				      struct mbx_transaction *txn)
 {
-	if (ticket->prio)
-		__mbox_inherit_update(mb, ticket);
+	if (txn->prio)
+		__mbx_inherit_update(mb, txn);
 }
 
-#endif /* MBOX_INHERIT_H */
+#endif /* MBX_INHERIT_H */

@@ -4,42 +4,48 @@
  *
  * Lifetime
  *
- * A mailbox is counted by its handles, by its name while it has one, and by
- * lookups under way. The last of them frees it. Destroying it does not: it
- * takes name and id away and leaves an empty shell in which every call fails.
- * A message belongs to the mailbox, or to the one call that holds it; a call
- * that waits is on the stack of its task, in a list of the mailbox, and leaves
- * the list under the lock before its stack frame ends.
+ * A mailbox and its inode are one object (fs.c). Its name, if it has one, each file and
+ * each lookup in progress holds a reference to the inode; so do mounts of a single
+ * mailbox. The last reference frees the mailbox. Destroying it removes name and id; the
+ * mailbox stays until the last reference is dropped, and every call on it fails. A
+ * message belongs to the mailbox, or to the one call that holds it. A call that waits is
+ * on the stack of its task, or in its transaction, and is linked into a list or tree of
+ * the mailbox. It is unlinked under the lock before its memory is freed.
  *
  * Locks
  *
- *   namespace_lock	names and ids
- *   mailbox.lock	all that changes in a mailbox
- *   handle.lock		the identity that a handle caches
- *   users_lock		the table of users
- *   ring.lock		who has mapped a ring (a mutex, under mmap_lock)
- *   inherit_lock	priorities that were lent (an rt_mutex)
- *   links_lock		direct links (a mutex)
+ *   inode_lock		of the directory: names
+ *   namespace_lock	ids
+ *   creations_lock	ioctls that create a mailbox
+ *   mailbox.lock	everything in a mailbox that changes
+ *   handle.lock		the sender that a handle caches, its mbx_want
+ *   users_lock		the table of users, their stakes
+ *   mbx_user.lock	calls and handles that wait for room under a limit
+ *   ring.lock		processes that have mapped a ring
+ *   inherit_lock	boosted priorities (an rt_mutex)
+ *   links_lock		direct links (an rt_mutex)
  *
- * Under links_lock the others are taken, but for ring.lock. Of these, only
- * mailbox.lock is taken inside another, which is inherit_lock, and an entry is
- * added to mailbox.pollers or removed under mailbox.lock (mbox_watch_update()).
- * Under mailbox.lock tasks are woken, and nothing else is called that takes a
- * lock: messages are freed, poll waiters told, and signals sent, after it is
- * dropped (struct mbox_after). No user memory is touched under any of them.
+ * No locks nest, with these exceptions. namespace_lock, creations_lock and users_lock
+ * nest inside inode_lock, and inode.i_lock nests inside namespace_lock. mailbox.lock
+ * nests inside links_lock and inside inherit_lock. users_lock, mbx_user.lock and
+ * mailbox.lock nest inside handle.lock. ring.lock and mailbox.lock nest inside the
+ * kernel's mmap_lock. Under mailbox.lock tasks may be woken; no other function that takes
+ * a lock is called. After the lock is dropped, mbx_flush_deferred() frees messages, tells
+ * pollers and sends signals (struct mbx_deferred). No user memory is accessed under any
+ * of these locks.
  */
 #include <linux/bitops.h>
 #include <linux/capability.h>
 #include <linux/cred.h>
-#include <linux/fs_struct.h>
-#include <linux/nsproxy.h>
+#include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/random.h>
 #include <linux/slab.h>
-#include <linux/user_namespace.h>
-#include <net/net_namespace.h>
 
-#include "broadcast.h"
+#include "compat.h"
 #include "exchange.h"
+#include "fds.h"
+#include "fs.h"
 #include "limits.h"
 #include "mailbox.h"
 #include "namespace.h"
@@ -47,27 +53,31 @@
 #include "ring.h"
 #include "trace.h"
 
-static struct kmem_cache *mailbox_cache;
-static atomic64_t last_id = ATOMIC64_INIT(0);
+/* The largest msg_max that even a privileged process can choose. */
+#define MSG_MAX_HARD ((1U << 24) - 1)
+
+static unsigned int msg_max_limit = 1U << 20;
+module_param(msg_max_limit, uint, 0644);
+MODULE_PARM_DESC(msg_max_limit, "largest msg_max of a new mailbox (1 MiB)");
 
 /**
- * mbox_attr_check() - check attributes from user space
+ * mbx_attr_check() - check attributes from user space
  * @attr: the attributes
  *
  * Return: 0, or -EINVAL.
  */
-int mbox_attr_check(const struct mbox_attr *attr)
+int mbx_attr_check(const struct mbox_attr *attr)
 {
-	/* Each says what a send does where it has no room. */
+	/* Each says what a send call does when there is no room. */
 	const u32 overflow = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | MBOX_FAIR;
 	u32 flags;
 
 	switch (attr->mode) {
 	case MBOX_QUEUE:
-		flags = MBOX_QUEUE_FLAGS;
+		flags = MBX_QUEUE_FLAGS;
 		break;
 	case MBOX_RING:
-		flags = MBOX_RING_FLAGS;
+		flags = MBX_RING_FLAGS;
 		break;
 	default:
 		return -EINVAL;
@@ -80,196 +90,175 @@ int mbox_attr_check(const struct mbox_attr *attr)
 		return -EINVAL;
 	if (attr->perm & ~0777)
 		return -EINVAL;
-	if (!attr->msg_max || attr->msg_max > MBOX_MSG_MAX_HARD)
+	if (!attr->msg_max || attr->msg_max > MSG_MAX_HARD)
 		return -EINVAL;
-	if (attr->msg_max > READ_ONCE(mbox_msg_max_limit) &&
-	    !capable(CAP_SYS_RESOURCE))
+	if (attr->msg_max > READ_ONCE(msg_max_limit) && !mbx_unlimited())
 		return -EINVAL;
-	return attr->mode == MBOX_RING ? mbox_ring_attr_check(attr) : 0;
+	return attr->mode == MBOX_RING ? mbx_ring_attr_check(attr) : 0;
 }
 
 /**
- * mbox_mailbox_new() - make a mailbox that nobody knows yet
+ * mbx_mailbox_new() - make a mailbox that cannot be looked up yet
  * @attr: its attributes, already checked
- * @name: its name, or NULL
- * @name_len: length of the name
+ * @sb: the instance of the file system that it is in
  *
- * The caller becomes the owner, and its limit of mailboxes is charged.
+ * The caller is charged for the mailbox, and sets up the rest of its inode.
  *
  * Context: Process context, may sleep.
  * Return: the mailbox with a reference, or -ENOMEM, -EDQUOT, -EPERM.
  */
-struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
-				 size_t name_len)
+struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
+				struct super_block *sb)
 {
+	struct mbx_ring *ring = NULL;
+	struct mbx_user *user;
+	struct inode *inode;
 	struct mailbox *mb;
-	int ret = -ENOMEM;
+	int ret;
 
-	/* Whoever may receive from it can be given real-time priority. */
+	/* Any receiver of this mailbox can be boosted to real-time priority. */
 	if (attr->flags & MBOX_INHERIT && !capable(CAP_SYS_NICE))
 		return ERR_PTR(-EPERM);
-	mb = kmem_cache_zalloc(mailbox_cache, GFP_KERNEL_ACCOUNT);
-	if (!mb)
+	user = mbx_user_get();
+	if (!user)
 		return ERR_PTR(-ENOMEM);
-	if (name) {
-		mb->name = kmemdup_nul(name, name_len, GFP_KERNEL_ACCOUNT);
-		if (!mb->name)
-			goto err_free;
-		mb->name_len = name_len;
-	}
-	mb->user = mbox_user_get(current_uid());
-	if (!mb->user)
-		goto err_free_name;
-	ret = mbox_charge_mailbox(mb->user);
+	ret = mbx_charge_mailbox(user);
 	if (ret)
 		goto err_put_user;
 	if (attr->mode == MBOX_RING) {
-		mb->ring = mbox_ring_new(attr, mb->user);
-		if (IS_ERR(mb->ring)) {
-			ret = PTR_ERR(mb->ring);
+		ring = mbx_ring_new(attr, user);
+		if (IS_ERR(ring)) {
+			ret = PTR_ERR(ring);
 			goto err_uncharge;
 		}
 	}
+	inode = new_inode(sb);
+	if (!inode) {
+		ret = -ENOMEM;
+		goto err_free_ring;
+	}
+	mb = mbx_mailbox_of(inode);
 
+	mb->user = user;
+	mb->ring = ring;
 	spin_lock_init(&mb->lock);
 	mb->capacity = attr->capacity;
 	mb->msg_max = attr->msg_max;
 	mb->flags = attr->flags;
-	mb->perm = attr->perm & ~current_umask();
-	mb->uid = current_fsuid();
-	mb->gid = current_fsgid();
+	mbx_store_init(mb);
 	mb->stored.leaders = RB_ROOT_CACHED;
-	mb->offers.leaders = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&mb->receivers);
-	INIT_LIST_HEAD(&mb->senders);
-	INIT_LIST_HEAD(&mb->syncers);
-	INIT_LIST_HEAD(&mb->callers);
+	mb->blocked_sends.leaders = RB_ROOT_CACHED;
+	mb->blocked_sends.blocked_sends = true;
+	mb->receivers = RB_ROOT_CACHED;
+	mb->senders = RB_ROOT_CACHED;
+	INIT_HLIST_HEAD(&mb->accepted);
 	INIT_LIST_HEAD(&mb->peekers);
-	INIT_LIST_HEAD(&mb->peeks);
-	if (mb->flags & MBOX_DROP_OLDEST && !(mb->flags & MBOX_BROADCAST))
-		INIT_LIST_HEAD(&mb->ages);
-	/* So that tokens of different mailboxes are not mistaken. */
-	mb->last_token = get_random_u64();
-	init_waitqueue_head(&mb->pollers);
-	kref_init(&mb->refs);
-	mb->id = atomic64_inc_return(&last_id);
-	mb->user_ns = get_user_ns(current->nsproxy->net_ns->user_ns);
+	INIT_LIST_HEAD(&mb->waking);
+	/*
+	 * Random, so that a token of another mailbox is not valid here, and far from the
+	 * end of the numbers.
+	 */
+	mb->arrivals = get_random_u64() >> 1;
+	INIT_LIST_HEAD(&mb->pollers);
 	return mb;
 
+err_free_ring:
+	if (ring)
+		mbx_ring_free(ring, user);
 err_uncharge:
-	mbox_uncharge_mailbox(mb->user);
+	mbx_uncharge_mailbox(user);
 err_put_user:
-	mbox_user_put(mb->user);
-err_free_name:
-	kfree(mb->name);
-err_free:
-	kmem_cache_free(mailbox_cache, mb);
+	mbx_user_put(user);
 	return ERR_PTR(ret);
 }
 
-static void mailbox_release(struct kref *refs)
+/**
+ * mbx_mailbox_release() - release all that a mailbox holds
+ * @mb: the mailbox, without references
+ */
+void mbx_mailbox_release(struct mailbox *mb)
 {
-	struct mailbox *mb = container_of(refs, struct mailbox, refs);
-
-	mbox_namespace_forget_id(mb);
-	/* Destroying has said so already; an attempt to create is no event. */
+	/*
+	 * mbx_mailbox_destroy() has its own event. A mailbox that was never
+	 * published has none.
+	 */
 	if (mb->published && !mb->dead)
 		trace_mbox_destroy(mb, false);
 
-	mbox_drop_all(mb);
+	mbx_drop_all(mb);
 	if (mb->ring)
-		mbox_ring_free(mb->ring, mb->user);
-	mbox_uncharge_mailbox(mb->user);
-	mbox_user_put(mb->user);
-	put_user_ns(mb->user_ns);
+		mbx_ring_free(mb->ring, mb->user);
+	mbx_uncharge_mailbox(mb->user);
+	mbx_user_put(mb->user);
+	if (mb->direct) {
+		put_pid(mb->receiver_pid);
+		put_pid(mb->sender_pid);
+	}
+	kfree(mb->stored.index);
+	kfree(mb->blocked_sends.index);
 	kfree(mb->watch);
-	kfree(mb->name);
-	kmem_cache_free(mailbox_cache, mb);
-}
-
-/**
- * mbox_mailbox_put() - give a reference back
- * @mb: the mailbox
- */
-void mbox_mailbox_put(struct mailbox *mb)
-{
-	kref_put(&mb->refs, mailbox_release);
 }
 
 static bool has_override(struct mailbox *mb)
 {
-	return ns_capable(mb->user_ns, CAP_IPC_OWNER);
+	return ns_capable(mbx_mailbox_user_ns(mb), CAP_IPC_OWNER);
 }
 
-/* The permission bits that are meant for the caller. */
+/* The permission bits that apply to the caller. */
 static unsigned int class_bits(struct mailbox *mb)
 {
-	if (uid_eq(current_fsuid(), mb->uid))
-		return mb->perm >> 6;
-	if (in_group_p(mb->gid))
-		return mb->perm >> 3;
-	return mb->perm;
+	const struct inode *inode = &mb->inode;
+
+	if (uid_eq(current_fsuid(), inode->i_uid))
+		return inode->i_mode >> 6;
+	if (in_group_p(inode->i_gid))
+		return inode->i_mode >> 3;
+	return inode->i_mode;
 }
 
 /**
- * mbox_mailbox_may() - whether the caller may open a mailbox
- * @mb: the mailbox
- * @rights: MBOX_MAY_RECV, MBOX_MAY_SEND
- *
- * The class of bits is chosen as for files: the first of owner, group and
- * others that fits decides, even if a later one would allow more.
- */
-bool mbox_mailbox_may(struct mailbox *mb, unsigned int rights)
-{
-	return !(rights & ~class_bits(mb)) || has_override(mb);
-}
-
-/**
- * mbox_mailbox_visible() - whether a walk shows a mailbox to the caller
+ * mbx_mailbox_visible() - whether a mailbox is listed for the caller
  * @mb: the mailbox
  */
-bool mbox_mailbox_visible(struct mailbox *mb)
+bool mbx_mailbox_visible(struct mailbox *mb)
 {
-	return uid_eq(current_fsuid(), mb->uid) ||
-	       class_bits(mb) & (MBOX_MAY_RECV | MBOX_MAY_SEND) ||
-	       ns_capable_noaudit(mb->user_ns, CAP_IPC_OWNER);
+	return uid_eq(current_fsuid(), mb->inode.i_uid) ||
+	       class_bits(mb) & (MBX_MAY_RECV | MBX_MAY_SEND) ||
+	       ns_capable_noaudit(mbx_mailbox_user_ns(mb), CAP_IPC_OWNER);
 }
 
 /**
- * mbox_mailbox_owned() - whether the caller has the owner's powers
- * @mb: the mailbox; a direct link is owned by both its processes, and nobody
- *	else gets as far as to ask
+ * mbx_mailbox_owned() - whether the caller may act as the owner
+ * @mb: the mailbox; a direct link is owned by both its processes, and only they
+ *	get here
  */
-bool mbox_mailbox_owned(struct mailbox *mb)
+bool mbx_mailbox_owned(struct mailbox *mb)
 {
-	return mb->direct || uid_eq(current_fsuid(), mb->uid) ||
+	return mb->direct || uid_eq(current_fsuid(), mb->inode.i_uid) ||
 	       has_override(mb);
 }
 
-/* Nobody who waits on one side will get what it waits for. */
-static void end_side(struct mailbox *mb, bool send, int result,
-		     struct mbox_after *after)
+/* Fail the calls that wait on one side: what they wait for will not happen. */
+static void end_side(struct mailbox *mb, bool send, struct mbx_deferred *deferred)
 {
-	/* What is left in a ring is there for receivers to find. */
 	if (mb->ring)
-		mbox_ring_end(mb, send, result == -EPIPE && !send ? 0 : result,
-			      after);
-	else if (send)
-		mbox_end_senders(mb, result, after);
+		mbx_ring_shutdown(mb, send ? MBOX_RING_SENDERS : MBOX_RING_RECEIVERS,
+				  deferred);
 	else
-		mbox_end_receivers(mb, result, after);
+		mbx_shutdown_waiters(mb, send ? MBX_MAY_SEND : MBX_MAY_RECV,
+				     deferred);
 }
 
 /**
- * mbox_mailbox_attach() - count a handle
+ * mbx_mailbox_attach() - count a handle
  * @mb: the mailbox
  * @rights: what the handle may do
- * @reader: the handle's; NULL where there is none (a direct link)
+ * @reader: the reader of the handle; NULL: none (a direct link)
  *
  * Return: 0, or -EIDRM.
  */
-int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights,
-			struct mbox_reader *reader)
+int mbx_mailbox_attach(struct mailbox *mb, unsigned int rights,
+		       struct mbx_reader *reader)
 {
 	int ret = 0;
 
@@ -278,16 +267,16 @@ int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights,
 		ret = -EIDRM;
 		goto out;
 	}
-	if (rights & MBOX_MAY_RECV) {
+	if (rights & MBX_MAY_RECV) {
 		mb->recv_handles++;
 		if (mb->flags & MBOX_BROADCAST)
-			mbox_broadcast_join(mb, reader);
+			mbx_reader_join(mb, reader);
 	}
-	if (rights & MBOX_MAY_SEND)
+	if (rights & MBX_MAY_SEND)
 		mb->send_handles++;
 	if (mb->ring)
-		mbox_ring_publish(mb);
-	kref_get(&mb->refs);
+		mbx_ring_publish(mb);
+	mb->handles++;
 	trace_mbox_attach(mb, rights);
 out:
 	spin_unlock(&mb->lock);
@@ -295,117 +284,156 @@ out:
 }
 
 /**
- * mbox_mailbox_detach() - a handle is closed
- * @mb: the mailbox; may be gone afterwards
- * @rights: what the handle could do
- * @reader: the handle's; NULL where there is none (a direct link)
+ * mbx_mailbox_arrived() - a process gets a handle that was counted
+ * @mb: the mailbox
+ * @rights: what the handle may do
+ *
+ * MBOX_HANGUP takes effect only on a side that has had a handle. If an open fails
+ * after mbx_mailbox_attach(), its side has had none.
  */
-void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights,
-			 struct mbox_reader *reader)
+void mbx_mailbox_arrived(struct mailbox *mb, unsigned int rights)
 {
-	bool reads = rights & MBOX_MAY_RECV && mb->flags & MBOX_BROADCAST;
-	struct mbox_after after;
-
-	mbox_after_init(&after);
 	spin_lock(&mb->lock);
-	if (reads)
-		mbox_broadcast_leave(mb, reader);
-	if (rights & MBOX_MAY_RECV && !--mb->recv_handles &&
-	    mb->flags & MBOX_HANGUP)
-		end_side(mb, true, -EPIPE, &after);
-	if (rights & MBOX_MAY_SEND && !--mb->send_handles &&
-	    mb->flags & MBOX_HANGUP)
-		end_side(mb, false, -EPIPE, &after);
+	if (rights & MBX_MAY_RECV)
+		mb->had_receivers = true;
+	if (rights & MBX_MAY_SEND)
+		mb->had_senders = true;
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
-	if (reads)
-		mbox_broadcast_trim(mb);
-	mbox_mailbox_put(mb);
+}
+
+/* A handle is closed, and all messages that the close dropped are freed. */
+static void leave(struct mailbox *mb)
+{
+	bool last;
+
+	spin_lock(&mb->lock);
+	last = !--mb->handles;
+	spin_unlock(&mb->lock);
+	if (last)
+		mbx_fds_give_up(mb);
 }
 
 /**
- * mbox_mailbox_set_capacity() - change the capacity
+ * mbx_mailbox_detach() - a handle is closed
+ * @mb: the mailbox
+ * @rights: what the handle could do
+ * @reader: the reader of the handle; NULL: none (a direct link)
+ */
+void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
+			struct mbx_reader *reader)
+{
+	bool reads = rights & MBX_MAY_RECV && mb->flags & MBOX_BROADCAST;
+	struct mbx_deferred deferred;
+
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	if (reads)
+		mbx_reader_leave(mb, reader);
+	if (rights & MBX_MAY_RECV) {
+		mb->recv_handles--;
+		if (mb->flags & MBOX_HANGUP && mbx_receivers_gone(mb))
+			end_side(mb, true, &deferred);
+	}
+	if (rights & MBX_MAY_SEND) {
+		mb->send_handles--;
+		if (mb->flags & MBOX_HANGUP && mbx_senders_gone(mb))
+			end_side(mb, false, &deferred);
+	}
+	if (reads && !mb->dead)
+		mbx_drop_read(mb, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	if (mb->ring)
+		mbx_ring_shutdown_run(mb);
+	leave(mb);
+}
+
+/**
+ * mbx_mailbox_set_capacity() - change the capacity
  * @mb: the mailbox
  * @capacity: the new one
  *
  * Return: 0, or -EOPNOTSUPP, -EINVAL, -EPERM, -EIDRM.
  */
-int mbox_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
+int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 {
-	struct mbox_after after;
+	struct mbx_deferred deferred;
 	int ret = 0;
 
 	if (mb->ring)
 		return -EOPNOTSUPP;
 	if (!capacity && mb->flags & MBOX_BROADCAST)
 		return -EINVAL;
-	if (!mbox_mailbox_owned(mb))
+	if (!mbx_mailbox_owned(mb))
 		return -EPERM;
 
-	mbox_after_init(&after);
+	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
 	if (mb->dead) {
 		ret = -EIDRM;
 	} else {
 		mb->capacity = capacity;
-		mbox_admit_senders(mb, &after);
-		/* Without capacity the messages of waiting senders are seen. */
+		mbx_admit_senders(mb, &deferred);
+		/* Without capacity, peeking shows the messages of blocked sends. */
 		if (!capacity)
-			mbox_wake_peekers(mb, &after);
-		/* And receivers that wait are what lets others send. */
-		if (!capacity && !list_empty(&mb->receivers))
-			mbox_report(mb, MBOX_POLL_OUT, &after);
-		/* Room for many: tell all who poll for it. */
-		after.everyone = true;
+			mbx_wake_peekers(mb, &deferred);
+		/* And a waiting receiver makes the mailbox writable. */
+		if (!capacity && mbx_receivers_wait(mb))
+			mbx_queue_events(mb, MBX_POLL_OUT, &deferred);
+		/* There may be room for many: wake all exclusive pollers. */
+		deferred.everyone = true;
 	}
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbx_flush_deferred(mb, &deferred);
 	return ret;
 }
 
 /**
- * mbox_mailbox_destroy() - end a mailbox for everybody
+ * mbx_mailbox_destroy() - destroy a mailbox
  * @mb: the mailbox
  *
  * Return: 0, or -EPERM, -EIDRM.
  */
-int mbox_mailbox_destroy(struct mailbox *mb)
+int mbx_mailbox_destroy(struct mailbox *mb)
 {
-	struct mbox_after after;
+	struct mbx_deferred deferred;
 
-	if (!mbox_mailbox_owned(mb))
+	if (!mbx_mailbox_owned(mb))
 		return -EPERM;
 
-	/* First, so that whoever still finds the name finds it alive. */
-	mbox_namespace_forget(mb);
+	/* First, so that a name that can still be looked up leads to a live mailbox. */
+	mbx_fs_forget(mb);
+	mbx_namespace_forget(mb);
 
-	mbox_after_init(&after);
+	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
 	if (mb->dead) {
 		spin_unlock(&mb->lock);
 		return -EIDRM;
 	}
-	/* Pairs with the READ_ONCE() of calls that look before they work. */
+	/* Pairs with the READ_ONCE() of calls that check it without the lock. */
 	WRITE_ONCE(mb->dead, true);
 	trace_mbox_destroy(mb, true);
-	end_side(mb, true, -EIDRM, &after);
-	end_side(mb, false, -EIDRM, &after);
-	mbox_notice_destroyed(mb, &after);
+	end_side(mb, true, &deferred);
+	end_side(mb, false, &deferred);
+	deferred.reg = mbx_registration_destroyed(mb);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbx_flush_deferred(mb, &deferred);
+	if (mb->ring)
+		mbx_ring_shutdown_run(mb);
 
-	mbox_drop_all(mb);
+	mbx_drop_all(mb);
 	return 0;
 }
 
 /**
- * mbox_mailbox_stat() - report the state of a mailbox
+ * mbx_mailbox_stat() - get the state of a mailbox
  * @mb: the mailbox
  * @st: out
  *
  * Return: 0, or -EIDRM.
  */
-int mbox_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
+int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 {
 	int ret = -EIDRM;
 
@@ -414,9 +442,9 @@ int mbox_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->attr.mode = mb->ring ? MBOX_RING : MBOX_QUEUE;
 	st->attr.flags = mb->flags;
 	st->attr.msg_max = mb->msg_max;
-	st->attr.perm = mb->perm;
-	st->uid = from_kuid_munged(current_user_ns(), mb->uid);
-	st->gid = from_kgid_munged(current_user_ns(), mb->gid);
+	st->attr.perm = mb->inode.i_mode & 0777;
+	st->uid = from_kuid_munged(current_user_ns(), mb->inode.i_uid);
+	st->gid = from_kgid_munged(current_user_ns(), mb->inode.i_gid);
 
 	spin_lock(&mb->lock);
 	if (!mb->dead)
@@ -433,19 +461,40 @@ int mbox_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->recv_handles = mb->recv_handles;
 	spin_unlock(&mb->lock);
 	if (mb->ring)
-		mbox_ring_stat(mb, st);
+		mbx_ring_stat(mb, st);
 	return ret;
 }
 
-int __init mbox_mailbox_init(void)
+/*
+ * A send only notes the tick. The time is computed when it is first asked for, and then
+ * kept in the inode, so that it does not change with corrections of the clock.
+ */
+static void note_last_sent(struct mailbox *mb)
 {
-	mailbox_cache = kmem_cache_create("mbox_mailbox",
-					  sizeof(struct mailbox), 0,
-					  SLAB_ACCOUNT, NULL);
-	return mailbox_cache ? 0 : -ENOMEM;
+	struct timespec64 now, ago;
+
+	lockdep_assert_held(&mb->lock);
+	if (!mb->sent_at)
+		return;
+	ktime_get_coarse_real_ts64(&now);
+	jiffies_to_timespec64(jiffies - mb->sent_at, &ago);
+	mbx_inode_set_mtime(&mb->inode, timespec64_sub(now, ago));
+	mb->sent_at = 0;
 }
 
-void mbox_mailbox_exit(void)
+/**
+ * mbx_mailbox_getattr() - show the state of a mailbox as that of a file
+ * @mb: the mailbox
+ *
+ * Return: the size. The time of the last send is in the inode.
+ */
+u64 mbx_mailbox_getattr(struct mailbox *mb)
 {
-	kmem_cache_destroy(mailbox_cache);
+	struct mbox_stat st;
+
+	mbx_mailbox_stat(mb, &st);
+	spin_lock(&mb->lock);
+	note_last_sent(mb);
+	spin_unlock(&mb->lock);
+	return st.bytes;
 }

@@ -1,152 +1,248 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef MBOX_MAILBOX_H
-#define MBOX_MAILBOX_H
+#ifndef MBX_MAILBOX_H
+#define MBX_MAILBOX_H
 
-#include <linux/kref.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/mbox.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
-#include <linux/uidgid.h>
-#include <linux/wait.h>
+#include <linux/string_helpers.h>
 
 #include "queue.h"
 
-struct mbox_namespace;
-struct mbox_reader;
-struct mbox_ring;
-struct mbox_user;
-struct mbox_watch;
+struct mbx_reader;
+struct mbx_ring;
+struct mbx_user;
+struct mbx_watch;
+struct pid;
 struct user_namespace;
 
 /**
  * struct mailbox - a mailbox
- * @lock: protects what says so; of this module's, only inherit_lock is taken
- *	before it
+ * @lock: protects the fields that say so; the order of locks is in mailbox.c
  * @capacity: present capacity; under @lock
  * @msg_max: largest message
  * @flags: MBOX_FIXED and so on
- * @perm: permission bits, read for receiving and write for sending
- * @uid: owner
- * @gid: group
- * @dead: destroyed; under @lock, also read without it to fail early
- * @stored: messages that were accepted; under @lock
- * @offers: messages of @senders, not accepted yet; under @lock
- * @ages: MBOX_DROP_OLDEST without MBOX_BROADCAST: @stored by arrival; under @lock
- * @shares: MBOX_FAIR: what each user has of @stored; under @lock
+ * @dead: the mailbox is destroyed; under @lock, also read without it to fail early
+ * @stored: accepted messages; under @lock
+ * @blocked_sends: messages of @senders, not accepted yet; under @lock
+ * @store_flags: MBX_STORE_*, and those of @flags that matter to storing a message;
+ *	under @lock
+ * @arrival_list: MBOX_DROP_OLDEST without MBOX_BROADCAST: @stored by arrival; under
+ *	@lock
+ * @shares: MBOX_FAIR, MBOX_DROP_OLDEST: what each user has of @stored; under
+ *	@lock
+ * @contenders: MBOX_FAIR: users whose senders wait, by what they have; under @lock
  * @next_seq: MBOX_BROADCAST: number of the next message; under @lock
- * @caught_up: MBOX_BROADCAST: handles that have got all messages; under @lock
- * @receivers: calls that wait for a message; under @lock
- * @peekers: calls that wait to look at a message; under @lock
- * @senders: calls that wait for room or for a receiver; under @lock
- * @syncers: calls whose message was accepted, waiting for its receipt; under
+ * @caught_up: MBOX_BROADCAST: number of handles that have read all messages; under
  *	@lock
- * @callers: calls whose request was accepted, waiting for the reply; under
+ * @receivers: calls that wait for any message; under @lock
+ * @choosers: calls that wait for a message by its type; under @lock
+ * @senders: calls that wait for room or for a receiver, without MBOX_FAIR; under
  *	@lock
- * @peeks: messages that are being looked at; under @lock
- * @waiting_receivers: length of @receivers and @peekers; under @lock
- * @waiting_senders: length of @senders, @syncers and @callers; under @lock
- * @recv_handles: open handles that may receive; under @lock
- * @send_handles: open handles that may send; under @lock
- * @sent: messages accepted; under @lock
- * @received: messages delivered; under @lock
- * @dropped: messages dropped by the overflow policy; under @lock
- * @last_token: of a request that was received; under @lock
- * @pollers: poll, epoll, io_uring
- * @refs: handles, the name, and lookups that are under way
- * @id: unique while the module is loaded
- * @name: NUL-terminated, or NULL; does not change when it is unlinked
- * @name_len: its length
- * @named: @name leads here; under namespace_lock
- * @published: it could be found once; set before anybody can
- * @direct: one direction of a direct link
- * @ns: where name and id are known, NULL at the end; under namespace_lock
- * @id_node: in ns->ids; under namespace_lock
- * @name_node: in ns->names while @named; under namespace_lock
- * @user_ns: whose CAP_IPC_OWNER counts
- * @user: whose limit of mailboxes is charged
+ * @by_msg: send calls that can be found by their message; under @lock
+ * @accepted: calls whose message was accepted and that wait for its receipt or
+ *	for a reply; under @lock
+ * @peekers: calls that wait to copy a message and leave it: with MBOX_PEEK, or at a
+ *	MBOX_BROADCAST mailbox; under @lock
+ * @waking: calls of @peekers that are to be woken, oldest first; under @lock
+ * @peeks: struct mbx_peek by the address of its message; under @lock
+ * @arrivals: number of the last call that began to wait, handle that began to be
+ *	polled, or request that was taken (its token); under @lock
+ * @waiting_receivers: number of calls that wait to receive or to peek; under @lock
+ * @waiting_senders: number of calls that wait to send, for a receipt or for a reply;
+ *	under @lock
+ * @recv_handles: number of open handles that may receive; under @lock
+ * @handles: number of handles that are open or still being closed; under @lock
+ * @fds: files in messages; under @lock
+ * @send_handles: number of open handles that may send; under @lock
+ * @had_receivers: a process has had a handle that may receive; under @lock
+ * @had_senders: a process has had a handle that may send; under @lock
+ * @policy: index in mbx_store_policies
+ * @sent: number of messages accepted; under @lock
+ * @sent_at: in jiffies, when the last one was; 0: none since the inode has the time;
+ *	under @lock
+ * @received: number of messages delivered; under @lock
+ * @dropped: number of messages dropped by the overflow policy; under @lock
+ * @pollers: handles that are polled, and the entry of @watch; under @lock
+ * @id: unique in the network namespace of its creator
+ * @net_ino: inode number of that namespace
+ * @published: the mailbox can be, or could be, looked up; set before the first lookup
+ * @direct: the mailbox is one direction of a direct link
+ * @dentry: the name, NULL if there is none; under inode.i_lock
+ * @receiver_pid: @direct: the process that receives, one reference
+ * @sender_pid: @direct: the process that sends, one reference
+ * @id_node: in the ids of the namespace that knows the id, which inode.i_private points
+ *	to until it does not; under namespace_lock
+ * @user: the user that is charged for the mailbox
  * @ring: MBOX_RING: the memory; otherwise NULL
- * @watch: who is to be told besides @pollers, NULL until there was somebody;
+ * @watch: recipients of events other than polled handles, NULL until the first one;
  *	set once, under @lock, with release order
+ * @inode: the file; its references are those of the mailbox. Its owner, group and
+ *	mode are those of the mailbox: read for receiving and write for sending. It
+ *	remains initialized while its memory is unused.
  */
 struct mailbox {
 	spinlock_t lock;
 	u32 capacity;
 	u32 msg_max;
 	u32 flags;
-	struct mbox_queue stored;
-	struct mbox_queue offers;
+	u32 store_flags;
+	struct mbx_queue stored;
+	struct mbx_queue blocked_sends;
 	/* Only one of these is in use: the flags exclude each other. */
 	union {
-		struct list_head ages;
-		struct rb_root shares;
+		struct list_head arrival_list;
+		struct rb_root contenders;
 		struct {
 			u64 next_seq;
 			u32 caught_up;
 		};
 	};
-	struct list_head receivers;
-	struct list_head senders;
-	struct list_head syncers;
-	struct list_head callers;
+	struct rb_root_cached receivers;
+	struct rb_root_cached senders;
+	struct rb_root shares;
+	struct rb_root choosers;
+	struct rb_root by_msg;
+	struct rb_root peeks;
+	struct hlist_head accepted;
 	struct list_head peekers;
-	struct list_head peeks;
+	struct list_head waking;
+	u64 arrivals;
 	u32 waiting_receivers;
 	u32 waiting_senders;
 	u32 recv_handles;
 	u32 send_handles;
+	u32 handles;
+	u32 net_ino;
+	struct hlist_head fds;
 	u64 sent;
+	unsigned long sent_at;
 	u64 received;
 	u64 dropped;
-	u64 last_token;
-	wait_queue_head_t pollers;
-	u16 perm;
-	u8 name_len;
+	struct list_head pollers;
 	bool dead;
-	bool named;
 	bool published;
 	bool direct;
-	kuid_t uid;
-	kgid_t gid;
-	struct kref refs;
+	bool had_receivers;
+	bool had_senders;
+	u8 policy;
 	u64 id;
-	char *name;
-	struct mbox_namespace *ns;
 	struct rb_node id_node;
-	struct rb_node name_node;
-	struct user_namespace *user_ns;
-	struct mbox_user *user;
-	struct mbox_ring *ring;
-	struct mbox_watch *watch;
+	/* A direct link has no name. */
+	union {
+		struct dentry *dentry;
+		struct {
+			struct pid *receiver_pid;
+			struct pid *sender_pid;
+		};
+	};
+	struct mbx_user *user;
+	struct mbx_ring *ring;
+	struct mbx_watch *watch;
+	struct inode inode;
 };
 
-/* The flags that a mailbox can have, and those of each mode. */
-#define MBOX_ATTR_FLAGS (MBOX_QUEUE_FLAGS | MBOX_RING_FLAGS)
-#define MBOX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
-			  MBOX_HANGUP | MBOX_FAIR | MBOX_BROADCAST | \
-			  MBOX_INHERIT)
-#define MBOX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
-			 MBOX_ONE_RECEIVER)
+/* The flags that a mailbox can have: all of them, and those of each mode. */
+#define MBX_ATTR_FLAGS (MBX_QUEUE_FLAGS | MBX_RING_FLAGS)
+#define MBX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
+			 MBOX_HANGUP | MBOX_FAIR | MBOX_BROADCAST | \
+			 MBOX_INHERIT)
+#define MBX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
+			MBOX_ONE_RECEIVER)
+
+/* Flags that make storing a message more than adding it to the queue. */
+#define MBX_STORE_FLAGS (MBOX_DROP_OLDEST | MBOX_FAIR | MBOX_BROADCAST)
+/* Only in mailbox.store_flags: the queues of the mailbox have indexes. */
+#define MBX_STORE_INDEXED BIT(31)
+/* Likewise: senders wait although there may be room; no send may overtake them. */
+#define MBX_STORE_BACKLOG BIT(30)
 
 /* Rights of a handle, as bits of a permission class. */
-#define MBOX_MAY_RECV 4
-#define MBOX_MAY_SEND 2
+#define MBX_MAY_RECV 4
+#define MBX_MAY_SEND 2
 
-int mbox_attr_check(const struct mbox_attr *attr);
-struct mailbox *mbox_mailbox_new(const struct mbox_attr *attr, const char *name,
-				 size_t name_len);
-void mbox_mailbox_put(struct mailbox *mb);
-bool mbox_mailbox_may(struct mailbox *mb, unsigned int rights);
-bool mbox_mailbox_visible(struct mailbox *mb);
-bool mbox_mailbox_owned(struct mailbox *mb);
-int mbox_mailbox_attach(struct mailbox *mb, unsigned int rights,
-			struct mbox_reader *reader);
-void mbox_mailbox_detach(struct mailbox *mb, unsigned int rights,
-			 struct mbox_reader *reader);
-int mbox_mailbox_set_capacity(struct mailbox *mb, u32 capacity);
-int mbox_mailbox_destroy(struct mailbox *mb);
-int mbox_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
+/*
+ * How a name is escaped when the kernel prints it: blanks, backslashes and every
+ * byte that is not printable ASCII become \xNN. An escaped name is one word and
+ * contains no control sequence for a terminal.
+ */
+#define MBX_NAME_ESCAPE (ESCAPE_HEX | ESCAPE_NAP | ESCAPE_APPEND)
+#define MBX_NAME_ESCAPED " \\"
 
-int mbox_mailbox_init(void);
-void mbox_mailbox_exit(void);
+/* Escape a name, without a NUL. Return its escaped length, as snprintf() does. */
+static inline int mbx_name_escape(const char *name, size_t len, char *dst,
+				  size_t size)
+{
+	return string_escape_mem(name, len, dst, size, MBX_NAME_ESCAPE,
+				 MBX_NAME_ESCAPED);
+}
 
-#endif /* MBOX_MAILBOX_H */
+static inline struct mailbox *mbx_mailbox_of(struct inode *inode)
+{
+	return container_of(inode, struct mailbox, inode);
+}
+
+/* The namespace in which CAP_IPC_OWNER is checked and senders are told apart. */
+static inline struct user_namespace *mbx_mailbox_user_ns(const struct mailbox *mb)
+{
+	return mb->inode.i_sb->s_user_ns;
+}
+
+/* For use without a process, a file or a mount that keeps the instance. */
+static inline void mbx_mailbox_hold(struct mailbox *mb)
+{
+	atomic_inc(&mb->inode.i_sb->s_active);
+	ihold(&mb->inode);
+}
+
+static inline void mbx_mailbox_unhold(struct mailbox *mb)
+{
+	struct super_block *sb = mb->inode.i_sb;
+
+	iput(&mb->inode);
+	deactivate_super(sb);
+}
+
+static inline void mbx_mailbox_put(struct mailbox *mb)
+{
+	iput(&mb->inode);
+}
+
+/* A message was accepted. */
+static inline void mbx_count_sent(struct mailbox *mb)
+{
+	mb->sent++;
+	mb->sent_at = jiffies;
+}
+
+/* Whether there were receivers, and the last of their handles is closed. */
+static inline bool mbx_receivers_gone(const struct mailbox *mb)
+{
+	return !mb->recv_handles && mb->had_receivers;
+}
+
+/* Whether there were senders, and the last of their handles is closed. */
+static inline bool mbx_senders_gone(const struct mailbox *mb)
+{
+	return !mb->send_handles && mb->had_senders;
+}
+
+int mbx_attr_check(const struct mbox_attr *attr);
+struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
+				struct super_block *sb);
+void mbx_mailbox_release(struct mailbox *mb);
+bool mbx_mailbox_visible(struct mailbox *mb);
+bool mbx_mailbox_owned(struct mailbox *mb);
+int mbx_mailbox_attach(struct mailbox *mb, unsigned int rights,
+		       struct mbx_reader *reader);
+void mbx_mailbox_arrived(struct mailbox *mb, unsigned int rights);
+void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
+			struct mbx_reader *reader);
+int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity);
+int mbx_mailbox_destroy(struct mailbox *mb);
+int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
+u64 mbx_mailbox_getattr(struct mailbox *mb);
+
+#endif /* MBX_MAILBOX_H */

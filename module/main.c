@@ -1,63 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mailboxes: order of start and end, and parameters.
+ * Mailboxes: the order in which the parts of the module are set up and torn down.
  */
 #include <linux/module.h>
 
+#include "call.h"
+#include "deferred.h"
 #include "device.h"
-#include "limits.h"
+#include "exchange.h"
+#include "entry.h"
+#include "fs.h"
+#include "handle.h"
+#include "handle_file.h"
+#include "instance.h"
 #include "mailbox.h"
+#include "message.h"
 #include "namespace.h"
-#include "ring.h"
 
-unsigned int mbox_user_mailboxes = 256;
-module_param_named(user_mailboxes, mbox_user_mailboxes, uint, 0644);
-MODULE_PARM_DESC(user_mailboxes, "mailboxes that a user may have (256)");
-
-unsigned long mbox_user_bytes = 16UL << 20;
-module_param_named(user_bytes, mbox_user_bytes, ulong, 0644);
-MODULE_PARM_DESC(user_bytes, "bytes that a user may have queued (16 MiB)");
-
-unsigned int mbox_msg_max_limit = 1U << 20;
-module_param_named(msg_max_limit, mbox_msg_max_limit, uint, 0644);
-MODULE_PARM_DESC(msg_max_limit, "largest msg_max of a new mailbox (1 MiB)");
-
-int mbox_ring_barriers = -1;
-module_param_named(ring_barriers, mbox_ring_barriers, int, 0644);
-MODULE_PARM_DESC(ring_barriers, "new rings spare their one sender or receiver its fences: 0 no, 1 yes, -1 but in virtual machines (-1)");
-
-static int __init mbox_init(void)
+static int __init mbx_init(void)
 {
 	int ret;
 
-	ret = mbox_mailbox_init();
+	mbx_deferred_setup(mbx_exchange_more);
+	mbx_message_init();
+	ret = mbx_entry_init();
 	if (ret)
 		return ret;
-	ret = mbox_namespace_init();
+	ret = mbx_handle_init();
 	if (ret)
-		goto err_mailbox;
-	ret = mbox_device_init();
+		goto err_entry;
+	mbx_fs_init(&mbx_handle_fops, &mbx_ring_fops);
+	ret = mbx_instance_init();
+	if (ret)
+		goto err_handle;
+	ret = mbx_namespace_init();
+	if (ret)
+		goto err_instance;
+	ret = mbx_parked_init();
 	if (ret)
 		goto err_namespace;
+	ret = mbx_instance_register();
+	if (ret)
+		goto err_parked;
+	ret = mbx_device_init();
+	if (ret)
+		goto err_register;
 	return 0;
 
+err_register:
+	mbx_instance_unregister();
+err_parked:
+	mbx_parked_exit();
 err_namespace:
-	mbox_namespace_exit();
-err_mailbox:
-	mbox_mailbox_exit();
+	mbx_namespace_exit();
+err_instance:
+	mbx_instance_exit();
+err_handle:
+	mbx_handle_exit();
+err_entry:
+	mbx_entry_exit();
 	return ret;
 }
 
-static void __exit mbox_exit(void)
+static void __exit mbx_exit(void)
 {
-	mbox_device_exit();
-	mbox_namespace_exit();
-	mbox_mailbox_exit();
+	mbx_device_exit();
+	mbx_instance_unregister();
+	mbx_parked_exit();
+	mbx_namespace_exit();
+	mbx_instance_exit();
+	mbx_handle_exit();
+	mbx_entry_exit();
 }
 
-module_init(mbox_init);
-module_exit(mbox_exit);
+module_init(mbx_init);
+module_exit(mbx_exit);
 
 MODULE_DESCRIPTION("Mailboxes");
 MODULE_AUTHOR("the mbox authors");
+MODULE_VERSION(MBOX_VERSION);
 MODULE_LICENSE("GPL");
+MODULE_ALIAS_FS("mbox");

@@ -2,8 +2,9 @@
 /*
  * Messages: allocate, copy from and to user space, free.
  *
- * All memory comes in pieces of at most MBOX_CHUNK bytes: a megabyte must not
- * depend on contiguous memory, and no user value sizes an allocation.
+ * All memory is allocated in pieces of at most MBX_CHUNK bytes. So a message of a
+ * megabyte does not depend on contiguous memory, and no user value sizes an
+ * allocation.
  */
 #include <linux/cred.h>
 #include <linux/pid.h>
@@ -11,132 +12,57 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "call.h"
+#include "transaction.h"
 #include "compat.h"
 #include "fds.h"
+#include "entry.h"
 #include "limits.h"
+#include "mailbox.h"
 #include "message.h"
 #include "share.h"
 
-#define CHUNK_ROOM (MBOX_CHUNK - sizeof(struct mbox_chunk))
-#define PLAIN_ROOM (MBOX_CHUNK - sizeof(struct mbox_message))
-#define EXT_ROOM (PLAIN_ROOM - sizeof(struct mbox_message_ext))
-
-static bool sender_is_current(const struct mbox_sender *sender)
-{
-	const struct cred *cred = current_cred();
-
-	return sender->pid == task_tgid(current) &&
-	       uid_eq(sender->euid, cred->euid) &&
-	       gid_eq(sender->egid, cred->egid) &&
-	       uid_eq(sender->uid, cred->uid);
-}
-
-static struct mbox_sender *sender_new(void)
-{
-	const struct cred *cred = current_cred();
-	struct mbox_sender *sender;
-
-	sender = kmalloc(sizeof(*sender), GFP_KERNEL_ACCOUNT);
-	if (!sender)
-		return NULL;
-	sender->user = mbox_user_get(cred->uid);
-	if (!sender->user) {
-		kfree(sender);
-		return NULL;
-	}
-	refcount_set(&sender->refs, 1);
-	sender->pid = get_pid(task_tgid(current));
-	sender->euid = cred->euid;
-	sender->egid = cred->egid;
-	sender->uid = cred->uid;
-	return sender;
-}
-
-/*
- * The identity of the current process, with a reference, or NULL.
- *
- * A handle is mostly used by one process that does not change its ids, so all
- * its messages share one object and none looks anything up.
- */
-static struct mbox_sender *sender_get(struct mbox_sender **cache,
-				      spinlock_t *lock)
-{
-	struct mbox_sender *sender, *old;
-
-	spin_lock(lock);
-	sender = *cache;
-	if (likely(sender && sender_is_current(sender))) {
-		refcount_inc(&sender->refs);
-		spin_unlock(lock);
-		return sender;
-	}
-	spin_unlock(lock);
-
-	sender = sender_new();
-	if (!sender)
-		return NULL;
-	refcount_inc(&sender->refs);
-	spin_lock(lock);
-	old = *cache;
-	*cache = sender;
-	spin_unlock(lock);
-	if (old)
-		mbox_sender_put(old);
-	return sender;
-}
-
-/**
- * mbox_sender_put() - give a reference back
- * @sender: the identity
- */
-void mbox_sender_put(struct mbox_sender *sender)
-{
-	if (!refcount_dec_and_test(&sender->refs))
-		return;
-	put_pid(sender->pid);
-	mbox_user_put(sender->user);
-	kfree(sender);
-}
+#define CHUNK_ROOM (MBX_CHUNK - sizeof(struct mbx_chunk))
+#define PLAIN_ROOM (MBX_CHUNK - sizeof(struct mbx_message))
+#define EXT_ROOM (PLAIN_ROOM - sizeof(struct mbx_message_ext))
 
 /**
  * struct piece - a piece of a payload
- * @data: where it is
- * @room: most that it holds
- * @next: the one behind it
+ * @data: its memory
+ * @size: how much it holds at most
+ * @next: the next piece
  */
 struct piece {
 	u8 *data;
-	size_t room;
-	struct mbox_chunk *next;
+	size_t size;
+	struct mbx_chunk *next;
 };
 
-static inline struct piece first_piece(struct mbox_message *msg)
+static inline struct piece first_piece(struct mbx_message *msg)
 {
-	bool has_ext = mbox_message_has_ext(msg);
+	bool has_ext = mbx_message_has_ext(msg);
 
 	return (struct piece){
 		.data = msg->data,
-		.room = has_ext ? EXT_ROOM : PLAIN_ROOM,
-		.next = has_ext ? mbox_ext(msg)->more : NULL,
+		.size = has_ext ? EXT_ROOM : PLAIN_ROOM,
+		.next = has_ext ? mbx_ext(msg)->more : NULL,
 	};
 }
 
 static inline void go_to_next(struct piece *piece)
 {
 	piece->data = piece->next->data;
-	piece->room = CHUNK_ROOM;
+	piece->size = CHUNK_ROOM;
 	piece->next = piece->next->next;
 }
 
-static int copy_from_iter_in(struct mbox_message *msg,
-			     const struct mbox_buffer *from)
+static int copy_from_iter_in(struct mbx_message *msg,
+			     const struct mbx_buffer *from)
 {
 	struct piece piece = first_piece(msg);
 	size_t n, left = from->len;
 
 	for (;;) {
-		n = min(piece.room, left);
+		n = min(piece.size, left);
 		if (copy_from_iter(piece.data, n, from->iter) != n)
 			return -EFAULT;
 		left -= n;
@@ -146,14 +72,14 @@ static int copy_from_iter_in(struct mbox_message *msg,
 	}
 }
 
-static int copy_out_to_iter(struct mbox_message *msg,
-			    const struct mbox_buffer *to)
+static int copy_out_to_iter(struct mbx_message *msg,
+			    const struct mbx_buffer *to)
 {
 	size_t n, left = min_t(size_t, msg->len, to->len);
 	struct piece piece = first_piece(msg);
 
 	for (;;) {
-		n = min(piece.room, left);
+		n = min(piece.size, left);
 		if (copy_to_iter(piece.data, n, to->iter) != n)
 			return -EFAULT;
 		left -= n;
@@ -163,122 +89,194 @@ static int copy_out_to_iter(struct mbox_message *msg,
 	}
 }
 
-/* mbox_message_copy_in() from or to several pieces. */
-int __mbox_message_copy_in(struct mbox_message *msg,
-			   const struct mbox_buffer *from)
+/* mbx_message_copy_in() if the message or the buffer can have several pieces. */
+int __mbx_message_copy_in(struct mbx_message *msg,
+			  const struct mbx_buffer *from)
 {
-	struct piece piece = first_piece(msg);
 	void __user *user = from->user;
-	size_t left = from->len;
+	struct mbx_chunk *chunk;
+	size_t left, n;
 
 	if (from->iter)
 		return copy_from_iter_in(msg, from);
-	while (left > piece.room) {
-		if (copy_from_user(piece.data, user, piece.room))
+	n = min_t(size_t, from->len, EXT_ROOM);
+	if (copy_from_user(msg->data, user, n))
+		return -EFAULT;
+	chunk = mbx_ext(msg)->more;
+	for (left = from->len - n; left; left -= n) {
+		user += n;
+		n = min_t(size_t, left, CHUNK_ROOM);
+		if (copy_from_user(chunk->data, user, n))
 			return -EFAULT;
-		user += piece.room;
-		left -= piece.room;
-		go_to_next(&piece);
+		chunk = chunk->next;
 	}
-	return copy_from_user(piece.data, user, left) ? -EFAULT : 0;
+	return 0;
 }
 
-/* mbox_message_copy_out() from or to several pieces. */
-int __mbox_message_copy_out(struct mbox_message *msg,
-			    const struct mbox_buffer *to)
+/* mbx_message_copy_out() if the message or the buffer can have several pieces. */
+int __mbx_message_copy_out(struct mbx_message *msg,
+			   const struct mbx_buffer *to)
 {
-	size_t left = min_t(size_t, msg->len, to->len);
-	struct piece piece = first_piece(msg);
+	size_t left = min_t(size_t, msg->len, to->len), n;
 	void __user *user = to->user;
+	struct mbx_chunk *chunk;
 
 	if (to->iter)
 		return copy_out_to_iter(msg, to);
-	while (left > piece.room) {
-		if (copy_to_user(user, piece.data, piece.room))
+	n = min_t(size_t, left, EXT_ROOM);
+	if (copy_to_user(user, msg->data, n))
+		return -EFAULT;
+	chunk = mbx_ext(msg)->more;
+	for (left -= n; left; left -= n) {
+		user += n;
+		n = min_t(size_t, left, CHUNK_ROOM);
+		if (copy_to_user(user, chunk->data, n))
 			return -EFAULT;
-		user += piece.room;
-		left -= piece.room;
-		go_to_next(&piece);
+		chunk = chunk->next;
 	}
-	return copy_to_user(user, piece.data, left) ? -EFAULT : 0;
+	return 0;
 }
 
-static void free_memory(struct mbox_message *msg)
-{
-	struct mbox_chunk *chunk, *next;
+/*
+ * What kmalloc() allocates, in steps of COST_STEP bytes. Its sizes are multiples of
+ * COST_STEP, except the smallest ones.
+ */
+#define COST_STEP 32
+static u16 costs[MBX_CHUNK / COST_STEP] __ro_after_init;
 
-	if (likely(!(msg->flags & MBOX_MSG_EXT))) {
-		kfree(msg);
-		return;
-	}
-	for (chunk = mbox_ext(msg)->more; chunk; chunk = next) {
+/**
+ * mbx_message_init() - work out the memory of messages
+ */
+void __init mbx_message_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(costs); i++)
+		costs[i] = mbx_kmalloc_size((i + 1) * COST_STEP);
+}
+
+/* What kmalloc() allocates for a request of 1 to MBX_CHUNK bytes. */
+static inline unsigned int cost_of(size_t size)
+{
+	return costs[(size - 1) / COST_STEP];
+}
+
+static inline bool is_plain(u32 len, bool ext)
+{
+	return likely(!ext && len <= PLAIN_ROOM);
+}
+
+/* How much memory message_alloc() allocates. */
+static inline unsigned int message_cost(u32 len, bool ext)
+{
+	const unsigned int headers = sizeof(struct mbx_message_ext) +
+				     sizeof(struct mbx_message);
+	u32 left;
+
+	if (is_plain(len, ext))
+		return cost_of(sizeof(struct mbx_message) + len);
+	if (len <= EXT_ROOM)
+		return cost_of(headers + len);
+	left = len - EXT_ROOM;
+	if (likely(left <= CHUNK_ROOM))
+		return MBX_CHUNK + cost_of(sizeof(struct mbx_chunk) + left);
+	/* The last piece is not empty. */
+	left--;
+	return MBX_CHUNK + left / CHUNK_ROOM * MBX_CHUNK +
+	       cost_of(sizeof(struct mbx_chunk) + left % CHUNK_ROOM + 1);
+}
+
+/**
+ * mbx_message_cost() - how much memory a message takes
+ * @len: length of the payload
+ * @ext: as for mbx_message_new()
+ */
+unsigned int mbx_message_cost(u32 len, bool ext)
+{
+	return message_cost(len, ext);
+}
+
+static unsigned int cost_of_message(struct mbx_message *msg)
+{
+	if (msg->flags & MBX_MSG_EXT)
+		return mbx_ext(msg)->cost;
+	return cost_of(sizeof(*msg) + msg->len);
+}
+
+/* Free the memory of a message with a struct mbx_message_ext. */
+static inline void free_memory(struct mbx_message_ext *ext)
+{
+	struct mbx_chunk *chunk, *next;
+
+	for (chunk = ext->more; chunk; chunk = next) {
 		next = chunk->next;
 		kfree(chunk);
 	}
-	kfree(mbox_ext(msg));
+	kfree(ext);
 }
 
-static struct mbox_message *alloc_ext(u32 len)
+static struct mbx_message *alloc_ext(u32 len, bool special, unsigned int cost)
 {
 	size_t head = min_t(size_t, len, EXT_ROOM);
-	struct mbox_message_ext *ext;
-	struct mbox_chunk **tail;
-	struct mbox_message *msg;
+	struct mbx_chunk **tail, *chunk;
+	struct mbx_message_ext *ext;
+	struct mbx_message *msg;
 	size_t left = len - head;
 
-	/* Where the size is known here, no cache has to be looked for. */
+	/* With a constant size, the compiler chooses the cache of kmalloc(). */
 	if (head == EXT_ROOM)
-		ext = kmalloc(MBOX_CHUNK, GFP_KERNEL_ACCOUNT);
+		ext = kmalloc(MBX_CHUNK, GFP_KERNEL_ACCOUNT);
 	else
 		ext = kmalloc(sizeof(*ext) + sizeof(*msg) + head,
 			      GFP_KERNEL_ACCOUNT);
 	if (!ext)
 		return NULL;
 	ext->more = NULL;
-	ext->ticket = NULL;
-	ext->fds = NULL;
-	ext->share = NULL;
-	msg = (struct mbox_message *)(ext + 1);
-	msg->flags = MBOX_MSG_EXT;
+	ext->cost = cost;
+	msg = mbx_ext_message(ext);
+	msg->flags = MBX_MSG_EXT;
+	if (special) {
+		ext->txn = NULL;
+		ext->fds = NULL;
+		ext->nfds = 0;
+		ext->share = NULL;
+		msg->flags |= MBX_MSG_SPECIAL;
+	}
 
-	for (tail = &ext->more; left; tail = &(*tail)->next) {
-		size_t room = min_t(size_t, left, CHUNK_ROOM);
+	for (tail = &ext->more; left; tail = &chunk->next) {
+		size_t size = min_t(size_t, left, CHUNK_ROOM);
 
-		*tail = kmalloc(sizeof(**tail) + room, GFP_KERNEL_ACCOUNT);
-		if (!*tail) {
-			free_memory(msg);
+		chunk = kmalloc(sizeof(*chunk) + size, GFP_KERNEL_ACCOUNT);
+		if (!chunk) {
+			free_memory(ext);
 			return NULL;
 		}
-		(*tail)->next = NULL;
-		left -= room;
+		chunk->next = NULL;
+		*tail = chunk;
+		left -= size;
 		if (left)
 			cond_resched();
 	}
 	return msg;
 }
 
-static __always_inline struct mbox_message *
-message_alloc(struct mbox_sender **cache, spinlock_t *lock, u32 len, bool ext)
+/*
+ * Allocate a message. It takes over the charge and the reference on @sender. If this
+ * fails, both are dropped.
+ */
+static __always_inline struct mbx_message *
+message_alloc(struct mbx_sender *sender, u32 len, bool ext,
+	      unsigned int cost)
 {
-	struct mbox_sender *sender;
-	struct mbox_message *msg;
-	int ret;
+	struct mbx_message *msg;
 
-	sender = sender_get(cache, lock);
-	if (!sender)
-		return ERR_PTR(-ENOMEM);
-	ret = mbox_charge_bytes(sender->user, len);
-	if (ret)
-		goto err_put_sender;
-
-	ret = -ENOMEM;
-	if (likely(!ext && len <= PLAIN_ROOM)) {
+	if (is_plain(len, ext)) {
 		msg = kmalloc(sizeof(*msg) + len, GFP_KERNEL_ACCOUNT);
 		if (!msg)
 			goto err_uncharge;
 		msg->flags = 0;
 	} else {
-		msg = alloc_ext(len);
+		msg = alloc_ext(len, ext, cost);
 		if (!msg)
 			goto err_uncharge;
 	}
@@ -287,80 +285,183 @@ message_alloc(struct mbox_sender **cache, spinlock_t *lock, u32 len, bool ext)
 	return msg;
 
 err_uncharge:
-	mbox_uncharge_bytes(sender->user, len);
-err_put_sender:
-	mbox_sender_put(sender);
+	mbx_sender_uncharge(sender, cost);
+	mbx_sender_put(sender);
+	return ERR_PTR(-ENOMEM);
+}
+
+/* Copy the payload into a new message, or free the message if that fails. */
+static inline struct mbx_message *fill(struct mbx_message *msg,
+				       const struct mbx_buffer *from)
+{
+	int ret;
+
+	if (IS_ERR(msg))
+		return msg;
+	ret = mbx_message_copy_in(msg, from);
+	if (likely(!ret))
+		return msg;
+	mbx_message_free(msg);
 	return ERR_PTR(ret);
 }
 
 /**
- * mbox_message_alloc() - memory for a message of the current process
- * @cache: identity of the handle's last sender
- * @lock: protects *@cache
- * @len: length of the payload
- * @ext: whether it needs a struct mbox_message_ext, however short it is
+ * mbx_message_new() - make a message of the current process
+ * @cache: the handle's cached sender
+ * @lock: protects @cache->sender
+ * @mb: the mailbox that the handle sends to
+ * @from: the payload
+ * @ext: whether it needs a struct mbx_message_ext even if it is short
  *
- * Payload, type and priority are left to the caller. The payload is charged to
- * the user until mbox_message_free().
+ * The caller sets type and priority. The user is charged for the memory until
+ * mbx_message_free().
  *
  * Context: Process context, may sleep.
- * Return: the message, or -EDQUOT, -ENOMEM.
+ * Return: the message, or -EFAULT, -EDQUOT, -ENOBUFS, -ENOMEM.
  */
-struct mbox_message *mbox_message_alloc(struct mbox_sender **cache,
-					spinlock_t *lock, u32 len, bool ext)
+struct mbx_message *mbx_message_new(struct mbx_sender_cache *cache,
+				    spinlock_t *lock,
+				    const struct mailbox *mb,
+				    const struct mbx_buffer *from, bool ext)
 {
-	return message_alloc(cache, lock, len, ext);
+	struct mbx_sender *sender = mbx_sender_get(cache, lock, mb);
+	unsigned int cost = message_cost(from->len, ext);
+	int ret;
+
+	if (unlikely(!sender))
+		return ERR_PTR(-ENOMEM);
+	ret = mbx_sender_charge(sender, cost);
+	if (unlikely(ret)) {
+		/* Pairs with the READ_ONCE() of poll. */
+		WRITE_ONCE(sender->refused, cost);
+		mbx_sender_put(sender);
+		return ERR_PTR(ret);
+	}
+	return fill(message_alloc(sender, from->len, ext, cost), from);
 }
 
 /**
- * mbox_message_new() - make a message of the current process
- * @cache: as for mbox_message_alloc()
- * @lock: as for mbox_message_alloc()
- * @from: the payload
- * @ext: as for mbox_message_alloc()
+ * mbx_message_for() - make a message that is charged to another user
+ * @sender: its user is charged, up to twice its limit
+ * @from: the payload, of the current process
+ * @unlimited: charge without a limit
  *
  * Context: Process context, may sleep.
  * Return: the message, or -EFAULT, -EDQUOT, -ENOMEM.
  */
-struct mbox_message *mbox_message_new(struct mbox_sender **cache,
-				      spinlock_t *lock,
-				      const struct mbox_buffer *from, bool ext)
+struct mbx_message *mbx_message_for(struct mbx_sender *sender,
+				    const struct mbx_buffer *from,
+				    bool unlimited)
 {
-	struct mbox_message *msg;
-	int ret;
+	unsigned int cost = message_cost(from->len, false);
+	int ret = mbx_sender_charge_other(sender, cost, unlimited);
 
-	msg = message_alloc(cache, lock, from->len, ext);
-	if (IS_ERR(msg))
-		return msg;
-	ret = mbox_message_copy_in(msg, from);
-	if (ret) {
-		mbox_message_free(msg);
+	if (ret)
 		return ERR_PTR(ret);
-	}
-	return msg;
-}
-
-static void release_ext(struct mbox_message_ext *ext)
-{
-	if (ext->ticket)
-		mbox_ticket_put(ext->ticket);
-	if (ext->fds)
-		mbox_fds_free(ext->fds);
-	if (ext->share)
-		mbox_share_put(ext->share);
+	refcount_inc(&sender->refs);
+	return fill(message_alloc(sender, from->len, false, cost), from);
 }
 
 /**
- * mbox_message_free() - free a message that nobody else can see
+ * mbx_message_stage() - make a message that is charged later
+ * @sender: its sender; the caller has called mbx_stage()
+ * @from: the payload
+ *
+ * The message has a struct mbx_message_ext. Until mbx_message_charge() only the sender
+ * itself is charged, up to twice the limit.
+ *
+ * Context: Process context, may sleep.
+ * Return: the message, or -EFAULT, -EDQUOT, -ENOMEM.
+ */
+struct mbx_message *mbx_message_stage(struct mbx_sender *sender,
+				      const struct mbx_buffer *from)
+{
+	int ret = mbx_sender_charge_other(sender, 0, mbx_is_exempt(sender->privileged));
+
+	if (ret)
+		return ERR_PTR(ret);
+	refcount_inc(&sender->refs);
+	return fill(message_alloc(sender, from->len, true, 0), from);
+}
+
+/**
+ * mbx_message_charge() - charge a message, whatever the limits
+ * @msg: the message, from mbx_message_stage()
+ * @cost: its memory
+ */
+void mbx_message_charge(struct mbx_message *msg, unsigned int cost)
+{
+	mbx_sender_charge_unasked(msg->sender, cost);
+	mbx_ext(msg)->cost = cost;
+}
+
+/**
+ * mbx_message_add_entry() - give a message its entry for an index
+ * @msg: a message of the current process that is in no queue
+ * @unasked: charge the entry whatever the limit; the caller makes room
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EDQUOT, -ENOMEM.
+ */
+int mbx_message_add_entry(struct mbx_message *msg, bool unasked)
+{
+	struct mbx_sender *sender = msg->sender;
+	struct mbx_entry *entry;
+	int ret = 0;
+
+	/* The limit of a stake is checked for whole messages only. */
+	if (unasked)
+		mbx_charge_unasked(sender->user, MBX_ENTRY_COST);
+	else
+		ret = mbx_charge_bytes(sender->user, MBX_ENTRY_COST,
+				       sender->privileged);
+	if (ret) {
+		/* Pairs with the READ_ONCE() of poll. */
+		WRITE_ONCE(sender->refused, cost_of_message(msg) + MBX_ENTRY_COST);
+		return ret;
+	}
+	if (sender->stake)
+		atomic_long_add(MBX_ENTRY_COST, &sender->stake->bytes);
+	entry = mbx_entry_alloc(GFP_KERNEL);
+	if (!entry) {
+		mbx_sender_uncharge_part(sender, MBX_ENTRY_COST);
+		return -ENOMEM;
+	}
+	mbx_message_give_entry(msg, entry);
+	return 0;
+}
+
+/* Release what a message refers to. */
+static void release(struct mbx_message_ext *ext)
+{
+	if (ext->txn)
+		mbx_transaction_put(ext->txn);
+	if (ext->fds)
+		mbx_fds_free(ext->fds);
+	if (ext->share)
+		mbx_share_put(ext->share);
+}
+
+/**
+ * mbx_message_free() - free a message that no other call can find
  * @msg: the message
  */
-void mbox_message_free(struct mbox_message *msg)
+void mbx_message_free(struct mbx_message *msg)
 {
-	struct mbox_sender *sender = msg->sender;
+	struct mbx_sender *sender = msg->sender;
+	struct mbx_message_ext *ext;
 
-	if (unlikely(msg->flags & MBOX_MSG_EXT))
-		release_ext(mbox_ext(msg));
-	mbox_uncharge_bytes(sender->user, msg->len);
-	free_memory(msg);
-	mbox_sender_put(sender);
+	if (unlikely(msg->flags & MBX_MSG_ENTRY))
+		mbx_entry_release(msg->entry, sender);
+	if (likely(!(msg->flags & MBX_MSG_EXT))) {
+		mbx_sender_uncharge(sender, cost_of(sizeof(*msg) + msg->len));
+		kfree(msg);
+	} else {
+		ext = mbx_ext(msg);
+		if (unlikely(msg->flags & MBX_MSG_SPECIAL))
+			release(ext);
+		mbx_sender_uncharge(sender, ext->cost);
+		free_memory(ext);
+	}
+	mbx_sender_put(sender);
 }

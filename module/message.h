@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One message: its memory, its payload, who sent it.
+ * One message: its memory, its payload, its sender.
  *
- * The header is kept at 64 bytes, so that a small message costs its payload
- * and one or two cache lines. What only some messages need stands in front of
- * the header, in struct mbox_message_ext.
+ * The header takes 64 bytes, so that a small message costs one or two cache lines.
+ * Fields that only some messages need are in struct mbx_message_ext, in front of the
+ * header.
  */
-#ifndef MBOX_MESSAGE_H
-#define MBOX_MESSAGE_H
+#ifndef MBX_MESSAGE_H
+#define MBX_MESSAGE_H
 
 #include <linux/kcsan-checks.h>
 #include <linux/list.h>
+#include <linux/mbox.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
@@ -19,66 +20,72 @@
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 
-struct mbox_fds;
-struct mbox_share;
-struct mbox_ticket;
-struct mbox_user;
-struct pid;
+#include "sender.h"
+
+struct mbx_entry;
+struct mbx_fds;
+struct mailbox;
+struct mbx_share;
+struct mbx_transaction;
 
 /* No allocation for a message is larger; longer payloads are chained. */
-#define MBOX_CHUNK 4096U
-
-/**
- * struct mbox_sender - who sent a message
- * @refs: the handle that caches it, and every message that names it
- * @pid: process
- * @euid: effective user id, which the receiver sees
- * @egid: effective group id, which the receiver sees
- * @uid: real user id, which is charged
- * @user: the account of @uid
- */
-struct mbox_sender {
-	refcount_t refs;
-	kuid_t euid;
-	kgid_t egid;
-	kuid_t uid;
-	struct pid *pid;
-	struct mbox_user *user;
-};
+#define MBX_CHUNK 4096U
 
 /* A piece of a payload that does not fit behind the header. */
-struct mbox_chunk {
-	struct mbox_chunk *next;
+struct mbx_chunk {
+	struct mbx_chunk *next;
 	u8 data[];
 };
 
-/* Has a struct mbox_message_ext. Never changes. */
-#define MBOX_MSG_EXT 0x01
-/* A sender waits in mailbox.syncers until this message is received. */
-#define MBOX_MSG_ACK 0x02
-/* A receiver holds it, copies it out, and will look at WITHDRAWN. */
-#define MBOX_MSG_TRANSIT 0x04
-/* Its sender gave up while it was in transit. */
-#define MBOX_MSG_WITHDRAWN 0x08
+/* The message has a struct mbx_message_ext. Never changes. */
+#define MBX_MSG_EXT 0x01
+/* A sender waits in mailbox.accepted until this message is received. */
+#define MBX_MSG_ACK 0x02
+/* A receive call copies it, and checks WITHDRAWN afterwards. */
+#define MBX_MSG_TRANSIT 0x04
+/* Its sender gave up while the message was TRANSIT. */
+#define MBX_MSG_WITHDRAWN 0x08
+/* At least one struct mbx_peek in mailbox.peeks points to it. */
+#define MBX_MSG_PEEKED 0x10
+/* It was released while it was PEEKED: the last call that peeks at it frees it. */
+#define MBX_MSG_RELEASED 0x20
+/* It is in no queue, and @entry is its entry for an index, already charged. */
+#define MBX_MSG_ENTRY 0x40
+/* Its struct mbx_message_ext holds more than a long payload. Never changes. */
+#define MBX_MSG_SPECIAL 0x80
+
+/*
+ * With one of these flags, a receive call has more to do than to copy the message:
+ * the sender waits for the receipt; a call with MBOX_PEEK may be copying the message
+ * too; or it is a request or has files.
+ */
+#define MBX_MSG_UNUSUAL \
+	(MBX_MSG_ACK | MBX_MSG_PEEKED | MBX_MSG_SPECIAL)
 
 /**
- * struct mbox_message - a message
- * @node: ring of the messages of one priority; the leader is its start
- * @rb: leader: in the tree of priorities; others: empty
- * @sender: who sent it, one reference
+ * struct mbx_message - a message
+ * @node: in the circular list of the messages of one rank; under mailbox.lock
+ * @rb: in the tree of ranks if the message is a leader; otherwise empty; under
+ *	mailbox.lock
+ * @entry: MBX_MSG_ENTRY: the entry; under mailbox.lock
+ * @sender: the sender, one reference
  * @type: what MBOX_MATCH compares
- * @len: bytes of payload
+ * @len: length of the payload
  * @prio: priority
- * @flags: MBOX_MSG_*; under mailbox.lock
- * @wprio: scheduling priority of the sender, while it is an offer
+ * @flags: MBX_MSG_*; under mailbox.lock
+ * @wprio: scheduling priority of the sender, while the message is in
+ *	mailbox.blocked_sends; under mailbox.lock
  * @data: the payload, or its beginning
  *
- * Once it can be seen by others, all but @node, @rb and @flags is constant.
+ * The other fields are constant once other calls can find the message.
  */
-struct mbox_message {
+struct mbx_message {
 	struct list_head node;
-	struct rb_node rb;
-	struct mbox_sender *sender;
+	union {
+		struct rb_node rb;
+		struct mbx_entry *entry;
+	};
+	struct mbx_sender *sender;
 	u64 type;
 	u32 len;
 	u16 prio;
@@ -88,117 +95,172 @@ struct mbox_message {
 };
 
 /**
- * struct mbox_message_ext - what some messages need in addition
- * @age: in mailbox.ages, if it has MBOX_DROP_OLDEST; under mailbox.lock
+ * struct mbx_message_ext - fields that only some messages need
+ * @arrival: MBOX_DROP_OLDEST without MBOX_BROADCAST: in mailbox.arrival_list; under
+ *	mailbox.lock
  * @seq: MBOX_BROADCAST: its number; under mailbox.lock
- * @cursors: MBOX_BROADCAST: handles that get it next; under mailbox.lock
+ * @cursors: MBOX_BROADCAST: number of handles that read it next; under mailbox.lock
  * @more: the rest of a long payload
- * @ticket: a request: its call, one reference; otherwise NULL
- * @fds: files that travel with it, or NULL
- * @share: MBOX_FAIR: its user's, one reference; otherwise NULL
+ * @txn: MBX_MSG_SPECIAL: the transaction of a request, one reference; otherwise NULL
+ * @fds: MBX_MSG_SPECIAL: files in the message, or NULL
+ * @own: MBOX_DROP_OLDEST: in @share->own; under mailbox.lock
+ * @share: MBOX_FAIR, MBOX_DROP_OLDEST: the share of its user, one reference;
+ *	otherwise NULL
+ * @cost: memory of the message
+ * @nfds: MBX_MSG_SPECIAL: number of files that came in the message
  */
-struct mbox_message_ext {
+struct mbx_message_ext {
 	union {
-		struct list_head age;
+		struct list_head arrival;
 		struct {
 			u64 seq;
 			u32 cursors;
 		};
 	};
-	struct mbox_chunk *more;
-	struct mbox_ticket *ticket;
-	struct mbox_fds *fds;
-	struct mbox_share *share;
+	struct mbx_chunk *more;
+	struct mbx_transaction *txn;
+	struct mbx_fds *fds;
+	struct list_head own;
+	struct mbx_share *share;
+	unsigned int cost;
+	unsigned int nfds;
 };
 
-static inline struct mbox_message_ext *mbox_ext(struct mbox_message *msg)
+static inline struct mbx_message_ext *mbx_ext(struct mbx_message *msg)
 {
-	return (struct mbox_message_ext *)msg - 1;
+	return (struct mbx_message_ext *)msg - 1;
 }
 
-/* The call whose request this is, or NULL. */
-static inline struct mbox_ticket *mbox_ticket_of(struct mbox_message *msg)
+/* The message that an extension belongs to. */
+static inline struct mbx_message *mbx_ext_message(struct mbx_message_ext *ext)
 {
-	if (likely(!(msg->flags & MBOX_MSG_EXT)))
+	return (struct mbx_message *)(ext + 1);
+}
+
+/* Give a message that is in no queue its entry for an index. */
+static inline void mbx_message_give_entry(struct mbx_message *msg,
+					  struct mbx_entry *entry)
+{
+	msg->entry = entry;
+	msg->flags |= MBX_MSG_ENTRY;
+}
+
+/* Undo mbx_message_give_entry(). Return the entry, or NULL. */
+static inline struct mbx_entry *
+mbx_message_take_entry(struct mbx_message *msg)
+{
+	if (likely(!(msg->flags & MBX_MSG_ENTRY)))
 		return NULL;
-	return mbox_ext(msg)->ticket;
+	msg->flags &= ~MBX_MSG_ENTRY;
+	return msg->entry;
+}
+
+/* The transaction of a request, or NULL. */
+static inline struct mbx_transaction *mbx_transaction_of(struct mbx_message *msg)
+{
+	if (likely(!(msg->flags & MBX_MSG_SPECIAL)))
+		return NULL;
+	return mbx_ext(msg)->txn;
 }
 
 /**
- * struct mbox_buffer - memory of a program
- * @user: where it is, when @iter is NULL
- * @iter: or its pieces
- * @len: how long it is
+ * struct mbx_buffer - a buffer in user space
+ * @user: its address, if @iter is NULL
+ * @iter: its pieces, or NULL
+ * @len: its length
  *
- * Most calls have one piece, and an iterator would cost them as much as the
- * copy of a small message.
+ * Most calls have one piece. For them an iterator would cost as much as the copy of
+ * a small message.
  */
-struct mbox_buffer {
+struct mbx_buffer {
 	void __user *user;
 	struct iov_iter *iter;
 	size_t len;
 };
 
-/* Undo the progress that a failed copy has made in @buffer->iter. */
-static inline void mbox_buffer_rewind(const struct mbox_buffer *buffer)
+/* Rewind @buffer->iter after a copy that failed. */
+static inline void mbx_buffer_rewind(const struct mbx_buffer *buffer)
 {
 	if (buffer->iter)
 		iov_iter_revert(buffer->iter,
 				buffer->len - iov_iter_count(buffer->iter));
 }
 
-void mbox_sender_put(struct mbox_sender *sender);
-struct mbox_message *mbox_message_alloc(struct mbox_sender **cache,
-					spinlock_t *lock, u32 len, bool ext);
-struct mbox_message *mbox_message_new(struct mbox_sender **cache,
-				      spinlock_t *lock,
-				      const struct mbox_buffer *from, bool ext);
-int __mbox_message_copy_in(struct mbox_message *msg,
-			   const struct mbox_buffer *from);
-int __mbox_message_copy_out(struct mbox_message *msg,
-			    const struct mbox_buffer *to);
-void mbox_message_free(struct mbox_message *msg);
+struct mbx_message *mbx_message_new(struct mbx_sender_cache *cache,
+				    spinlock_t *lock,
+				    const struct mailbox *mb,
+				    const struct mbx_buffer *from, bool ext);
+struct mbx_message *mbx_message_for(struct mbx_sender *sender,
+				    const struct mbx_buffer *from,
+				    bool unlimited);
+int __mbx_message_copy_in(struct mbx_message *msg,
+			  const struct mbx_buffer *from);
+int __mbx_message_copy_out(struct mbx_message *msg,
+			   const struct mbx_buffer *to);
+unsigned int mbx_message_cost(u32 len, bool ext);
+struct mbx_message *mbx_message_stage(struct mbx_sender *sender,
+				      const struct mbx_buffer *from);
+void mbx_message_charge(struct mbx_message *msg, unsigned int cost);
+int mbx_message_add_entry(struct mbx_message *msg, bool unasked);
+void mbx_message_free(struct mbx_message *msg);
+void mbx_message_init(void);
 
-/* Whether there is a struct mbox_message_ext, for who does not hold the lock. */
-static inline bool mbox_message_has_ext(const struct mbox_message *msg)
+/* Whether there is a struct mbx_message_ext. For callers without mailbox.lock. */
+static inline bool mbx_message_has_ext(const struct mbx_message *msg)
 {
-	/* Meanwhile others may change other bits, under the lock. */
-	ASSERT_EXCLUSIVE_BITS(msg->flags, MBOX_MSG_EXT);
-	return msg->flags & MBOX_MSG_EXT;
+	/* Other threads may change other bits at the same time, under the lock. */
+	ASSERT_EXCLUSIVE_BITS(msg->flags, MBX_MSG_EXT);
+	return msg->flags & MBX_MSG_EXT;
 }
 
 /**
- * mbox_message_copy_in() - copy a payload from user space
- * @msg: the message, with memory for that much
+ * mbx_message_copy_in() - copy a payload from user space
+ * @msg: the message, with memory for the whole payload
  * @from: the payload
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EFAULT.
  */
-static inline int mbox_message_copy_in(struct mbox_message *msg,
-				       const struct mbox_buffer *from)
+static inline int mbx_message_copy_in(struct mbx_message *msg,
+				      const struct mbx_buffer *from)
 {
-	if (unlikely(mbox_message_has_ext(msg) || from->iter))
-		return __mbox_message_copy_in(msg, from);
+	if (unlikely(mbx_message_has_ext(msg) || from->iter))
+		return __mbx_message_copy_in(msg, from);
 	return copy_from_user(msg->data, from->user, from->len) ? -EFAULT : 0;
 }
 
 /**
- * mbox_message_copy_out() - copy a payload to user space
+ * mbx_message_copy_out() - copy a payload to user space
  * @msg: the message
- * @to: where to; takes as much as it has room for
+ * @to: the receiver's buffer; a payload that is longer is cut
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EFAULT.
  */
-static inline int mbox_message_copy_out(struct mbox_message *msg,
-					const struct mbox_buffer *to)
+static inline int mbx_message_copy_out(struct mbx_message *msg,
+				       const struct mbx_buffer *to)
 {
 	size_t len = min_t(size_t, msg->len, to->len);
 
-	if (unlikely(mbox_message_has_ext(msg) || to->iter))
-		return __mbox_message_copy_out(msg, to);
+	if (unlikely(mbx_message_has_ext(msg) || to->iter))
+		return __mbx_message_copy_out(msg, to);
 	return copy_to_user(to->user, msg->data, len) ? -EFAULT : 0;
 }
 
-#endif /* MBOX_MESSAGE_H */
+/**
+ * mbx_note_flag() - add a flag to the structure that a receive call fills in
+ * @umsg: the structure in user space
+ * @flag: the flag to add
+ *
+ * If the address is no longer mapped, nothing can read the flag either: ignore the
+ * fault.
+ */
+static inline void mbx_note_flag(struct mbox_msg __user *umsg, u32 flag)
+{
+	u32 flags;
+
+	if (!get_user(flags, &umsg->flags))
+		put_user(flags | flag, &umsg->flags);
+}
+
+#endif /* MBX_MESSAGE_H */

@@ -1,23 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Names and ids of mailboxes, one set per network namespace.
+ * Network namespaces: the ids of mailboxes, and the instance of the file system.
  */
-#ifndef MBOX_NAMESPACE_H
-#define MBOX_NAMESPACE_H
+#ifndef MBX_NAMESPACE_H
+#define MBX_NAMESPACE_H
 
+#include <linux/atomic.h>
+#include <linux/rbtree.h>
 #include <linux/types.h>
 
 struct mailbox;
+struct mbx_instance;
+struct net;
 
-int mbox_namespace_publish(struct mailbox *mb);
-struct mailbox *mbox_namespace_find(const char *name, size_t len);
-struct mailbox *mbox_namespace_find_id(u64 id);
-struct mailbox *mbox_namespace_next(u64 id);
-int mbox_namespace_unlink(const char *name, size_t len);
-void mbox_namespace_forget(struct mailbox *mb);
-void mbox_namespace_forget_id(struct mailbox *mb);
+/**
+ * struct mbx_namespace - what a network namespace has
+ * @ids: mailboxes by id; under namespace_lock
+ * @last_id: the id of the newest mailbox
+ * @instance: the instance of the file system, NULL until it is needed; set once, with
+ *	release order
+ * @net: the network namespace
+ */
+struct mbx_namespace {
+	struct rb_root ids;
+	atomic64_t last_id;
+	struct mbx_instance *instance;
+	struct net *net;
+};
 
-int mbox_namespace_init(void);
-void mbox_namespace_exit(void);
+struct mbx_namespace *mbx_namespace_of(struct net *net);
+struct mbx_namespace *mbx_namespace_current(void);
+void mbx_namespace_number(struct mbx_namespace *ns, struct mailbox *mb);
+void mbx_namespace_publish(struct mbx_namespace *ns, struct mailbox *mb);
+struct mailbox *mbx_namespace_find_id(u64 id);
+struct mailbox *mbx_namespace_next(u64 id);
+void mbx_namespace_forget(struct mailbox *mb);
 
-#endif /* MBOX_NAMESPACE_H */
+int mbx_namespace_init(void);
+void mbx_namespace_exit(void);
+
+#endif /* MBX_NAMESPACE_H */

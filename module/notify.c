@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Notification: a process is told once of a message in an empty mailbox.
+ * Notification: a process is notified once when a message arrives in an empty mailbox.
  *
- * One process can be registered. The registration ends with the notification;
- * when its process takes it back, closes a descriptor of the handle with which
- * it registered, ends or executes another program; and with the mailbox.
+ * A mailbox has at most one registration. It ends with the notification or with the
+ * mailbox. It also ends when its process cancels it, closes a descriptor of the
+ * handle with which it registered, exits, or executes another program.
  *
- * A message that a receiver waits for is no news, nor is one that takes the
- * place of another in the same call: the mailbox was never seen empty. With
- * MBOX_BROADCAST every message is.
+ * A message that is delivered to a waiting receiver does not notify. Nor does one that
+ * replaces another in the same call, because the mailbox was never seen empty. With
+ * MBOX_BROADCAST every message notifies.
  *
- * Only signals to threads can be sent from a module. One to a process goes to
- * some thread that does not block it, the first one if it can be, and that is
- * done here. If all block it, it is pending for the process, but here for one
- * thread: the one that registered, which is the one to wait for it.
+ * A module can send signals to threads only. For a process, the kernel chooses a
+ * thread that does not block the signal, if possible the first; choose_thread() does
+ * the same. If all threads block it, the kernel makes the signal pending for the
+ * process. Here it becomes pending for the thread that registered, which is likely
+ * to wait for it. The same happens if the first THREADS_AT_MOST threads block it: a
+ * sender should not have to go through more of them.
  */
 #include <linux/compat.h>
 #include <linux/eventfd.h>
@@ -25,94 +27,98 @@
 #include <linux/user_namespace.h>
 
 #include "compat.h"
+#include "mailbox.h"
 #include "message.h"
 #include "notify.h"
+#include "poller.h"
 #include "trace.h"
-#include "wait.h"
 
-static void notice_free(struct mbox_notice *notice)
+/* How many threads of a process are checked, besides the one that registered. */
+#define THREADS_AT_MOST 64
+
+static void registration_free(struct mbx_registration *reg)
 {
-	if (!notice)
+	if (!reg)
 		return;
-	put_pid(notice->owner);
-	put_pid(notice->thread);
-	if (notice->eventfd)
-		eventfd_ctx_put(notice->eventfd);
-	if (notice->sender)
-		mbox_sender_put(notice->sender);
-	kfree(notice);
+	put_pid(reg->owner);
+	put_pid(reg->thread);
+	if (reg->eventfd)
+		eventfd_ctx_put(reg->eventfd);
+	if (reg->sender)
+		mbx_sender_put(reg->sender);
+	kfree(reg);
 }
 
 /* Register the current process. */
-static struct mbox_notice *notice_new(const void *handle,
-				      const struct mbox_notify *arg)
+static struct mbx_registration *registration_new(const void *handle,
+						 const struct mbox_notify *arg)
 {
 	struct eventfd_ctx *eventfd = NULL;
-	struct mbox_notice *notice;
+	struct mbx_registration *reg;
 
 	if (arg->kind == MBOX_NOTIFY_EVENTFD) {
 		eventfd = eventfd_ctx_fdget(arg->fd);
 		if (IS_ERR(eventfd))
 			return ERR_CAST(eventfd);
 	}
-	notice = kzalloc(sizeof(*notice), GFP_KERNEL_ACCOUNT);
-	if (!notice) {
+	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
+	if (!reg) {
 		if (eventfd)
 			eventfd_ctx_put(eventfd);
 		return ERR_PTR(-ENOMEM);
 	}
-	notice->kind = arg->kind;
-	notice->signo = arg->signo;
-	/* A program of 32 bits gets back the number only. */
+	reg->kind = arg->kind;
+	reg->signo = arg->signo;
+	/* A 32-bit program reads sival_int only. */
 	if (in_compat_syscall())
-		notice->value.sival_int = (int)arg->value;
+		reg->value.sival_int = (int)arg->value;
 	else
-		notice->value.sival_ptr = u64_to_user_ptr(arg->value);
-	notice->owner = get_pid(task_tgid(current));
-	notice->thread = get_pid(task_pid(current));
-	notice->exec_id = current->self_exec_id;
-	notice->handle = handle;
-	notice->eventfd = eventfd;
-	return notice;
+		reg->value.sival_ptr = u64_to_user_ptr(arg->value);
+	reg->owner = get_pid(task_tgid(current));
+	reg->thread = get_pid(task_pid(current));
+	reg->exec_id = current->self_exec_id;
+	reg->handle = handle;
+	reg->eventfd = eventfd;
+	return reg;
 }
 
-/* The first thread of the program that registered, if that still runs. */
-static struct task_struct *notice_leader(const struct mbox_notice *notice)
+/* The thread group leader, if the process still runs the program that registered. */
+static struct task_struct *registration_leader(const struct mbx_registration *reg)
 {
-	struct task_struct *task = pid_task(notice->owner, PIDTYPE_TGID);
+	struct task_struct *task = pid_task(reg->owner, PIDTYPE_TGID);
 
-	/* Programs do not expect what others have asked for. */
-	if (!task || READ_ONCE(task->self_exec_id) != notice->exec_id)
+	/* A new program does not expect the signal that the old one asked for. */
+	if (!task || READ_ONCE(task->self_exec_id) != reg->exec_id)
 		return NULL;
 	return task;
 }
 
-/* Descriptors can outlive their process in another one that shares them. */
-static bool is_stale(const struct mbox_notice *notice)
+/* A descriptor can outlive its process in another one that shares the table. */
+static bool is_stale(const struct mbx_registration *reg)
 {
 	bool stale;
 
 	rcu_read_lock();
-	stale = !notice_leader(notice);
+	stale = !registration_leader(reg);
 	rcu_read_unlock();
 	return stale;
 }
 
-/* Take the registration away; NULL if there is none, or not of this kind. */
-static struct mbox_notice *take_notice(struct mailbox *mb, const void *handle,
-				       const struct pid *owner)
+/* Take the registration from the mailbox. @handle and @owner, if set, must match. */
+static struct mbx_registration *take_registration(struct mailbox *mb, const void *handle,
+						  const struct pid *owner)
 {
-	struct mbox_watch *watch = mb->watch;
-	struct mbox_notice *notice;
+	struct mbx_watch *watch = mb->watch;
+	struct mbx_registration *reg;
 
 	lockdep_assert_held(&mb->lock);
-	notice = watch ? watch->notice : NULL;
-	if (!notice || (handle && notice->handle != handle) ||
-	    (owner && notice->owner != owner))
+	reg = watch ? watch->reg : NULL;
+	if (!reg || (handle && reg->handle != handle) ||
+	    (owner && reg->owner != owner))
 		return NULL;
-	watch->notice = NULL;
-	mbox_watch_update(mb);
-	return notice;
+	watch->reg = NULL;
+	mbx_watch_update(mb);
+	return reg;
 }
 
 static bool arg_valid(const struct mbox_notify *arg)
@@ -128,197 +134,216 @@ static bool arg_valid(const struct mbox_notify *arg)
 }
 
 /**
- * mbox_notify() - register the current process, or take that back
+ * mbx_notify() - register the current process, or cancel its registration
  * @mb: the mailbox
- * @handle: through which
- * @arg: what it wants
+ * @handle: the handle that it uses
+ * @arg: the argument of the ioctl
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EINVAL, -EBADF, -ENOMEM, -EIDRM, -EBUSY.
  */
-int mbox_notify(struct mailbox *mb, const void *handle,
-		const struct mbox_notify *arg)
+int mbx_notify(struct mailbox *mb, const void *handle,
+	       const struct mbox_notify *arg)
 {
-	struct mbox_notice *notice = NULL;
+	struct mbx_registration *reg = NULL;
 	int ret = 0;
 
 	if (!arg_valid(arg))
 		return -EINVAL;
 	if (arg->kind != MBOX_NOTIFY_OFF) {
-		ret = mbox_watch_make(mb);
+		ret = mbx_watch_make(mb);
 		if (ret)
 			return ret;
-		notice = notice_new(handle, arg);
-		if (IS_ERR(notice))
-			return PTR_ERR(notice);
+		reg = registration_new(handle, arg);
+		if (IS_ERR(reg))
+			return PTR_ERR(reg);
 	}
 
 	spin_lock(&mb->lock);
 	if (mb->dead) {
 		ret = -EIDRM;
-	} else if (!notice) {
-		notice = take_notice(mb, NULL, task_tgid(current));
-	} else if (mb->watch->notice && !is_stale(mb->watch->notice)) {
+	} else if (!reg) {
+		reg = take_registration(mb, NULL, task_tgid(current));
+	} else if (mb->watch->reg && !is_stale(mb->watch->reg)) {
 		ret = -EBUSY;
 	} else {
-		swap(mb->watch->notice, notice);
-		mbox_watch_update(mb);
+		swap(mb->watch->reg, reg);
+		mbx_watch_update(mb);
 	}
 	spin_unlock(&mb->lock);
-	notice_free(notice);
+	registration_free(reg);
 	return ret;
 }
 
 /**
- * mbox_notice_arrived() - there is a message that nobody waited for
+ * mbx_registration_arrived() - a message arrived that no receiver waits for
  * @mb: the mailbox
- * @msg: the message, which is in it
- * @after: to be run without the lock
+ * @msg: the message, which is in the mailbox
+ * @to_notify: out: the registration, for mbx_registration_run() without the lock;
+ *	unchanged if no process is to be notified
  */
-void mbox_notice_arrived(struct mailbox *mb, const struct mbox_message *msg,
-			 struct mbox_after *after)
+void mbx_registration_arrived(struct mailbox *mb, const struct mbx_message *msg,
+			      struct mbx_registration **to_notify)
 {
 	u32 count = mb->stored.count;
-	struct mbox_notice *notice;
+	struct mbx_registration *reg;
 
 	lockdep_assert_held(&mb->lock);
-	/* Without capacity, what senders offer is in the mailbox too. */
+	/* Without capacity, blocked sends count as messages in the mailbox. */
 	if (!mb->capacity)
-		count += mb->offers.count;
-	/* A broadcast is news to every handle, whatever others have not read. */
+		count += mb->blocked_sends.count;
+	/* A broadcast is new for every handle, even if others have unread messages. */
 	if (count != 1 && !(mb->flags & MBOX_BROADCAST))
 		return;
-	notice = take_notice(mb, NULL, NULL);
-	if (!notice)
+	reg = take_registration(mb, NULL, NULL);
+	if (!reg)
 		return;
 	refcount_inc(&msg->sender->refs);
-	notice->sender = msg->sender;
-	trace_mbox_notify(mb, notice->kind, notice->signo);
-	after->notice = notice;
+	reg->sender = msg->sender;
+	trace_mbox_notify(mb, reg->kind, reg->signo);
+	*to_notify = reg;
 }
 
 /**
- * mbox_notice_destroyed() - there will be no message any more
+ * mbx_registration_destroyed() - the mailbox is destroyed
  * @mb: the mailbox
- * @after: to be run without the lock
+ *
+ * Return: the registration, for mbx_registration_run() without the lock, or NULL.
  */
-void mbox_notice_destroyed(struct mailbox *mb, struct mbox_after *after)
+struct mbx_registration *mbx_registration_destroyed(struct mailbox *mb)
 {
 	lockdep_assert_held(&mb->lock);
-	after->notice = take_notice(mb, NULL, NULL);
+	return take_registration(mb, NULL, NULL);
 }
 
-/* Who of the registered process gets the signal. */
-static struct task_struct *choose_thread(const struct mbox_notice *notice)
+static bool is_exiting(const struct task_struct *task)
 {
-	struct task_struct *leader = notice_leader(notice), *t, *found = NULL;
+	/* Another thread may change it concurrently: either value will do. */
+	return data_race(task->flags) & PF_EXITING;
+}
+
+static bool is_blocked(struct task_struct *task, int signo)
+{
+	/* Likewise. */
+	return data_race(sigismember(&task->blocked, signo));
+}
+
+/* The thread of the registered process that gets the signal, or NULL. */
+static struct task_struct *choose_thread(const struct mbx_registration *reg)
+{
+	struct task_struct *leader = registration_leader(reg), *t, *found;
+	unsigned int n = 0;
 
 	if (!leader)
 		return NULL;
+	found = pid_task(reg->thread, PIDTYPE_PID);
+	if (found && is_exiting(found))
+		found = NULL;
 	for_each_thread(leader, t) {
-		/* Others may be changing it: either value will do. */
-		if (data_race(t->flags) & PF_EXITING)
+		if (n++ == THREADS_AT_MOST)
+			break;
+		if (is_exiting(t))
 			continue;
-		/* So here. */
-		if (!data_race(sigismember(&t->blocked, notice->signo)))
+		if (!is_blocked(t, reg->signo))
 			return t;
-		if (!found || task_pid(t) == notice->thread)
+		if (!found)
 			found = t;
 	}
 	return found;
 }
 
-static void send_signal(const struct mbox_notice *notice)
+static void send_signal(const struct mbx_registration *reg)
 {
-	const struct mbox_sender *sender = notice->sender;
+	const struct mbx_sender *sender = reg->sender;
 	struct kernel_siginfo info;
 	struct task_struct *task;
 
 	clear_siginfo(&info);
-	info.si_signo = notice->signo;
+	info.si_signo = reg->signo;
 	info.si_code = SI_MESGQ;
-	info.si_value = notice->value;
-	info.si_pid = pid_nr_ns(sender->pid, ns_of_pid(notice->owner));
-	/* Sending translates it from here to there. */
+	info.si_value = reg->value;
+	info.si_pid = pid_nr_ns(sender->pid, ns_of_pid(reg->owner));
+	/* send_sig_info() translates it to the receiver's user namespace. */
 	info.si_uid = from_kuid_munged(current_user_ns(), sender->uid);
 
 	rcu_read_lock();
-	task = choose_thread(notice);
+	task = choose_thread(reg);
 	if (task)
-		send_sig_info(notice->signo, &info, task);
+		send_sig_info(reg->signo, &info, task);
 	rcu_read_unlock();
 }
 
 /**
- * mbox_notice_run() - tell the process, and forget it
- * @notice: was taken from its mailbox, because of a message or of the end
+ * mbx_registration_run() - notify the process, and free the registration
+ * @reg: the registration, taken from its mailbox because a message arrived or the
+ *	mailbox was destroyed
  *
- * The receiver has asked for it, so that the sender may send it no other signal
- * does not matter.
+ * The permission of the sender to signal the process is not checked: the process
+ * asked for this signal.
  *
  * Context: Process context, without mailbox.lock.
  */
-void mbox_notice_run(struct mbox_notice *notice)
+void mbx_registration_run(struct mbx_registration *reg)
 {
-	/* Who waits for the eventfd has to learn of the end as well. */
-	if (notice->eventfd)
-		mbox_eventfd_signal(notice->eventfd);
-	else if (notice->kind == MBOX_NOTIFY_SIGNAL && notice->sender)
-		send_signal(notice);
-	notice_free(notice);
+	/* A thread that waits for the eventfd has to learn of the destruction too. */
+	if (reg->eventfd)
+		mbx_eventfd_signal(reg->eventfd);
+	else if (reg->kind == MBOX_NOTIFY_SIGNAL && reg->sender)
+		send_signal(reg);
+	registration_free(reg);
 }
 
 /**
- * mbox_notice_flush() - a process closes a descriptor
- * @mb: the mailbox
- * @handle: of this handle
- */
-void mbox_notice_flush(struct mailbox *mb, const void *handle)
-{
-	/* Pairs with the release in mbox_watch_make(). */
-	struct mbox_watch *watch = smp_load_acquire(&mb->watch);
-	struct mbox_notice *notice;
-
-	/* Who registers at the same time may come before or after. */
-	if (likely(!watch || !data_race(watch->notice)))
-		return;
-	spin_lock(&mb->lock);
-	notice = take_notice(mb, handle, task_tgid(current));
-	spin_unlock(&mb->lock);
-	notice_free(notice);
-}
-
-/**
- * mbox_notice_release() - a handle is closed for good
+ * mbx_registration_flush() - a process closes a descriptor of a handle
  * @mb: the mailbox
  * @handle: the handle
  */
-void mbox_notice_release(struct mailbox *mb, const void *handle)
+void mbx_registration_flush(struct mailbox *mb, const void *handle)
 {
-	struct mbox_notice *notice;
+	/* Pairs with the release in mbx_watch_make(). */
+	struct mbx_watch *watch = smp_load_acquire(&mb->watch);
+	struct mbx_registration *reg;
 
+	/* A registration at the same time may come before or after this. */
+	if (likely(!watch || !data_race(watch->reg)))
+		return;
 	spin_lock(&mb->lock);
-	notice = take_notice(mb, handle, NULL);
+	reg = take_registration(mb, handle, task_tgid(current));
 	spin_unlock(&mb->lock);
-	notice_free(notice);
+	registration_free(reg);
 }
 
 /**
- * mbox_notice_get() - who is registered
+ * mbx_registration_release() - the last descriptor of a handle is closed
  * @mb: the mailbox
- * @pid: out: the process, as the caller knows it
- *
- * Return: the kind of notification; MBOX_NOTIFY_OFF: nobody is.
+ * @handle: the handle
  */
-u32 mbox_notice_get(struct mailbox *mb, pid_t *pid)
+void mbx_registration_release(struct mailbox *mb, const void *handle)
+{
+	struct mbx_registration *reg;
+
+	spin_lock(&mb->lock);
+	reg = take_registration(mb, handle, NULL);
+	spin_unlock(&mb->lock);
+	registration_free(reg);
+}
+
+/**
+ * mbx_registration_get() - get the registered process
+ * @mb: the mailbox
+ * @pid: out: the process, in the caller's pid namespace
+ *
+ * Return: the kind of notification; MBOX_NOTIFY_OFF: no process is registered.
+ */
+u32 mbx_registration_get(struct mailbox *mb, pid_t *pid)
 {
 	u32 kind = MBOX_NOTIFY_OFF;
 
 	*pid = 0;
 	spin_lock(&mb->lock);
-	if (mb->watch && mb->watch->notice) {
-		kind = mb->watch->notice->kind;
-		*pid = pid_vnr(mb->watch->notice->owner);
+	if (mb->watch && mb->watch->reg) {
+		kind = mb->watch->reg->kind;
+		*pid = pid_vnr(mb->watch->reg->owner);
 	}
 	spin_unlock(&mb->lock);
 	return kind;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Notification: a process is told once of a message in an empty mailbox.
+ * Notification: a process is notified once when a message arrives in an empty mailbox.
  */
-#ifndef MBOX_NOTIFY_H
-#define MBOX_NOTIFY_H
+#ifndef MBX_NOTIFY_H
+#define MBX_NOTIFY_H
 
 #include <linux/mbox.h>
 #include <linux/signal_types.h>
@@ -11,27 +11,26 @@
 
 struct eventfd_ctx;
 struct mailbox;
-struct mbox_after;
-struct mbox_message;
-struct mbox_sender;
+struct mbx_message;
+struct mbx_sender;
 struct pid;
 
 /**
- * struct mbox_notice - a process that is registered
+ * struct mbx_registration - a registered process
  * @kind: MBOX_NOTIFY_NONE, MBOX_NOTIFY_SIGNAL or MBOX_NOTIFY_EVENTFD
- * @signo: signal
- * @value: what goes with it
- * @owner: the process
- * @thread: the thread that registered it
- * @exec_id: the program that it ran
- * @handle: through which it registered; only compared
- * @eventfd: what is added to, or NULL
- * @sender: of the message that has come, or NULL; one reference
+ * @signo: the signal
+ * @value: the value that goes with the signal
+ * @owner: the process, one reference
+ * @thread: the thread that registered it, one reference
+ * @exec_id: task_struct.self_exec_id when it registered
+ * @handle: the handle that it used; only compared
+ * @eventfd: the eventfd to signal, one reference, or NULL
+ * @sender: the sender of the message that arrived, one reference, or NULL
  *
- * All but @sender is constant. It belongs to the mailbox, and then to whoever
- * has taken it from there, under mailbox.lock.
+ * All fields except @sender are constant. A registration belongs to its mailbox. The
+ * thread that takes it from there, under mailbox.lock, then owns it.
  */
-struct mbox_notice {
+struct mbx_registration {
 	u32 kind;
 	u32 signo;
 	sigval_t value;
@@ -40,17 +39,17 @@ struct mbox_notice {
 	u64 exec_id;
 	const void *handle;
 	struct eventfd_ctx *eventfd;
-	struct mbox_sender *sender;
+	struct mbx_sender *sender;
 };
 
-int mbox_notify(struct mailbox *mb, const void *handle,
-		const struct mbox_notify *arg);
-void mbox_notice_arrived(struct mailbox *mb, const struct mbox_message *msg,
-			 struct mbox_after *after);
-void mbox_notice_destroyed(struct mailbox *mb, struct mbox_after *after);
-void mbox_notice_run(struct mbox_notice *notice);
-void mbox_notice_flush(struct mailbox *mb, const void *handle);
-void mbox_notice_release(struct mailbox *mb, const void *handle);
-u32 mbox_notice_get(struct mailbox *mb, pid_t *pid);
+int mbx_notify(struct mailbox *mb, const void *handle,
+	       const struct mbox_notify *arg);
+void mbx_registration_arrived(struct mailbox *mb, const struct mbx_message *msg,
+			      struct mbx_registration **to_notify);
+struct mbx_registration *mbx_registration_destroyed(struct mailbox *mb);
+void mbx_registration_run(struct mbx_registration *reg);
+void mbx_registration_flush(struct mailbox *mb, const void *handle);
+void mbx_registration_release(struct mailbox *mb, const void *handle);
+u32 mbx_registration_get(struct mailbox *mb, pid_t *pid);
 
-#endif /* MBOX_NOTIFY_H */
+#endif /* MBX_NOTIFY_H */

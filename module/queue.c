@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages inside a mailbox: order and selection. The caller holds the lock
- * of the mailbox that the queue is part of.
+ * Messages inside a mailbox: order and selection. The caller holds mailbox.lock.
  */
 #include "queue.h"
 
-static bool is_leader(const struct mbox_message *msg)
-{
-	return !RB_EMPTY_NODE(&msg->rb);
-}
-
 /**
- * mbox_match() - whether a receiver asks for this message
- * @match: what it asks for; @match->skip has no part in this
+ * mbx_match() - whether a receiver asks for this message
+ * @match: what it asks for; @match->skip is ignored
  * @msg: the message
  */
-bool mbox_match(const struct mbox_match *match, const struct mbox_message *msg)
+bool mbx_match(const struct mbx_match *match, const struct mbx_message *msg)
 {
-	if (likely(!(match->flags & MBOX_MATCH_FLAGS)))
+	if (likely(!(match->flags & MBX_MATCH_FLAGS)))
 		return true;
 	if (match->flags & MBOX_MATCH_NOT)
 		return msg->type != match->type;
@@ -26,28 +20,30 @@ bool mbox_match(const struct mbox_match *match, const struct mbox_message *msg)
 	return msg->type == match->type;
 }
 
-/* The message that is received after @msg, or NULL. */
-static struct mbox_message *next_message(struct mbox_message *msg)
+/**
+ * mbx_queue_can_find() - whether mbx_queue_find() takes few steps
+ * @queue: the queue
+ *
+ * Return: true if it does; false: mbx_index_build() has to be called first.
+ */
+bool mbx_queue_can_find(const struct mbx_queue *queue)
 {
-	struct mbox_message *next = list_next_entry(msg, node);
-	struct rb_node *node;
-
-	if (!is_leader(next))
-		return next;
-	node = rb_next(&next->rb);
-	return node ? rb_entry(node, struct mbox_message, rb) : NULL;
+	return queue->count <= MBX_SCAN_MAX ||
+	       (queue->index && !queue->index->cursor);
 }
 
-/* mbox_queue_find() where there is a condition. */
-struct mbox_message *__mbox_queue_find(const struct mbox_queue *queue,
-				       const struct mbox_match *match,
-				       u32 *skip)
+/* mbx_queue_find() for a message other than the first. */
+struct mbx_message *__mbx_queue_find(const struct mbx_queue *queue,
+				     const struct mbx_match *match,
+				     u32 *skip)
 {
-	struct mbox_message *msg = mbox_queue_first(queue);
-	struct mbox_message *lowest = NULL;
+	struct mbx_message *msg = mbx_queue_first(queue);
+	struct mbx_message *lowest = NULL;
 
-	for (; msg; msg = next_message(msg)) {
-		if (!mbox_match(match, msg))
+	if (queue->count > MBX_SCAN_MAX)
+		return mbx_index_find(queue->index, match, skip);
+	for (; msg; msg = mbx_queue_next(msg)) {
+		if (!mbx_match(match, msg))
 			continue;
 		if (match->flags & MBOX_MATCH_LE) {
 			if (!lowest || msg->type < lowest->type)
@@ -61,32 +57,35 @@ struct mbox_message *__mbox_queue_find(const struct mbox_queue *queue,
 	return lowest;
 }
 
-static void count_in(struct mbox_queue *queue, struct mbox_message *msg)
+static void count_in(struct mbx_queue *queue, struct mbx_message *msg)
 {
 	queue->bytes += msg->len;
 	queue->count++;
 }
 
 /*
- * The leader of the priority of @msg. Where there is none, @msg becomes it and
- * NULL is returned.
+ * Find the leader of the rank of @msg. If there is none, @msg becomes the leader and
+ * the function returns NULL.
  */
-static struct mbox_message *find_leader(struct mbox_queue *queue,
-					struct mbox_message *msg)
+static __always_inline struct mbx_message *
+find_leader(struct mbx_queue *queue, struct mbx_message *msg)
 {
 	struct rb_node **link = &queue->leaders.rb_root.rb_node;
-	struct mbox_message *leader = mbox_queue_first(queue);
+	struct mbx_message *leader = mbx_queue_first(queue);
+	const u32 rank = mbx_queue_rank(queue, msg);
 	struct rb_node *parent = NULL;
 	bool highest = true;
+	u32 other;
 
-	if (likely(leader && leader->prio == msg->prio))
+	if (likely(leader && mbx_queue_rank(queue, leader) == rank))
 		return leader;
 	while (*link) {
 		parent = *link;
-		leader = rb_entry(parent, struct mbox_message, rb);
-		if (leader->prio == msg->prio)
+		leader = rb_entry(parent, struct mbx_message, rb);
+		other = mbx_queue_rank(queue, leader);
+		if (other == rank)
 			return leader;
-		if (msg->prio > leader->prio) {
+		if (rank > other) {
 			link = &parent->rb_left;
 		} else {
 			link = &parent->rb_right;
@@ -99,33 +98,37 @@ static struct mbox_message *find_leader(struct mbox_queue *queue,
 	return NULL;
 }
 
-static void add_as_leader(struct mbox_queue *queue, struct mbox_message *leader,
-			  struct mbox_message *msg)
+static void add_as_leader(struct mbx_queue *queue, struct mbx_message *leader,
+			  struct mbx_message *msg)
 {
 	list_add_tail(&msg->node, &leader->node);
 	rb_replace_node_cached(&leader->rb, &msg->rb, &queue->leaders);
 	RB_CLEAR_NODE(&leader->rb);
 }
 
-/* mbox_queue_add() to a queue that is not empty. */
-void __mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg)
+static void add_behind(struct mbx_message *leader, struct mbx_message *msg)
 {
-	struct mbox_message *leader = find_leader(queue, msg);
+	RB_CLEAR_NODE(&msg->rb);
+	list_add_tail(&msg->node, &leader->node);
+}
 
-	if (leader) {
-		RB_CLEAR_NODE(&msg->rb);
-		list_add_tail(&msg->node, &leader->node);
-	}
+/* mbx_queue_add() for a queue that is not empty. */
+void __mbx_queue_add(struct mbx_queue *queue, struct mbx_message *msg)
+{
+	struct mbx_message *leader = find_leader(queue, msg);
+
+	if (leader)
+		add_behind(leader, msg);
 	count_in(queue, msg);
 }
 
 /**
- * mbox_queue_add_last() - add a message behind all others
- * @queue: a queue in which messages are in the order of their arrival, each a
- *	leader, whatever their priorities
+ * mbx_queue_add_last() - add a message behind all others
+ * @queue: a queue in the order of arrival: each message is a leader, and priorities
+ *	do not count
  * @msg: the message
  */
-void mbox_queue_add_last(struct mbox_queue *queue, struct mbox_message *msg)
+void mbx_queue_add_last(struct mbx_queue *queue, struct mbx_message *msg)
 {
 	struct rb_node **link = &queue->leaders.rb_root.rb_node;
 	struct rb_node *parent = NULL;
@@ -141,58 +144,40 @@ void mbox_queue_add_last(struct mbox_queue *queue, struct mbox_message *msg)
 }
 
 /**
- * mbox_queue_add_front() - add a message in front of those of its priority
+ * mbx_queue_insert() - add a message to any queue
  * @queue: the queue
- * @msg: the message
- */
-void mbox_queue_add_front(struct mbox_queue *queue, struct mbox_message *msg)
-{
-	struct mbox_message *leader = find_leader(queue, msg);
-
-	if (leader)
-		add_as_leader(queue, leader, msg);
-	count_in(queue, msg);
-}
-
-/**
- * mbox_queue_add_offer() - add the message of a sender that waits
- * @queue: the offers of a mailbox
- * @msg: the message, with the scheduling priority of its sender in @msg->wprio
- * @front: before, not behind, those of equal standing
+ * @msg: the message; with @queue->index it has an entry, unless its place is in the
+ *	part that is not indexed yet
+ * @front: add it in front of the messages of its rank, not behind them
  *
- * Within one message priority, offers are in the order in which their senders
- * are to be woken.
+ * Return: NULL, or the entry of the message if the queue has no index; the caller owns
+ * it now, and it is still charged.
  */
-void mbox_queue_add_offer(struct mbox_queue *queue, struct mbox_message *msg,
-			  bool front)
+struct mbx_entry *mbx_queue_insert(struct mbx_queue *queue,
+				   struct mbx_message *msg, bool front)
 {
-	/* The first standing that has to come behind. */
-	unsigned int behind = msg->wprio + !front;
-	struct mbox_message *leader = find_leader(queue, msg);
-	struct mbox_message *pos;
+	struct mbx_entry *entry = mbx_message_take_entry(msg);
+	struct mbx_message *leader = find_leader(queue, msg);
 
-	count_in(queue, msg);
-	if (!leader)
-		return;
-	if (leader->wprio >= behind) {
+	if (leader && front)
 		add_as_leader(queue, leader, msg);
-		return;
-	}
-	pos = list_prev_entry(leader, node);
-	while (pos->wprio >= behind)
-		pos = list_prev_entry(pos, node);
-	RB_CLEAR_NODE(&msg->rb);
-	list_add(&msg->node, &pos->node);
+	else if (leader)
+		add_behind(leader, msg);
+	count_in(queue, msg);
+	if (!entry || !queue->index)
+		return entry;
+	mbx_index_add(queue->index, entry, msg, mbx_queue_rank(queue, msg), front);
+	return NULL;
 }
 
 /**
- * mbox_queue_remove() - take a message out
- * @queue: the queue
+ * __mbx_queue_remove() - remove a message
+ * @queue: a queue without an index
  * @msg: a message in it
  */
-void mbox_queue_remove(struct mbox_queue *queue, struct mbox_message *msg)
+void __mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg)
 {
-	struct mbox_message *next;
+	struct mbx_message *next;
 
 	if (queue->count == 1) {
 		queue->leaders = RB_ROOT_CACHED;
@@ -200,7 +185,7 @@ void mbox_queue_remove(struct mbox_queue *queue, struct mbox_message *msg)
 		queue->count = 0;
 		return;
 	}
-	if (is_leader(msg)) {
+	if (mbx_queue_is_leader(msg)) {
 		next = list_next_entry(msg, node);
 		if (next == msg)
 			rb_erase_cached(&msg->rb, &queue->leaders);
@@ -211,4 +196,24 @@ void mbox_queue_remove(struct mbox_queue *queue, struct mbox_message *msg)
 	list_del(&msg->node);
 	queue->bytes -= msg->len;
 	queue->count--;
+}
+
+/**
+ * mbx_queue_remove() - remove a message from any queue
+ * @queue: the queue
+ * @msg: a message in it
+ */
+void mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg)
+{
+	struct mbx_index *index = queue->index;
+	struct mbx_entry *entry = NULL;
+
+	if (unlikely(index)) {
+		if (index->cursor == msg)
+			index->cursor = mbx_queue_next(msg);
+		entry = mbx_index_remove(index, msg);
+	}
+	__mbx_queue_remove(queue, msg);
+	if (entry)
+		mbx_message_give_entry(msg, entry);
 }

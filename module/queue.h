@@ -1,78 +1,124 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages in the order in which they are received: highest priority first,
- * first-in first-out within one.
+ * Messages in the order in which they are received: highest rank first, and
+ * first-in first-out within a rank. The rank of a message is its priority.
  *
- * The messages of one priority form a ring. The first of them, the leader, is
- * in a tree of the priorities in use, with the highest cached. So a queue
- * allocates nothing, and only the number of different priorities in it, never
- * its depth, has a share in the cost.
+ * The messages of one rank form a circular list. The first of them, the leader, is in
+ * a tree of the ranks in use, which caches the highest. So a queue allocates nothing,
+ * and the cost depends on the number of different ranks, not on the depth.
+ *
+ * In mailbox.blocked_sends, the rank also includes the scheduling priority of the
+ * sender.
  */
-#ifndef MBOX_QUEUE_H
-#define MBOX_QUEUE_H
+#ifndef MBX_QUEUE_H
+#define MBX_QUEUE_H
 
 #include <linux/mbox.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
 
+#include "index.h"
 #include "message.h"
 
-#define MBOX_MATCH_FLAGS (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE)
+#define MBX_MATCH_FLAGS (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE)
 
 /**
- * struct mbox_queue - messages in order
- * @leaders: first message of each priority, highest first
- * @bytes: payload of all
+ * struct mbx_queue - messages in order
+ * @leaders: first message of each rank, highest rank first
+ * @index: finds messages other than the first; NULL until a receiver asks for one
+ * @bytes: payload of all messages
  * @count: number of messages
+ * @blocked_sends: whether it is mailbox.blocked_sends; constant
  *
- * All under the lock of the mailbox that it is part of.
+ * Under mailbox.lock.
  */
-struct mbox_queue {
+struct mbx_queue {
 	struct rb_root_cached leaders;
+	struct mbx_index *index;
 	u64 bytes;
 	u32 count;
+	bool blocked_sends;
 };
 
 /**
- * struct mbox_match - which message a receiver asks for
- * @type: what to compare with
+ * struct mbx_match - which message a receiver asks for
+ * @type: the type to compare with
  * @flags: MBOX_MATCH, MBOX_MATCH_NOT or MBOX_MATCH_LE; 0: any message
- * @skip: matching messages to look past
+ * @skip: how many matching messages to skip
  */
-struct mbox_match {
+struct mbx_match {
 	u64 type;
 	u32 flags;
 	u32 skip;
 };
 
-bool mbox_match(const struct mbox_match *match, const struct mbox_message *msg);
-struct mbox_message *__mbox_queue_find(const struct mbox_queue *queue,
-				       const struct mbox_match *match,
-				       u32 *skip);
-void __mbox_queue_add(struct mbox_queue *queue, struct mbox_message *msg);
-void mbox_queue_add_last(struct mbox_queue *queue, struct mbox_message *msg);
-void mbox_queue_add_front(struct mbox_queue *queue, struct mbox_message *msg);
-void mbox_queue_add_offer(struct mbox_queue *queue, struct mbox_message *msg,
-			  bool front);
-void mbox_queue_remove(struct mbox_queue *queue, struct mbox_message *msg);
+bool mbx_match(const struct mbx_match *match, const struct mbx_message *msg);
+bool mbx_queue_can_find(const struct mbx_queue *queue);
+struct mbx_message *__mbx_queue_find(const struct mbx_queue *queue,
+				     const struct mbx_match *match,
+				     u32 *skip);
+void __mbx_queue_add(struct mbx_queue *queue, struct mbx_message *msg);
+void mbx_queue_add_last(struct mbx_queue *queue, struct mbx_message *msg);
+struct mbx_entry *mbx_queue_insert(struct mbx_queue *queue,
+				   struct mbx_message *msg, bool front);
+void __mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg);
+void mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg);
 
-static inline struct mbox_message *mbox_queue_first(const struct mbox_queue *queue)
+/* The rank of a message in a queue. */
+static inline u32 mbx_queue_rank(const struct mbx_queue *queue,
+				 const struct mbx_message *msg)
 {
-	struct rb_node *node = rb_first_cached(&queue->leaders);
-
-	return node ? rb_entry(node, struct mbox_message, rb) : NULL;
+	return queue->blocked_sends ? msg->prio << 8 | (U8_MAX - msg->wprio) : msg->prio;
 }
 
 /**
- * mbox_queue_add() - add a message behind those of its priority
- * @queue: the queue
+ * mbx_is_first_wanted() - whether a receiver asks for the first message
+ * @match: what it asks for
+ */
+static inline bool mbx_is_first_wanted(const struct mbx_match *match)
+{
+	return likely(!(match->flags & MBX_MATCH_FLAGS) && !match->skip);
+}
+
+static inline struct mbx_message *mbx_queue_first(const struct mbx_queue *queue)
+{
+	struct rb_node *node = rb_first_cached(&queue->leaders);
+
+	return node ? rb_entry(node, struct mbx_message, rb) : NULL;
+}
+
+static inline bool mbx_queue_is_leader(const struct mbx_message *msg)
+{
+	return !RB_EMPTY_NODE(&msg->rb);
+}
+
+/**
+ * mbx_queue_next() - the message behind another in the order of a queue
+ * @msg: a message in the queue
+ *
+ * Return: the next message, or NULL.
+ */
+static inline struct mbx_message *mbx_queue_next(struct mbx_message *msg)
+{
+	struct mbx_message *next = list_next_entry(msg, node);
+	struct rb_node *node;
+
+	if (!mbx_queue_is_leader(next))
+		return next;
+	node = rb_next(&next->rb);
+	return node ? rb_entry(node, struct mbx_message, rb) : NULL;
+}
+
+/**
+ * mbx_queue_add() - add a message behind those of its priority
+ * @queue: a queue without an index, not mailbox.blocked_sends
  * @msg: the message
  */
-static inline void mbox_queue_add(struct mbox_queue *queue,
-				  struct mbox_message *msg)
+static inline void mbx_queue_add(struct mbx_queue *queue,
+				 struct mbx_message *msg)
 {
 	if (queue->count) {
-		__mbox_queue_add(queue, msg);
+		__mbx_queue_add(queue, msg);
 		return;
 	}
 	rb_link_node(&msg->rb, NULL, &queue->leaders.rb_root.rb_node);
@@ -83,24 +129,23 @@ static inline void mbox_queue_add(struct mbox_queue *queue,
 }
 
 /**
- * mbox_queue_find() - the message that a receiver gets
- * @queue: where to look
+ * mbx_queue_find() - find the message that a receiver asks for
+ * @queue: the queue; mbx_queue_can_find() must have returned true, unless
+ *	the receiver asks for the first message
  * @match: what it asks for
- * @skip: how many matching messages to look past; counted down
+ * @skip: how many matching messages to skip; counted down
  *
- * Without a condition this is the first message. With one it looks at every
- * message up to the first that fits (at all of them for MBOX_MATCH_LE), as
- * msgrcv(2) does.
+ * With a type, the message is selected as by msgrcv(2).
  *
  * Return: the message, which stays in the queue, or NULL.
  */
-static inline struct mbox_message *
-mbox_queue_find(const struct mbox_queue *queue, const struct mbox_match *match,
-		u32 *skip)
+static inline struct mbx_message *
+mbx_queue_find(const struct mbx_queue *queue, const struct mbx_match *match,
+	       u32 *skip)
 {
-	if (likely(!(match->flags & MBOX_MATCH_FLAGS) && !*skip))
-		return mbox_queue_first(queue);
-	return __mbox_queue_find(queue, match, skip);
+	if (likely(!(match->flags & MBX_MATCH_FLAGS) && !*skip))
+		return mbx_queue_first(queue);
+	return __mbx_queue_find(queue, match, skip);
 }
 
-#endif /* MBOX_QUEUE_H */
+#endif /* MBX_QUEUE_H */

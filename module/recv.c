@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Receiving: find a message or wait to be handed one, copy it out, settle.
+ * Receiving: find a message or wait until one is delivered, copy it out, complete the
+ * receive call.
  */
-#include <linux/pid.h>
+#include <linux/err.h>
 #include <linux/sched.h>
-#include <linux/uaccess.h>
-#include <linux/user_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 
-#include "call.h"
+#include "transaction.h"
 #include "exchange.h"
 #include "fds.h"
 #include "inherit.h"
@@ -15,415 +16,422 @@
 #include "trace.h"
 
 /**
- * struct taken - a message in transit
+ * struct in_flight - a message that left the mailbox and is not received yet
  * @msg: the message
- * @token: names a request that can be replied to, otherwise 0
- * @fds: its files, once it was received, otherwise NULL
- * @ack: its sender waits for the receipt
- * @peeked: somebody looked at it when it left the mailbox, and may still
+ * @token: token of a request that the receiver can reply to, otherwise 0
+ * @fds: files of the message, once it is received, otherwise NULL
+ * @flags: MBX_MSG_UNUSUAL of the message when it left the mailbox
  */
-struct taken {
-	struct mbox_message *msg;
-	struct mbox_fds *fds;
+struct in_flight {
+	struct mbx_message *msg;
+	struct mbx_fds *fds;
 	u64 token;
-	bool ack;
-	bool peeked;
+	u8 flags;
 };
 
-/* A request, and the receiver does not learn its token. */
-static bool is_unanswerable(const struct taken *taken)
+/* Whether the message is a request whose token the receiver does not get. */
+static bool is_unanswerable(const struct in_flight *in_flight)
 {
-	return !taken->token && mbox_ticket_of(taken->msg);
+	return !in_flight->token && mbx_transaction_of(in_flight->msg);
 }
 
 /*
- * Whether a receiver is shown the messages of waiting senders. With capacity
- * they are not in the mailbox yet, so there is nothing to look at (MBOX_PEEK);
- * but a receiver that finds nothing of the type it asks for need not wait until
- * one that would do has been let in.
+ * Whether a receiver searches mailbox.blocked_sends too. With capacity, these messages
+ * are not in the mailbox yet, so MBOX_PEEK does not show them. But a receiver that asks
+ * for a type takes one if no stored message has that type: it need not wait until
+ * there is room for it.
  */
-static bool sees_offers(const struct mailbox *mb, const struct mbox_match *match)
+static bool sees_blocked_sends(const struct mailbox *mb, const struct mbx_match *match)
 {
-	return !mb->capacity || (match->flags & MBOX_MATCH_FLAGS &&
+	return !mb->capacity || (match->flags & MBX_MATCH_FLAGS &&
 				 !(match->flags & MBOX_PEEK));
 }
 
-/* Find what the receiver gets; NULL: nothing. *@from says where it is. */
-static inline struct mbox_message *find(struct mailbox *mb,
-					const struct mbox_match *match,
-					struct mbox_queue **from)
+/* Find the message for a receiver, or NULL. *@from is set to its queue. */
+static inline struct mbx_message *find(struct mailbox *mb,
+				       const struct mbx_match *match,
+				       struct mbx_queue **from)
 {
-	struct mbox_message *msg;
+	struct mbx_message *msg;
 	u32 skip = match->skip;
 
 	*from = &mb->stored;
-	msg = mbox_queue_find(&mb->stored, match, &skip);
-	if (likely(msg) || !mb->offers.count || !sees_offers(mb, match))
+	msg = mbx_queue_find(&mb->stored, match, &skip);
+	if (likely(msg) || !mb->blocked_sends.count || !sees_blocked_sends(mb, match))
 		return msg;
-	*from = &mb->offers;
-	return mbox_queue_find(&mb->offers, match, &skip);
+	*from = &mb->blocked_sends;
+	return mbx_queue_find(&mb->blocked_sends, match, &skip);
 }
 
-/* Take a message out of the mailbox. */
-static inline void take(struct mailbox *mb, struct mbox_message *msg,
-			struct mbox_queue *from,
-			const struct mbox_receipt *receipt,
-			struct taken *taken, struct mbox_after *after)
+/* Accept the message of a sender that waits, and take it. */
+static void accept_blocked(struct mailbox *mb, struct mbx_message *msg,
+			   struct mbx_deferred *deferred)
+{
+	struct mbx_send_waiter *w = mbx_waiter_of(mb, msg);
+
+	if (WARN_ON_ONCE(!w))
+		mbx_queue_remove(&mb->blocked_sends, msg);
+	else
+		mbx_accept_blocked_send(mb, w, deferred);
+}
+
+/* Take a message out of the mailbox for the receive call: it is then in flight. */
+static inline void take(struct mailbox *mb, struct mbx_message *msg,
+			struct mbx_queue *from,
+			const struct mbx_recv_args *args,
+			struct in_flight *in_flight, struct mbx_deferred *deferred)
 {
 	if (likely(from == &mb->stored))
-		mbox_unstore(mb, msg);
+		mbx_unstore(mb, msg);
 	else
-		mbox_accept(mb, mbox_waiter_of(&mb->senders, msg), after);
-	taken->peeked = mbox_is_peeked(mb, msg);
-	taken->ack = msg->flags & MBOX_MSG_ACK;
-	if (unlikely(taken->ack))
-		msg->flags |= MBOX_MSG_TRANSIT;
-	taken->token = mbox_ticket_take(mb, msg, receipt->tokens,
-					receipt->debtor);
+		accept_blocked(mb, msg, deferred);
+	in_flight->token = 0;
+	in_flight->flags = msg->flags & MBX_MSG_UNUSUAL;
+	if (unlikely(in_flight->flags)) {
+		if (msg->flags & MBX_MSG_ACK)
+			msg->flags |= MBX_MSG_TRANSIT;
+		in_flight->token = mbx_transaction_take(mb, msg, args->tokens,
+							args->pi_task);
+	}
 	mb->received++;
 	trace_mbox_recv(mb, msg);
-	mbox_room_made(mb, after);
+	mbx_room_made(mb, deferred);
 }
 
-/* What locate() and try_recv() found, besides a message (0) and errors. */
-#define NOTHING 1
+/* What locate() and try_recv() return, besides 0 (a message) and errors. */
+enum {
+	NOTHING = 1,
+	/* mbx_index_build() has to be called first. */
+	UNINDEXED,
+};
 
-/* Find a message that the call can have; *@from says where it is. */
-static inline int locate(struct mailbox *mb, const struct mbox_match *match,
-			 const struct mbox_call *call, size_t room,
-			 struct mbox_message **msg, struct mbox_queue **from)
+/* Whether find() takes few steps. */
+static inline bool can_find(const struct mailbox *mb,
+			    const struct mbx_match *match)
+{
+	return mbx_queue_can_find(&mb->stored) &&
+	       (!sees_blocked_sends(mb, match) || mbx_queue_can_find(&mb->blocked_sends));
+}
+
+/* Find a message that the call can take. *@from is set to its queue. */
+static inline int locate(struct mailbox *mb, const struct mbx_match *match,
+			 const struct mbx_wait_opts *opts, size_t buf_len,
+			 struct mbx_message **msg, struct mbx_queue **from)
 {
 	lockdep_assert_held(&mb->lock);
 	if (unlikely(mb->dead))
 		return -EIDRM;
-	*msg = find(mb, match, from);
+	*from = &mb->stored;
+	*msg = NULL;
+	if (mbx_is_first_wanted(match))
+		*msg = mbx_queue_first(&mb->stored);
+	else if (!can_find(mb, match))
+		return UNINDEXED;
+	if (unlikely(!*msg))
+		*msg = find(mb, match, from);
 	if (unlikely(!*msg)) {
-		if (mbox_no_senders(mb))
+		if (mbx_no_senders(mb))
 			return -EPIPE;
-		return call->again ?: NOTHING;
+		return opts->nowait_err ?: NOTHING;
 	}
-	return unlikely((*msg)->len > room) ? -EMSGSIZE : 0;
+	return unlikely((*msg)->len > buf_len) ? -EMSGSIZE : 0;
 }
 
-/* Receive without waiting. The message is the caller's then, in @taken. */
-static inline int try_recv(struct mailbox *mb, const struct mbox_match *match,
-			   const struct mbox_call *call, size_t room,
-			   const struct mbox_receipt *receipt,
-			   struct taken *taken, struct mbox_after *after)
+/* Receive without waiting. If this returns 0, the caller owns @in_flight->msg. */
+static inline int try_recv(struct mailbox *mb, const struct mbx_match *match,
+			   const struct mbx_wait_opts *opts, size_t buf_len,
+			   const struct mbx_recv_args *args,
+			   struct in_flight *in_flight, struct mbx_deferred *deferred)
 {
-	struct mbox_message *msg;
-	struct mbox_queue *from;
+	struct mbx_message *msg;
+	struct mbx_queue *from;
 	int ret;
 
 	lockdep_assert_held(&mb->lock);
-	ret = locate(mb, match, call, room, &msg, &from);
+	ret = locate(mb, match, opts, buf_len, &msg, &from);
 	if (unlikely(ret))
 		return ret;
-	taken->msg = msg;
-	take(mb, msg, from, receipt, taken, after);
+	in_flight->msg = msg;
+	take(mb, msg, from, args, in_flight, deferred);
 	return 0;
 }
 
-/*
- * After the copy: settle what became of a message in transit. @ret is how the
- * copy went. Return 0, an error, or 1: the sender gave up in the meantime.
- */
-static noinline int settle(struct mailbox *mb, struct taken *taken, int ret)
+/* Put back a message that was not received, or drop it if that has become useless. */
+static void give_back(struct mailbox *mb, struct mbx_message *msg,
+		      struct mbx_deferred *deferred)
 {
-	struct mbox_ticket *ticket = mbox_ticket_of(taken->msg);
-	struct mbox_message *msg = taken->msg;
-	struct mbox_ticket *returned = NULL;
-	struct mbox_after after;
+	struct mbx_transaction *txn = mbx_transaction_of(msg);
 
-	mbox_after_init(&after);
+	lockdep_assert_held(&mb->lock);
+	mb->received--;
+	if (mb->dead) {
+		/* A call may still wait with this message: end it. */
+		mbx_drop_taken(mb, msg, -EIDRM, deferred);
+	} else if (txn && !mbx_transaction_return(mb, txn)) {
+		mb->sent--;
+		mbx_defer_release(mb, msg, deferred);
+	} else {
+		mbx_put_back(mb, msg, deferred);
+	}
+}
+
+/*
+ * Give a message the entry that it needs to be put back. This may drop the lock and
+ * take it again. It returns without dropping the lock after its last check.
+ */
+static void prepare_to_put_back(struct mailbox *mb, struct mbx_message *msg,
+				struct mbx_deferred *deferred)
+	__must_hold(&mb->lock)
+{
+	struct mbx_transaction *txn = mbx_transaction_of(msg);
+	struct mbx_entry *entry = NULL;
+
+	while (!(msg->flags & MBX_MSG_WITHDRAWN) && !mb->dead &&
+	       (!txn || mbx_transaction_wanted(txn)) &&
+	       mbx_needs_entry(mb, msg)) {
+		if (entry) {
+			mbx_message_give_entry(msg, entry);
+			entry = NULL;
+			break;
+		}
+		spin_unlock(&mb->lock);
+		entry = mbx_entry_new_unasked(msg->sender);
+		cond_resched();
+		spin_lock(&mb->lock);
+	}
+	/* Rare: the state changed while the lock was dropped. The entry is unused. */
+	if (entry)
+		mbx_defer_entry(entry, msg->sender, deferred);
+}
+
+/*
+ * Complete a receive call after the copy, whose result is @ret. Return 0, an error, or
+ * 1: the sender gave up in the meantime.
+ */
+static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_flight, int ret)
+{
+	struct mbx_transaction *txn = mbx_transaction_of(in_flight->msg);
+	struct mbx_message *msg = in_flight->msg;
+	struct mbx_transaction *returned = NULL;
+	struct mbx_deferred deferred;
+
+	/* Releasing the message drops its reference on the transaction. */
+	if (ret && txn) {
+		refcount_inc(&txn->refs);
+		returned = txn;
+	}
+	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
-	if (taken->ack)
-		msg->flags &= ~MBOX_MSG_TRANSIT;
-	if (msg->flags & MBOX_MSG_WITHDRAWN) {
+	if (ret)
+		prepare_to_put_back(mb, msg, &deferred);
+	if (in_flight->flags & MBX_MSG_ACK)
+		msg->flags &= ~MBX_MSG_TRANSIT;
+	if (msg->flags & MBX_MSG_WITHDRAWN) {
 		mb->received--;
-		mbox_retire(mb, msg, &after);
+		mbx_defer_release(mb, msg, &deferred);
 		ret = ret ?: 1;
 	} else if (!ret) {
-		mbox_confirm(mb, msg, 0, &after);
-		if (ticket && !taken->token)
-			mbox_ticket_end(mb, ticket, -EPIPE, &after);
-		taken->fds = mbox_fds_detach(msg);
-		mbox_retire(mb, msg, &after);
+		mbx_confirm(mb, msg, 0, &deferred);
+		if (txn && !in_flight->token)
+			mbx_transaction_complete(mb, txn, -EPIPE, &deferred);
+		in_flight->fds = mbx_fds_detach(msg);
+		mbx_defer_release(mb, msg, &deferred);
 	} else {
-		mb->received--;
-		if (ticket) {
-			refcount_inc(&ticket->refs);
-			returned = ticket;
-		}
-		if (ticket && !mbox_ticket_return(mb, ticket)) {
-			mb->sent--;
-			mbox_retire(mb, msg, &after);
-		} else if (mb->dead) {
-			mbox_retire(mb, msg, &after);
-		} else {
-			mbox_put_back(mb, msg, &after);
-		}
+		give_back(mb, msg, &deferred);
 	}
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbx_flush_deferred(mb, &deferred);
 	if (returned) {
-		mbox_inherit_update(mb, returned);
-		mbox_ticket_put(returned);
+		mbx_inherit_update(mb, returned);
+		mbx_transaction_put(returned);
 	}
 	return ret;
-}
-
-/* Write what a receive call tells its caller: the length, and all from @prio. */
-static int write_meta(const struct mbox_receipt *receipt,
-		      const struct mbox_msg *meta)
-{
-	const size_t from = offsetof(struct mbox_msg, prio);
-
-	if (put_user(meta->len, &receipt->umsg->len))
-		return -EFAULT;
-	if (receipt->usize <= from)
-		return 0;
-	if (copy_to_user((void __user *)receipt->umsg + from,
-			 (const void *)meta + from,
-			 min(receipt->usize, sizeof(*meta)) - from))
-		return -EFAULT;
-	return 0;
-}
-
-static int put_meta(const struct mbox_message *msg, u64 token, u64 lost,
-		    const struct mbox_receipt *receipt)
-{
-	const struct mbox_sender *sender = msg->sender;
-	struct mbox_msg meta = *receipt->kmsg;
-
-	meta.len = msg->len;
-	meta.prio = msg->prio;
-	meta.type = msg->type;
-	meta.token = token;
-	meta.nfds = 0;
-	meta.lost = lost;
-	meta.pid = pid_vnr(sender->pid);
-	meta.uid = from_kuid_munged(current_user_ns(), sender->euid);
-	meta.gid = from_kgid_munged(current_user_ns(), sender->egid);
-	return write_meta(receipt, &meta);
-}
-
-/**
- * mbox_note_flag() - tell a receiver something about the message that it got
- * @umsg: its structure
- * @flag: to be added to the flags in it; those of a batch are not in it
- *
- * Where this address is gone, so is who would read it.
- */
-void mbox_note_flag(struct mbox_msg __user *umsg, u32 flag)
-{
-	u32 flags;
-
-	if (!get_user(flags, &umsg->flags))
-		put_user(flags | flag, &umsg->flags);
-}
-
-/**
- * mbox_undo_copy_out() - a message that was copied out was not received
- * @receipt: where it went
- *
- * What the call will read when it is restarted has to be what it was; where that
- * memory cannot be written any more, nobody is there to be misled.
- */
-void mbox_undo_copy_out(const struct mbox_receipt *receipt)
-{
-	mbox_buffer_rewind(&receipt->to);
-	if (receipt->umsg)
-		write_meta(receipt, receipt->kmsg);
-}
-
-static inline int copy_out(struct mbox_message *msg, u64 token, u64 lost,
-			   const struct mbox_receipt *receipt)
-{
-	int ret = mbox_message_copy_out(msg, &receipt->to);
-
-	if (!ret && receipt->umsg)
-		ret = put_meta(msg, token, lost, receipt);
-	return ret;
-}
-
-/**
- * mbox_copy_out() - copy a message to a receiver
- * @msg: the message
- * @token: of the request that it is, or 0
- * @lost: how many messages the receiver lost before it
- * @receipt: where to
- *
- * Context: Process context, may sleep.
- * Return: 0, or -EFAULT.
- */
-int mbox_copy_out(struct mbox_message *msg, u64 token, u64 lost,
-		  const struct mbox_receipt *receipt)
-{
-	return copy_out(msg, token, lost, receipt);
 }
 
 /*
- * MBOX_PEEK: copy a message, and leave it. Whoever waits is woken to look for
- * himself.
+ * MBOX_PEEK: copy a message, and leave it in the mailbox. A call that waits is woken to
+ * search again, because no message is delivered to it.
  */
-static noinline ssize_t look(struct mailbox *mb,
-			     const struct mbox_receipt *receipt,
-			     const struct mbox_match *match,
-			     const struct mbox_call *call, size_t room)
+static noinline ssize_t peek_message(struct mailbox *mb,
+				     const struct mbx_recv_args *args,
+				     const struct mbx_match *match,
+				     const struct mbx_wait_opts *opts, size_t buf_len)
 {
-	struct mbox_message *msg;
-	struct mbox_queue *from;
-	struct mbox_waiter w;
-	struct mbox_peek peek;
+	struct mbx_message *msg;
+	struct mbx_queue *from;
+	struct mbx_waiter w;
+	struct mbx_peek peek;
 	ssize_t ret;
 
 	for (;;) {
 		spin_lock(&mb->lock);
-		ret = locate(mb, match, call, room, &msg, &from);
+		ret = locate(mb, match, opts, buf_len, &msg, &from);
 		if (!ret) {
-			mbox_begin_look(mb, &peek, msg);
+			mbx_peek_begin(mb, &peek, msg);
 		} else if (ret == NOTHING) {
-			mbox_waiter_init(&w, &mb->waiting_receivers);
-			mbox_waiter_add(&mb->peekers, &w, false);
+			w = (struct mbx_waiter){};
+			mbx_waiter_init(&w, &mb->waiting_receivers);
+			mbx_waiter_add_peeker(mb, &w);
 			trace_mbox_wait(mb, false);
 		}
 		spin_unlock(&mb->lock);
 
-		if (ret < 0)
-			return ret;
 		if (!ret)
 			break;
-		ret = mbox_wait(mb, &w, call);
+		if (ret == UNINDEXED) {
+			ret = mbx_index_build(mb);
+		} else if (ret == NOTHING) {
+			ret = mbx_wait(mb, &w, opts);
+			if (!ret)
+				mbx_wake_next(mb);
+		}
+		/* The message may be one for other receivers, again and again. */
+		ret = ret ?: mbx_wait_goes_on(opts);
 		if (ret)
 			return ret;
 	}
 
-	ret = copy_out(msg, 0, 0, receipt);
+	ret = mbx_copy_out(msg, 0, 0, args);
 	if (ret)
-		mbox_undo_copy_out(receipt);
+		mbx_undo_copy_out(args);
 	else
 		ret = msg->len;
-	mbox_end_look(mb, &peek);
+	mbx_peek_end(mb, &peek);
 	return ret;
 }
 
-/* Begin to wait for a message. */
-static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
-		       const struct mbox_match *match, size_t room,
-		       const struct mbox_receipt *receipt,
-		       struct mbox_after *after)
+/* Begin to wait for a message. @seq: number of an earlier arrival, or 0. */
+static void begin_wait(struct mailbox *mb, struct mbx_recv_waiter *w,
+		       const struct mbx_match *match, size_t buf_len,
+		       const struct mbx_recv_args *args, u64 seq,
+		       struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
-	mbox_waiter_init(w, &mb->waiting_receivers);
-	w->match = match;
-	w->room = min_t(size_t, room, U32_MAX);
-	w->tokens = receipt->tokens;
-	w->debtor = receipt->debtor;
-	if (unlikely(w->debtor))
-		w->prio = mbox_debtor_prio(w->debtor) + 1;
+	*w = (struct mbx_recv_waiter){
+		.waiter.seq = seq,
+		.buf_len = min_t(size_t, buf_len, U32_MAX),
+		.match = match,
+		.tokens = args->tokens,
+		.pi_task = args->pi_task,
+	};
+	mbx_waiter_init(&w->waiter, &mb->waiting_receivers);
+	if (unlikely(w->pi_task))
+		w->waiter.prio = mbx_pi_task_prio(w->pi_task) + 1;
 	trace_mbox_wait(mb, false);
-	mbox_waiter_add(&mb->receivers, w, false);
-	/* Now a send that does not wait can succeed. */
+	mbx_waiter_add_receiver(mb, w);
+	/* Now a nonblocking send can succeed. */
 	if (!mb->capacity)
-		mbox_report(mb, MBOX_POLL_OUT, after);
+		mbx_queue_events(mb, MBX_POLL_OUT, deferred);
 }
 
 /*
- * There was nothing: wait, if that is still so. Return 0 with the message in
- * @taken, or an error. Apart, so that a call that does not wait need not clear
- * what only this needs.
+ * Try again to receive, and wait if there is still no message. Return 0 with the
+ * message in @in_flight, an error, or UNINDEXED. @seq keeps the place of a call that
+ * waits more than once. A function of its own, so that a call that does not wait does
+ * not have to clear the structures for waiting.
  */
 static noinline int wait_to_recv(struct mailbox *mb,
-				 const struct mbox_match *match,
-				 const struct mbox_call *call, size_t room,
-				 const struct mbox_receipt *receipt,
-				 struct taken *taken)
+				 const struct mbx_match *match,
+				 const struct mbx_wait_opts *opts, size_t buf_len,
+				 const struct mbx_recv_args *args,
+				 struct in_flight *in_flight, u64 *seq)
 {
-	struct mbox_after after = {};
-	struct mbox_waiter w;
+	struct mbx_deferred deferred = {};
+	struct mbx_recv_waiter w;
 	int ret;
 
 	spin_lock(&mb->lock);
-	ret = try_recv(mb, match, call, room, receipt, taken, &after);
+	ret = try_recv(mb, match, opts, buf_len, args, in_flight, &deferred);
 	if (ret == NOTHING)
-		begin_wait(mb, &w, match, room, receipt, &after);
+		begin_wait(mb, &w, match, buf_len, args, *seq, &deferred);
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbx_flush_deferred(mb, &deferred);
 	if (ret != NOTHING)
 		return ret;
+	*seq = w.waiter.seq;
 
-	if (unlikely(w.debtor))
-		mbox_debtor_rest(w.debtor);
-	ret = mbox_wait(mb, &w, call);
-	taken->msg = w.msg;
-	taken->token = w.token;
-	taken->ack = w.ack;
-	taken->peeked = w.peeked;
+	if (unlikely(w.pi_task))
+		mbx_pi_task_rest(w.pi_task);
+	ret = mbx_wait(mb, &w.waiter, opts);
+	in_flight->msg = w.msg;
+	in_flight->token = w.token;
+	in_flight->flags = w.flags;
 	return ret;
 }
 
 /**
- * mbox_recv() - receive a message
- * @mb: where from
- * @receipt: where to put it
- * @match: which message
- * @call: how it may wait
+ * mbx_recv() - receive a message
+ * @mb: the mailbox
+ * @args: buffers of the receiver
+ * @match: which message it asks for
+ * @opts: how the call may wait
  *
  * Context: Process context, may sleep.
  * Return: the full length of the message, or -EIDRM, -EPIPE, -EMSGSIZE,
- * -EFAULT, -EMFILE, -ENOMEM, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS; with an error,
- * no message has left the mailbox.
+ * -EFAULT, -EMFILE, -ENOMEM, -EDQUOT, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS, -EINTR; with
+ * an error, no message has left the mailbox.
  */
-ssize_t mbox_recv(struct mailbox *mb, const struct mbox_receipt *receipt,
-		  const struct mbox_match *match, const struct mbox_call *call)
+ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
+		 const struct mbx_match *match, const struct mbx_wait_opts *opts)
 {
-	size_t room = call->flags & MBOX_TRUNC ? SIZE_MAX : receipt->to.len;
-	struct taken taken;
+	size_t buf_len = opts->flags & MBOX_TRUNC ? SIZE_MAX : args->to.len;
+	struct in_flight in_flight;
+	u64 seq = 0;
 	ssize_t len;
 	int ret;
 
-	if (unlikely(call->flags & MBOX_PEEK))
-		return look(mb, receipt, match, call, room);
+	if (unlikely(opts->flags & MBOX_PEEK))
+		return peek_message(mb, args, match, opts, buf_len);
 	for (;;) {
-		struct mbox_after after = {};
+		struct mbx_deferred deferred = {};
 
 		spin_lock(&mb->lock);
-		ret = try_recv(mb, match, call, room, receipt, &taken, &after);
+		ret = try_recv(mb, match, opts, buf_len, args, &in_flight, &deferred);
 		spin_unlock(&mb->lock);
-		mbox_after_run(mb, &after);
+		mbx_flush_deferred(mb, &deferred);
 		if (unlikely(ret == NOTHING))
-			ret = wait_to_recv(mb, match, call, room, receipt,
-					   &taken);
+			ret = wait_to_recv(mb, match, opts, buf_len, args,
+					   &in_flight, &seq);
+		if (unlikely(ret == UNINDEXED)) {
+			ret = mbx_index_build(mb);
+			if (!ret)
+				continue;
+		}
 		if (unlikely(ret))
 			return ret;
 
-		if (unlikely(taken.token))
-			mbox_inherit_update(mb, mbox_ticket_of(taken.msg));
-		len = taken.msg->len;
-		ret = copy_out(taken.msg, taken.token, 0, receipt);
-		if (unlikely(!ret && mbox_fds_of(taken.msg)))
-			ret = mbox_fds_prepare(mbox_fds_of(taken.msg),
-					       receipt->fds, receipt->nfds);
-		if (likely(!ret && !taken.ack && !taken.peeked &&
-			   !is_unanswerable(&taken))) {
-			taken.fds = mbox_fds_detach(taken.msg);
-			mbox_message_free(taken.msg);
+		if (unlikely(in_flight.token))
+			mbx_inherit_update(mb, mbx_transaction_of(in_flight.msg));
+		len = in_flight.msg->len;
+		ret = mbx_copy_out(in_flight.msg, in_flight.token, 0, args);
+		if (likely(!ret && !in_flight.flags)) {
+			mbx_message_free(in_flight.msg);
+			return len;
+		}
+		if (!ret && mbx_fds_of(in_flight.msg))
+			ret = mbx_fds_prepare(mbx_fds_of(in_flight.msg),
+					      args->fds, args->nfds);
+		if (!ret && !(in_flight.flags & (MBX_MSG_ACK | MBX_MSG_PEEKED)) &&
+		    !is_unanswerable(&in_flight)) {
+			in_flight.fds = mbx_fds_detach(in_flight.msg);
+			mbx_message_free(in_flight.msg);
 		} else {
-			ret = settle(mb, &taken, ret);
+			ret = complete_recv(mb, &in_flight, ret);
 		}
 		if (!ret) {
-			if (unlikely(taken.fds)) {
-				mbox_fds_deliver(taken.fds, receipt->fds,
-						 receipt->nfds, receipt->umsg,
-						 receipt->usize);
-				mbox_fds_free(taken.fds);
+			if (unlikely(in_flight.fds)) {
+				mbx_fds_deliver(in_flight.fds, args->fds,
+						args->nfds, args->umsg,
+						args->usize);
+				mbx_fds_free(in_flight.fds);
 			}
 			return len;
 		}
-		mbox_undo_copy_out(receipt);
+		mbx_undo_copy_out(args);
 		if (ret < 0)
 			return ret;
-		/* The sender gave up: as if this had never come. */
+		/* The sender gave up: go on as if the message had not been sent. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 }

@@ -1,198 +1,371 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sending. What a send call can meet is worked out in one place, try_send();
- * the rest is waiting for it and taking it back.
+ * Sending. try_send() decides what happens to a message. The other functions make the
+ * message, wait, and withdraw the message if the sender gives up.
  */
 #include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/freezer.h>
+#include <linux/hrtimer.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/wait.h>
 
-#include "call.h"
+#include "transaction.h"
 #include "exchange.h"
 #include "fds.h"
+#include "index.h"
 #include "inherit.h"
+#include "poller.h"
+#include "limits.h"
 #include "send.h"
 #include "trace.h"
 
-/* What try_send() found, besides errors. */
+/* What try_send() returns, besides errors. */
 enum {
 	SENT,
 	AWAIT_RECEIPT,
 	AWAIT_REPLY,
 	AWAIT_ROOM,
+	/* Drop the lock and call try_send() again: it has been held long enough. */
+	GO_ON,
+	/* Give the message an entry for an index and call try_send() again. */
+	UNINDEXED,
 };
 
-/* Apply the overflow policy. Return whether the new message was dropped. */
-static bool overflow(struct mailbox *mb, struct mbox_message *msg,
-		     struct mbox_after *after)
+/* Drop messages until there is room, up to a limit. Return whether there is room. */
+static bool drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
 {
-	if (mb->flags & MBOX_DROP_OLDEST && mb->capacity) {
-		while (!mbox_has_room(mb))
-			mbox_drop_oldest(mb, after);
-		return false;
-	}
-	mb->sent++;
+	unsigned int n;
+
+	for (n = 0; n < MBX_WAKE_AT_ONCE && !mbx_has_room(mb); n++)
+		mbx_drop_oldest(mb, deferred);
+	return mbx_has_room(mb);
+}
+
+static void drop_newest(struct mailbox *mb, struct mbx_message *msg)
+{
+	mbx_count_sent(mb);
 	mb->dropped++;
 	trace_mbox_drop(mb, msg);
-	return true;
+}
+
+/* Whether the message stays in the mailbox if it is not delivered to a receiver. */
+static bool is_kept(const struct mailbox *mb, const struct mbx_message *msg,
+		    const struct mbx_wait_opts *opts, bool sync)
+{
+	if (sync && opts->nowait_err)
+		return false;
+	if (mbx_has_room_for(mb, msg->sender->key))
+		return true;
+	if (mbx_drops(mb))
+		return mb->flags & MBOX_DROP_OLDEST && mb->capacity;
+	return !opts->nowait_err;
 }
 
 /*
- * Send without waiting, or say what to wait for. With SENT, AWAIT_RECEIPT and
- * AWAIT_REPLY the message is out of the caller's hands.
+ * Send without waiting, or return what to wait for. If this returns SENT,
+ * AWAIT_RECEIPT or AWAIT_REPLY, the caller does not own the message any more.
  */
-static __always_inline int try_send(struct mailbox *mb, struct mbox_message *msg,
-				    const struct mbox_call *call, bool sync,
-				    bool request, struct mbox_after *after)
+static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
+				    const struct mbx_wait_opts *opts, bool sync,
+				    bool request, struct mbx_deferred *deferred)
 {
 	const int accepted = request ? AWAIT_REPLY : SENT;
-	struct mbox_waiter *receiver;
-	bool arrived = true;
+	struct mbx_recv_waiter *receiver = NULL;
+	bool arrived = true, ack, room;
+	u32 special;
 
 	lockdep_assert_held(&mb->lock);
 	if (unlikely(mb->dead))
 		return -EIDRM;
-	if (unlikely(mbox_no_receivers(mb)))
+	if (unlikely(mbx_no_receivers(mb)))
 		return -EPIPE;
 
-	receiver = mbox_find_receiver(mb, msg);
-	if (receiver) {
-		/* A call that cannot wait does not wait for the copy either. */
-		bool ack = (sync || !mb->capacity) && !call->again &&
-			   !request;
+	/*
+	 * A call that admits waiting senders may be less urgent than this one, which
+	 * may wait behind them: so admit some here too. This comes before the search
+	 * for a receiver, which alone can take as many steps as the lock may be held
+	 * for.
+	 */
+	if (unlikely(mbx_has_backlog(mb))) {
+		mbx_admit_senders(mb, deferred);
+		if (mbx_receivers_wait(mb) || deferred->more & MBX_MORE_PASS)
+			return GO_ON;
+	}
+	if (mbx_receivers_wait(mb)) {
+		bool kept = is_kept(mb, msg, opts, sync);
 
+		/* No receiver fails for a message that cannot be queued after all. */
+		if (kept && mbx_needs_entry(mb, msg))
+			return UNINDEXED;
+		receiver = mbx_next_receiver(mb, msg, kept, deferred);
+	}
+	if (receiver) {
+		/* A nonblocking call does not wait for the receiver's copy either. */
+		ack = (sync || !mb->capacity) && !opts->nowait_err && !request;
 		if (ack)
-			msg->flags |= MBOX_MSG_ACK;
-		mb->sent++;
+			msg->flags |= MBX_MSG_ACK;
+		mbx_count_sent(mb);
 		trace_mbox_send(mb, msg);
-		mbox_hand(mb, receiver, msg, after);
+		mbx_deliver_to_waiter(mb, receiver, msg, deferred);
 		return ack ? AWAIT_RECEIPT : accepted;
 	}
-	if (unlikely(sync && call->again))
-		return call->again;
+	if (unlikely(sync && opts->nowait_err))
+		return opts->nowait_err;
 
-	if (unlikely(!mbox_has_room_for(mb, msg->sender->uid))) {
-		if (!mbox_drops(mb))
-			return call->again ?: AWAIT_ROOM;
-		if (overflow(mb, msg, after)) {
+	/* One check for all policies: most mailboxes have none of these flags. */
+	special = mb->store_flags;
+	room = mbx_has_room(mb);
+	if (unlikely(special)) {
+		if (mbx_needs_entry(mb, msg))
+			return UNINDEXED;
+		room = mbx_has_room_for(mb, msg->sender->key);
+	}
+	if (unlikely(!room)) {
+		if (!mbx_drops(mb))
+			return opts->nowait_err ?: AWAIT_ROOM;
+		if (!(mb->flags & MBOX_DROP_OLDEST && mb->capacity)) {
+			drop_newest(mb, msg);
 			if (sync || request)
 				return -EPIPE;
-			mbox_retire(mb, msg, after);
+			mbx_defer_release(mb, msg, deferred);
 			return SENT;
 		}
-		/* It takes the place of another. */
+		if (!drop_oldest(mb, deferred))
+			return GO_ON;
+		/* The message replaces another: it does not notify. */
 		arrived = false;
 	}
 	if (unlikely(sync))
-		msg->flags |= MBOX_MSG_ACK;
-	mb->sent++;
-	mbox_store(mb, msg, arrived, after);
+		msg->flags |= MBX_MSG_ACK;
+	mbx_count_sent(mb);
+	if (unlikely(special)) {
+		mbx_store_by_policy(mb, msg, arrived, deferred);
+	} else {
+		mbx_queue_add(&mb->stored, msg);
+		mbx_announce(mb, msg, arrived, deferred);
+	}
 	trace_mbox_send(mb, msg);
 	return sync ? AWAIT_RECEIPT : accepted;
 }
 
-/*
- * The sender gives up, because of @ret: nothing of its message shall remain.
- * What somebody has begun to work on cannot be sent once more, so such a call
- * is not restarted. Return what the call returns.
+/**
+ * mbx_withdraw() - a sender gives up: remove its message
+ * @mb: the mailbox
+ * @w: the sender, which is not completed
+ * @ret: the error of the call
+ * @deferred: to be flushed without the lock
+ *
+ * A request that a receiver has taken must not be sent again, so its call is not
+ * restarted. With a transaction, the caller has to call mbx_inherit_update().
+ *
+ * Return: what the call returns.
  */
-static int withdraw(struct mailbox *mb, struct mbox_waiter *w, int ret,
-		    struct mbox_after *after)
+int mbx_withdraw(struct mailbox *mb, struct mbx_send_waiter *w, int ret,
+		 struct mbx_deferred *deferred)
 {
-	struct mbox_message *msg = w->msg;
+	bool accepted = mbx_send_accepted(w);
+	struct mbx_message *msg = w->msg;
 
 	lockdep_assert_held(&mb->lock);
-	mbox_waiter_del(w);
-	if (w->ticket && mbox_ticket_abandon(mb, w->ticket))
+	mbx_waiter_del(mb, &w->waiter);
+	if (w->txn && mbx_transaction_abandon(mb, w->txn))
 		return ret == -ERESTARTSYS ? -EINTR : ret;
-	if (!w->accepted) {
-		mbox_queue_remove(&mb->offers, msg);
-		mbox_retire(mb, msg, after);
+	if (!accepted) {
+		mbx_queue_remove(&mb->blocked_sends, msg);
+		mbx_defer_release(mb, msg, deferred);
 		return ret;
 	}
 	mb->sent--;
-	if (msg->flags & MBOX_MSG_TRANSIT) {
-		msg->flags |= MBOX_MSG_WITHDRAWN;
+	if (msg->flags & MBX_MSG_TRANSIT) {
+		msg->flags |= MBX_MSG_WITHDRAWN;
 		return ret;
 	}
-	mbox_unstore(mb, msg);
-	mbox_retire(mb, msg, after);
-	mbox_room_made(mb, after);
+	mbx_unstore(mb, msg);
+	mbx_defer_release(mb, msg, deferred);
+	mbx_room_made(mb, deferred);
 	return ret;
 }
 
-/* Begin to wait for what try_send() found. */
-static void begin_wait(struct mailbox *mb, struct mbox_waiter *w,
-		       struct mbox_message *msg, struct mbox_ticket *ticket,
-		       const struct mbox_call *call, int what,
-		       struct mbox_after *after)
+/**
+ * mbx_send_wait() - wait until a sender is completed, or gives up
+ * @mb: the mailbox
+ * @w: the sender
+ * @opts: how it may wait
+ *
+ * Context: Process context, without mailbox.lock.
+ * Return: the result that it was completed with, or -ERESTARTSYS, -ETIMEDOUT, -EINTR.
+ * With -ERESTARTSYS and a transaction, the call is either parked or withdrawn.
+ */
+int mbx_send_wait(struct mailbox *mb, struct mbx_send_waiter *w,
+		  const struct mbx_wait_opts *opts)
+{
+	struct mbx_transaction *txn = w->txn;
+	struct mbx_deferred deferred;
+	bool comes_back;
+	int ret;
+
+	ret = mbx_sleep_on(&w->waiter, opts);
+	if (!ret)
+		return w->waiter.result;
+
+	comes_back = txn && ret == -ERESTARTSYS &&
+		     mbx_transaction_comes_back(txn);
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	if (w->waiter.done)
+		ret = w->waiter.result;
+	else if (comes_back)
+		mbx_transaction_park(mb, txn);
+	else
+		ret = mbx_withdraw(mb, w, ret, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	if (txn)
+		mbx_inherit_update(mb, txn);
+	return ret;
+}
+
+/* Begin to wait for @what, which try_send() returned. */
+static void begin_wait(struct mailbox *mb, struct mbx_send_waiter *w,
+		       struct mbx_message *msg, struct mbx_transaction *txn,
+		       const struct mbx_wait_opts *opts, int what,
+		       struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
-	mbox_waiter_init(w, &mb->waiting_senders);
-	w->msg = msg;
-	w->sync = call->flags & MBOX_SYNC;
-	w->accepted = what != AWAIT_ROOM;
-	w->ticket = ticket;
-	if (ticket) {
-		ticket->caller = w;
-		/* The one who is woken is the one who will be waited for. */
-		after->sync = true;
+	*w = (struct mbx_send_waiter){
+		.msg = msg,
+		.txn = txn,
+		.sync = opts->flags & MBOX_SYNC,
+	};
+	RB_CLEAR_NODE(&w->by_msg);
+	mbx_waiter_init(&w->waiter, &mb->waiting_senders);
+	if (txn) {
+		txn->caller = w;
+		/* The task that is woken is the one that this call waits for. */
+		deferred->wake_sync = true;
 	}
 	if (what == AWAIT_ROOM) {
-		mbox_waiter_add(&mb->senders, w, false);
-		mbox_offer(mb, w, false, after);
+		mbx_waiter_add_sender(mb, w);
+		mbx_queue_blocked_send(mb, w, false, deferred);
 	} else {
-		mbox_waiter_add(ticket ? &mb->callers : &mb->syncers, w, false);
+		mbx_waiter_accept(mb, w);
 	}
 	trace_mbox_wait(mb, true);
 }
 
 /*
- * Send, and wait for what try_send() finds. The message is out of the caller's
- * hands, however it ends. Apart, so that a call that does not wait need not
- * clear what only this needs.
+ * The thread that lets waiting senders in may be less urgent than this one. So this one
+ * does that work until its own message is accepted.
  */
-static noinline int send_and_wait(struct mailbox *mb, struct mbox_message *msg,
-				  struct mbox_ticket *ticket,
-				  const struct mbox_call *call)
+static noinline void admit_until_accepted(struct mailbox *mb,
+					  const struct mbx_send_waiter *w)
 {
-	struct mbox_after after = {};
-	struct mbox_waiter w;
-	int ret;
+	struct mbx_deferred deferred;
+	bool more;
 
-	spin_lock(&mb->lock);
-	ret = try_send(mb, msg, call, call->flags & MBOX_SYNC, ticket, &after);
-	if (ret > 0)
-		begin_wait(mb, &w, msg, ticket, call, ret, &after);
-	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
-	if (ret < 0)
-		mbox_message_free(msg);
-	if (ret <= 0)
-		return ret;
-
-	ret = mbox_sleep_on(&w, call);
-	if (!ret)
-		return w.result;
-
-	mbox_after_init(&after);
-	spin_lock(&mb->lock);
-	if (w.done)
-		ret = w.result;
-	else
-		ret = withdraw(mb, &w, ret, &after);
-	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
-	if (ticket)
-		mbox_inherit_update(mb, ticket);
-	return ret;
+	do {
+		mbx_deferred_init(&deferred);
+		spin_lock(&mb->lock);
+		more = mbx_has_backlog(mb) && !w->waiter.done && !mbx_send_accepted(w);
+		if (more)
+			mbx_admit_senders(mb, &deferred);
+		spin_unlock(&mb->lock);
+		mbx_flush_deferred(mb, &deferred);
+		cond_resched();
+	} while (more && !signal_pending(current));
 }
 
 /*
- * Whether a call would fail now. Asked before the message is made where that is
- * likely: of those who may not wait, so that who tries again and again at a full
- * mailbox does not allocate and copy each time; and with MBOX_HANGUP. Nobody has
- * a reply before there is a request.
+ * A message has been charged beyond the limits: drop older messages of the same user for
+ * it. Return 0, or -EDQUOT: that is not enough, and none was dropped.
  */
-static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call,
+static int drop_for(struct mailbox *mb, struct mbx_message *msg)
+{
+	struct mbx_message_ext *ext = mbx_ext(msg);
+	struct mbx_sender *sender = msg->sender;
+	struct mbx_shortage excess;
+	unsigned int cost = ext->cost;
+
+	if (msg->flags & MBX_MSG_ENTRY)
+		cost += MBX_ENTRY_COST;
+	excess = mbx_sender_excess(sender, cost, ext->nfds);
+	if ((!excess.bytes && !excess.fds) || mbx_drop_own(mb, ext->share, &excess))
+		return 0;
+	/* Pairs with the READ_ONCE() of poll. */
+	if (ext->nfds)
+		cost += mbx_fds_cost(ext->nfds);
+	WRITE_ONCE(sender->refused, cost);
+	WRITE_ONCE(sender->refused_fds, excess.fds ? ext->nfds : 0);
+	return -EDQUOT;
+}
+
+/*
+ * Do what @what, from try_send(), asks for before the next try. Return 0 or an error.
+ */
+static noinline int prepare(struct mailbox *mb, struct mbx_message *msg,
+			    int what)
+{
+	const bool drops = mb->flags & MBOX_DROP_OLDEST;
+	int ret;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	cond_resched();
+	if (what != UNINDEXED)
+		return 0;
+	ret = mbx_message_add_entry(msg, drops);
+	if (ret || !drops)
+		return ret;
+	return drop_for(mb, msg);
+}
+
+/*
+ * Send, and wait for what try_send() returns. This consumes the message, also on an
+ * error. A function of its own, so that a call that does not wait does not have to
+ * clear the structures for waiting.
+ */
+static noinline int send_and_wait(struct mailbox *mb, struct mbx_message *msg,
+				  struct mbx_transaction *txn,
+				  const struct mbx_wait_opts *opts)
+{
+	struct mbx_deferred deferred;
+	struct mbx_send_waiter own, *w = txn ? &txn->waiter : &own;
+	int ret;
+
+	for (;;) {
+		mbx_deferred_init(&deferred);
+		spin_lock(&mb->lock);
+		ret = try_send(mb, msg, opts, opts->flags & MBOX_SYNC, txn,
+			       &deferred);
+		if (ret > 0 && ret < GO_ON)
+			begin_wait(mb, w, msg, txn, opts, ret, &deferred);
+		spin_unlock(&mb->lock);
+		mbx_flush_deferred(mb, &deferred);
+		if (likely(ret < GO_ON))
+			break;
+		ret = prepare(mb, msg, ret);
+		if (ret)
+			break;
+	}
+	if (ret < 0)
+		mbx_message_free(msg);
+	if (ret <= 0)
+		return ret;
+	if (ret == AWAIT_ROOM)
+		admit_until_accepted(mb, w);
+	return mbx_send_wait(mb, w, opts);
+}
+
+/*
+ * Whether a call would fail now. Checked before the message is allocated when failure
+ * is likely: for nonblocking calls, so that retrying on a full mailbox does not
+ * allocate and copy each time, and with MBOX_HANGUP. A nonblocking call with a request
+ * always fails, because its reply cannot be there yet.
+ */
+static noinline int precheck(struct mailbox *mb, const struct mbx_wait_opts *opts,
 			     bool request)
 {
 	int ret = 0;
@@ -200,128 +373,393 @@ static noinline int hopeless(struct mailbox *mb, const struct mbox_call *call,
 	spin_lock(&mb->lock);
 	if (mb->dead)
 		ret = -EIDRM;
-	else if (mbox_no_receivers(mb))
+	else if (mbx_no_receivers(mb))
 		ret = -EPIPE;
-	else if (request || (list_empty(&mb->receivers) &&
-			     (call->flags & MBOX_SYNC ||
-			      (!mbox_has_room_for(mb, current_uid()) &&
-			       !mbox_drops(mb)))))
-		ret = call->again;
+	else if (request || (!mbx_receivers_wait(mb) &&
+			     (opts->flags & MBOX_SYNC ||
+			      (!mbx_has_room_for(mb, mbx_current_key(mb)) &&
+			       !mbx_drops(mb)))))
+		ret = opts->nowait_err;
 	spin_unlock(&mb->lock);
 	return ret;
 }
 
-static inline int send_check(struct mailbox *mb, const struct mbox_draft *draft,
-			     const struct mbox_call *call, bool request)
+static inline int send_check(struct mailbox *mb, const struct mbx_send_args *args,
+			     const struct mbx_wait_opts *opts, bool request)
 {
-	size_t len = draft->from.len;
+	size_t len = args->from.len;
 
-	/* Pairs with the WRITE_ONCE() of destroy; checked again later. */
+	/* Pairs with mbx_mailbox_destroy(); checked again later, under the lock. */
 	if (unlikely(READ_ONCE(mb->dead)))
 		return -EIDRM;
 	if (unlikely(len > mb->msg_max ||
 		     (mb->flags & MBOX_FIXED && len != mb->msg_max)))
 		return -EMSGSIZE;
-	if (unlikely(call->again || mb->flags & MBOX_HANGUP))
-		return hopeless(mb, call, request);
+	if (unlikely(opts->nowait_err || mb->flags & MBOX_HANGUP))
+		return precheck(mb, opts, request);
 	return 0;
 }
 
 /**
- * mbox_send_check() - whether a message can be sent, as far as is known before
- * it is made
- * @mb: where to
- * @draft: the message
- * @call: how the call may wait
- * @request: it is one, whose reply will be waited for
+ * mbx_send_check() - check whether a message can be sent, before it is made
+ * @mb: the mailbox
+ * @args: what to send
+ * @opts: how the call may wait
+ * @request: it is a request, and the call waits for its reply
  *
  * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EAGAIN, -ETIMEDOUT.
  */
-int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
-		    const struct mbox_call *call, bool request)
+int mbx_send_check(struct mailbox *mb, const struct mbx_send_args *args,
+		   const struct mbx_wait_opts *opts, bool request)
 {
-	return send_check(mb, draft, call, request);
+	return send_check(mb, args, opts, request);
 }
 
-static inline struct mbox_message *make_message(struct mailbox *mb,
-						struct mbox_sender **cache,
-						spinlock_t *lock,
-						const struct mbox_draft *draft)
+/* Whether the message needs a struct mbx_message_ext. */
+static inline bool needs_ext(const struct mailbox *mb,
+			     const struct mbx_send_args *args)
 {
-	struct mbox_ticket *ticket = draft->ticket;
-	struct mbox_message *msg;
+	return args->txn || args->nfds || mb->flags & MBX_STORE_FLAGS;
+}
+
+/*
+ * Give a new message all but its payload. If that fails, free it. @unasked: charge this
+ * whatever the limits.
+ */
+static __always_inline struct mbx_message *
+equip_message(struct mailbox *mb, struct mbx_message *msg,
+	      const struct mbx_send_args *args, bool unasked)
+{
+	struct mbx_transaction *txn = args->txn;
 	int ret;
 
-	msg = mbox_message_new(cache, lock, &draft->from,
-			       ticket || draft->nfds ||
-				       mb->flags & MBOX_STORE_FLAGS);
-	if (IS_ERR(msg))
-		return msg;
-	msg->prio = draft->prio;
-	msg->type = draft->type;
-	if (unlikely(ticket)) {
-		refcount_inc(&ticket->refs);
-		mbox_ext(msg)->ticket = ticket;
+	msg->prio = args->prio;
+	msg->type = args->type;
+	if (unlikely(txn)) {
+		refcount_inc(&txn->refs);
+		mbx_ext(msg)->txn = txn;
 	}
-	if (unlikely(mb->flags & MBOX_FAIR)) {
-		mbox_ext(msg)->share = mbox_share_get(mb, msg->sender->uid);
-		if (!mbox_ext(msg)->share) {
-			mbox_message_free(msg);
+	if (unlikely(mb->flags & (MBOX_FAIR | MBOX_DROP_OLDEST))) {
+		mbx_ext(msg)->share = mbx_share_get(mb, msg->sender);
+		if (!mbx_ext(msg)->share) {
+			mbx_message_free(msg);
 			return ERR_PTR(-ENOMEM);
 		}
+		INIT_LIST_HEAD(&mbx_ext(msg)->own);
 	}
-	if (unlikely(draft->nfds)) {
-		ret = mbox_fds_attach(msg, draft->fds, draft->nfds);
+	if (unlikely(args->nfds)) {
+		ret = mbx_fds_attach(msg, mb, args->fds, args->nfds, unasked);
 		if (ret) {
-			mbox_message_free(msg);
+			mbx_message_free(msg);
 			return ERR_PTR(ret);
 		}
 	}
 	return msg;
 }
 
+static inline struct mbx_message *make_message(struct mailbox *mb,
+					       struct mbx_sender_cache *cache,
+					       spinlock_t *lock,
+					       const struct mbx_send_args *args)
+{
+	struct mbx_message *msg;
+
+	msg = mbx_message_new(cache, lock, mb, &args->from,
+			      needs_ext(mb, args));
+	if (IS_ERR(msg))
+		return msg;
+	return equip_message(mb, msg, args, false);
+}
+
+/* ---- limits --------------------------------------------------------------- */
+
+/* The error with which a send call would fail even if there were room, or 0. */
+static int sending_ended(struct mailbox *mb)
+{
+	int ret = 0;
+
+	spin_lock(&mb->lock);
+	if (mb->dead)
+		ret = -EIDRM;
+	else if (mbx_no_receivers(mb))
+		ret = -EPIPE;
+	spin_unlock(&mb->lock);
+	return ret;
+}
+
+static void count_sender(struct mailbox *mb, int change)
+{
+	spin_lock(&mb->lock);
+	mb->waiting_senders += change;
+	if (change > 0)
+		trace_mbox_wait(mb, true);
+	spin_unlock(&mb->lock);
+}
+
+/*
+ * Wait until the stake of the sender's user with the owner of the mailbox has room for
+ * @cost. The limit of the user itself is checked later, when the message is made. A
+ * poller (mbx_call_poller_new()) wakes the task at the end of the mailbox.
+ */
+static int sleep_at_share(struct mailbox *mb, struct mbx_want *want,
+			  const struct mbx_sender *sender, unsigned int cost,
+			  unsigned int nfds, const struct mbx_wait_opts *opts)
+{
+	ktime_t deadline = opts->deadline;
+	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
+	int ret = 0;
+
+	for (;;) {
+		mbx_want_room(want, sender->user);
+		if (mbx_sender_share_has_room(sender, cost, nfds))
+			break;
+		mbx_want_on(want);
+		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		ret = sending_ended(mb);
+		if (!ret && signal_pending(current))
+			ret = -ERESTARTSYS;
+		if (!ret && !mbx_want_told(want) &&
+		    !schedule_hrtimeout_range_clock(expires, 0,
+						    HRTIMER_MODE_ABS,
+						    opts->clock))
+			ret = -ETIMEDOUT;
+		__set_current_state(TASK_RUNNING);
+		if (ret)
+			break;
+		cond_resched();
+	}
+	return ret;
+}
+
+static int wait_at_share(struct mailbox *mb, struct mbx_sender_cache *cache,
+			 spinlock_t *lock, const struct mbx_send_args *args,
+			 const struct mbx_wait_opts *opts)
+{
+	unsigned int cost = mbx_message_cost(args->from.len,
+					     needs_ext(mb, args));
+	struct mbx_sender *sender = mbx_sender_get(cache, lock, mb);
+	struct mbx_call_poller *poller;
+	struct mbx_want want;
+	int ret = -ENOMEM;
+
+	if (!sender)
+		return -ENOMEM;
+	poller = mbx_call_poller_new(mb);
+	if (!poller)
+		goto out;
+	mbx_want_init(&want, NULL, current);
+	count_sender(mb, 1);
+	ret = sleep_at_share(mb, &want, sender, cost, args->nfds, opts);
+	count_sender(mb, -1);
+	mbx_call_poller_free(mb, poller);
+	mbx_want_cancel(&want);
+out:
+	mbx_sender_put(sender);
+	return ret;
+}
+
+/*
+ * Whether a message could be made if there were room, as far as that can be checked
+ * now. A call that fails must have no effect, so this comes before other messages are
+ * dropped to make room.
+ */
+static int check_args(const struct mbx_send_args *args)
+{
+	const struct mbx_buffer *from = &args->from;
+	size_t missing;
+
+	if (from->iter)
+		missing = fault_in_iov_iter_readable(from->iter, from->len);
+	else
+		missing = fault_in_readable(from->user, from->len);
+	if (missing)
+		return -EFAULT;
+	return args->nfds ? mbx_fds_check(args->fds, args->nfds) : 0;
+}
+
+/* MBOX_DROP_NEWEST, for a message that could not be made. */
+static int drop_unmade(struct mailbox *mb, const struct mbx_send_args *args,
+		       const struct mbx_wait_opts *opts)
+{
+	int ret = sending_ended(mb);
+
+	if (!ret)
+		ret = check_args(args);
+	if (ret)
+		return ret;
+	spin_lock(&mb->lock);
+	mbx_count_sent(mb);
+	mb->dropped++;
+	spin_unlock(&mb->lock);
+	return args->txn || opts->flags & MBOX_SYNC ? -EPIPE : 0;
+}
+
+/* Make a message that is not charged yet. */
+static struct mbx_message *stage_message(struct mailbox *mb, struct mbx_sender *sender,
+					 const struct mbx_send_args *args)
+{
+	struct mbx_message *msg;
+	int ret;
+
+	msg = mbx_message_stage(sender, &args->from);
+	if (IS_ERR(msg))
+		return msg;
+	msg = equip_message(mb, msg, args, true);
+	if (IS_ERR(msg))
+		return msg;
+	ret = sending_ended(mb);
+	/* A data race: if the index is made later, prepare() adds the entry. */
+	if (!ret && data_race(mb->store_flags) & MBX_STORE_INDEXED)
+		ret = mbx_message_add_entry(msg, true);
+	if (!ret)
+		return msg;
+	mbx_message_free(msg);
+	return ERR_PTR(ret);
+}
+
+/*
+ * MBOX_DROP_OLDEST at a limit: make a message, and drop older messages of the same user
+ * for it. A call that fails must have no effect, so everything that can fail comes
+ * before the first message is dropped.
+ */
+static struct mbx_message *replace_own(struct mailbox *mb, struct mbx_sender_cache *cache,
+				       spinlock_t *lock,
+				       const struct mbx_send_args *args)
+{
+	unsigned int cost = mbx_message_cost(args->from.len, true);
+	struct mbx_sender *sender = mbx_sender_get(cache, lock, mb);
+	struct mbx_message *msg;
+	bool first;
+	int ret;
+
+	if (!sender)
+		return ERR_PTR(-ENOMEM);
+	first = mbx_sender_cost(sender);
+	ret = mbx_stage(sender->user, cost, sender->privileged);
+	if (ret) {
+		mbx_sender_put(sender);
+		return ERR_PTR(ret);
+	}
+	msg = stage_message(mb, sender, args);
+	if (!IS_ERR(msg)) {
+		mbx_message_charge(msg, cost);
+		ret = drop_for(mb, msg);
+		if (ret) {
+			mbx_message_free(msg);
+			msg = ERR_PTR(ret);
+		}
+	}
+	/* A sender without any message is not to be charged for one that failed. */
+	if (IS_ERR(msg) && first)
+		mbx_sender_retract(sender);
+	mbx_unstage(sender->user, cost);
+	mbx_sender_put(sender);
+	return msg;
+}
+
+/* Make room for a message by the policy of the mailbox, or wait for room. */
+static struct mbx_message *try_again(struct mailbox *mb, struct mbx_sender_cache *cache,
+				     spinlock_t *lock, const struct mbx_send_args *args,
+				     const struct mbx_wait_opts *opts, int ret)
+{
+	bool drops = mb->flags & MBOX_DROP_OLDEST;
+
+	if (!drops && ret == -EDQUOT)
+		return ERR_PTR(ret);
+	if (!drops && opts->nowait_err)
+		return ERR_PTR(opts->nowait_err);
+	if (!drops) {
+		ret = wait_at_share(mb, cache, lock, args, opts);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+	mbx_buffer_rewind(&args->from);
+	if (drops)
+		return replace_own(mb, cache, lock, args);
+	return make_message(mb, cache, lock, args);
+}
+
+/*
+ * Make a message that a limit, which @ret tells, left no room for: make room by the
+ * policy of the mailbox, or wait. Return the message, an error, or NULL: the message
+ * was dropped.
+ */
+static noinline struct mbx_message *
+make_when_allowed(struct mailbox *mb, struct mbx_sender_cache *cache,
+		  spinlock_t *lock, const struct mbx_send_args *args,
+		  const struct mbx_wait_opts *opts, int ret)
+{
+	struct mbx_message *msg;
+
+	for (;;) {
+		if (ret != -ENOBUFS && ret != -EDQUOT)
+			return ERR_PTR(ret);
+		if (ret == -ENOBUFS && mb->flags & MBOX_DROP_NEWEST)
+			return ERR_PTR(drop_unmade(mb, args, opts));
+		msg = try_again(mb, cache, lock, args, opts, ret);
+		if (!IS_ERR(msg)) {
+			WRITE_ONCE(msg->sender->refused, 0);
+			WRITE_ONCE(msg->sender->refused_fds, 0);
+			return msg;
+		}
+		ret = PTR_ERR(msg);
+		if (ret != -ENOBUFS)
+			return msg;
+		if (fatal_signal_pending(current))
+			return ERR_PTR(-EINTR);
+		cond_resched();
+	}
+}
+
 /**
- * mbox_send() - send a message
- * @mb: where to
- * @cache: identity of the handle's last sender
- * @lock: protects *@cache
- * @draft: the message
- * @call: how it may wait
+ * mbx_send() - send a message
+ * @mb: the mailbox
+ * @cache: the handle's cached sender
+ * @lock: protects @cache->sender
+ * @args: what to send
+ * @opts: how the call may wait
  *
- * With a ticket, it also waits for the reply.
+ * With a transaction, the call also waits for the reply.
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EFAULT, -EDQUOT, -ENOMEM, -EBADF,
- * -ELOOP, -ETOOMANYREFS, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS; with an error, the
- * message went nowhere (with -EPIPE it may have been accepted, counted, and
- * dropped). With a ticket, see mbox_call().
+ * -ELOOP, -ETOOMANYREFS, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS, -EINTR; with an error, no
+ * receiver gets the message (with -EPIPE it may have been accepted, counted, and
+ * dropped). With a transaction, see mbx_call().
  */
-int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
-	      const struct mbox_draft *draft, const struct mbox_call *call)
+int mbx_send(struct mailbox *mb, struct mbx_sender_cache *cache, spinlock_t *lock,
+	     const struct mbx_send_args *args, const struct mbx_wait_opts *opts)
 {
-	struct mbox_ticket *ticket = draft->ticket;
-	struct mbox_after after = {};
-	struct mbox_message *msg;
+	struct mbx_transaction *txn = args->txn;
+	struct mbx_deferred deferred = {};
+	struct mbx_message *msg;
 	int ret;
 
-	ret = send_check(mb, draft, call, ticket);
+	ret = send_check(mb, args, opts, txn);
 	if (unlikely(ret))
 		return ret;
-	msg = make_message(mb, cache, lock, draft);
-	if (IS_ERR(msg))
-		return PTR_ERR(msg);
+	msg = make_message(mb, cache, lock, args);
+	if (IS_ERR(msg)) {
+		msg = make_when_allowed(mb, cache, lock, args, opts,
+					PTR_ERR(msg));
+		if (txn && msg == ERR_PTR(-EDQUOT))
+			mbx_transaction_refused(txn);
+		if (IS_ERR_OR_NULL(msg))
+			return PTR_ERR_OR_ZERO(msg);
+	}
 
 	spin_lock(&mb->lock);
-	if (likely(!ticket && !(call->flags & MBOX_SYNC) && mb->capacity))
-		ret = try_send(mb, msg, call, false, false, &after);
+	if (likely(!txn && !(opts->flags & MBOX_SYNC) && mb->capacity))
+		ret = try_send(mb, msg, opts, false, false, &deferred);
 	else
 		ret = AWAIT_ROOM;
 	spin_unlock(&mb->lock);
-	mbox_after_run(mb, &after);
+	mbx_flush_deferred(mb, &deferred);
 	if (likely(!ret))
 		return 0;
+	/* This also handles GO_ON and UNINDEXED. */
 	if (ret > 0)
-		return send_and_wait(mb, msg, ticket, call);
-	mbox_message_free(msg);
+		return send_and_wait(mb, msg, txn, opts);
+	mbx_message_free(msg);
 	return ret;
 }

@@ -1,32 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef MBOX_SEND_H
-#define MBOX_SEND_H
+#ifndef MBX_SEND_H
+#define MBX_SEND_H
 
+#include "message.h"
 #include "wait.h"
 
-struct mbox_ticket;
+struct mbx_deferred;
+struct mbx_send_waiter;
+struct mbx_transaction;
 
 /**
- * struct mbox_draft - a message that is to be sent
+ * struct mbx_send_args - what to send
  * @from: the payload
  * @type: type
  * @prio: priority, already checked
- * @ticket: NULL, or the call whose request it is
- * @fds: descriptors that go with it
- * @nfds: how many, already checked
+ * @txn: the transaction of a request, or NULL
+ * @fds: descriptors to attach
+ * @nfds: number of @fds, already checked
  */
-struct mbox_draft {
-	struct mbox_buffer from;
+struct mbx_send_args {
+	struct mbx_buffer from;
 	u64 type;
 	u32 prio;
-	struct mbox_ticket *ticket;
+	struct mbx_transaction *txn;
 	const s32 __user *fds;
 	u32 nfds;
 };
 
-int mbox_send_check(struct mailbox *mb, const struct mbox_draft *draft,
-		    const struct mbox_call *call, bool request);
-int mbox_send(struct mailbox *mb, struct mbox_sender **cache, spinlock_t *lock,
-	      const struct mbox_draft *draft, const struct mbox_call *call);
+int mbx_send_check(struct mailbox *mb, const struct mbx_send_args *args,
+		   const struct mbx_wait_opts *opts, bool request);
+int mbx_send(struct mailbox *mb, struct mbx_sender_cache *cache, spinlock_t *lock,
+	     const struct mbx_send_args *args, const struct mbx_wait_opts *opts);
+int mbx_send_wait(struct mailbox *mb, struct mbx_send_waiter *w,
+		  const struct mbx_wait_opts *opts);
+int mbx_withdraw(struct mailbox *mb, struct mbx_send_waiter *w, int ret,
+		 struct mbx_deferred *deferred);
 
-#endif /* MBOX_SEND_H */
+#endif /* MBX_SEND_H */

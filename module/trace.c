@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The one place where the tracepoints of trace.h are made. */
+/* Defines the tracepoints of trace.h. */
 #include "compat.h"
 
 #define CREATE_TRACE_POINTS

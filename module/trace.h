@@ -7,29 +7,37 @@
 
 #include <linux/tracepoint.h>
 
-#include "call.h"
+#include "transaction.h"
 #include "mailbox.h"
 
 TRACE_EVENT(mbox_create,
-	TP_PROTO(const struct mailbox *mb),
-	TP_ARGS(mb),
+	TP_PROTO(const struct mailbox *mb, const char *name, size_t len),
+	TP_ARGS(mb, name, len),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u32, capacity)
 		__field(u32, msg_max)
 		__field(u32, flags)
-		__string(name, mb->name ? mb->name : "")
+		__dynamic_array(char, name,
+				mbx_name_escape(name, len, NULL, 0) + 1)
 	),
 	TP_fast_assign(
+		int size;
+
 		__entry->id = mb->id;
-		/* It is known to others by now, and they may change it. */
+		__entry->ns = mb->net_ino;
+		/* Another process can already find the mailbox, and change this. */
 		__entry->capacity = data_race(mb->capacity);
 		__entry->msg_max = mb->msg_max;
 		__entry->flags = mb->flags;
-		mbox_assign_str(name, mb->name ? mb->name : "");
+		/* Escaped here, so that raw records contain printable text too. */
+		size = __get_dynamic_array_len(name);
+		mbx_name_escape(name, len, __get_str(name), size);
+		__get_str(name)[size - 1] = '\0';
 	),
-	TP_printk("id=%llu capacity=%u msg_max=%u flags=%#x name=%s",
-		  __entry->id, __entry->capacity, __entry->msg_max,
+	TP_printk("id=%llu ns=%u capacity=%u msg_max=%u flags=%#x name=%s",
+		  __entry->id, __entry->ns, __entry->capacity, __entry->msg_max,
 		  __entry->flags, __get_str(name))
 );
 
@@ -38,16 +46,18 @@ TRACE_EVENT(mbox_destroy,
 	TP_ARGS(mb, forced),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u32, queued)
 		__field(bool, forced)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->queued = mb->stored.count;
 		__entry->forced = forced;
 	),
-	TP_printk("id=%llu queued=%u %s", __entry->id, __entry->queued,
-		  __entry->forced ? "destroyed" : "released")
+	TP_printk("id=%llu ns=%u queued=%u %s", __entry->id, __entry->ns,
+		  __entry->queued, __entry->forced ? "destroyed" : "released")
 );
 
 TRACE_EVENT(mbox_attach,
@@ -55,15 +65,17 @@ TRACE_EVENT(mbox_attach,
 	TP_ARGS(mb, rights),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(unsigned int, rights)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->rights = rights;
 	),
-	TP_printk("id=%llu rights=%s%s", __entry->id,
-		  __entry->rights & MBOX_MAY_RECV ? "r" : "",
-		  __entry->rights & MBOX_MAY_SEND ? "w" : "")
+	TP_printk("id=%llu ns=%u rights=%s%s", __entry->id, __entry->ns,
+		  __entry->rights & MBX_MAY_RECV ? "r" : "",
+		  __entry->rights & MBX_MAY_SEND ? "w" : "")
 );
 
 /* A process has opened its end of a direct link. */
@@ -73,25 +85,28 @@ TRACE_EVENT(mbox_direct,
 	TP_ARGS(from, to, pid, peer),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u64, to)
 		__field(pid_t, pid)
 		__field(pid_t, peer)
 	),
 	TP_fast_assign(
 		__entry->id = from->id;
+		__entry->ns = from->net_ino;
 		__entry->to = to->id;
 		__entry->pid = pid;
 		__entry->peer = peer;
 	),
-	TP_printk("id=%llu to=%llu pid=%d peer=%d", __entry->id, __entry->to,
-		  __entry->pid, __entry->peer)
+	TP_printk("id=%llu ns=%u to=%llu pid=%d peer=%d", __entry->id,
+		  __entry->ns, __entry->to, __entry->pid, __entry->peer)
 );
 
 DECLARE_EVENT_CLASS(mbox_message_class,
-	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),
 	TP_ARGS(mb, msg),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u64, type)
 		__field(u32, len)
 		__field(u32, prio)
@@ -99,55 +114,59 @@ DECLARE_EVENT_CLASS(mbox_message_class,
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->type = msg->type;
 		__entry->len = msg->len;
 		__entry->prio = msg->prio;
 		__entry->queued = mb->stored.count;
 	),
-	TP_printk("id=%llu len=%u prio=%u type=%llu queued=%u", __entry->id,
-		  __entry->len, __entry->prio, __entry->type, __entry->queued)
+	TP_printk("id=%llu ns=%u len=%u prio=%u type=%llu queued=%u",
+		  __entry->id, __entry->ns, __entry->len, __entry->prio,
+		  __entry->type, __entry->queued)
 );
 
-/* A message was accepted: stored, or handed to a receiver that waited. */
+/* A message was accepted: stored, or delivered to a waiting receiver. */
 DEFINE_EVENT(mbox_message_class, mbox_send,
-	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),
 	TP_ARGS(mb, msg)
 );
 
-/* A receiver got a message out of the mailbox. */
+/* A receiver took a message out of the mailbox. */
 DEFINE_EVENT(mbox_message_class, mbox_recv,
-	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),
 	TP_ARGS(mb, msg)
 );
 
 /* The overflow policy dropped a message. */
 DEFINE_EVENT(mbox_message_class, mbox_drop,
-	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),
 	TP_ARGS(mb, msg)
 );
 
-/* A receiver could not take its message, which went back. */
+/* A receiver failed to copy a message, which was put back. */
 DEFINE_EVENT(mbox_message_class, mbox_recover,
-	TP_PROTO(const struct mailbox *mb, const struct mbox_message *msg),
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),
 	TP_ARGS(mb, msg)
 );
 
-/* A process that was registered is notified of a message. */
+/* A registered process is notified of a message. */
 TRACE_EVENT(mbox_notify,
 	TP_PROTO(const struct mailbox *mb, u32 kind, u32 signo),
 	TP_ARGS(mb, kind, signo),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u32, kind)
 		__field(u32, signo)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->kind = kind;
 		__entry->signo = signo;
 	),
-	TP_printk("id=%llu kind=%u signo=%u", __entry->id, __entry->kind,
-		  __entry->signo)
+	TP_printk("id=%llu ns=%u kind=%u signo=%u", __entry->id, __entry->ns,
+		  __entry->kind, __entry->signo)
 );
 
 /* A process maps a ring to send, with an owner number, or to receive. */
@@ -156,52 +175,58 @@ TRACE_EVENT(mbox_ring_attach,
 	TP_ARGS(mb, sender, owner),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u32, owner)
 		__field(bool, sender)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->owner = owner;
 		__entry->sender = sender;
 	),
-	TP_printk("id=%llu %s owner=%u", __entry->id,
+	TP_printk("id=%llu ns=%u %s owner=%u", __entry->id, __entry->ns,
 		  __entry->sender ? "sender" : "receiver", __entry->owner)
 );
 
-/* A process that sent to a ring is gone; what it was filling is given up. */
+/* A process stopped sending to a ring; the slots that it was filling are abandoned. */
 TRACE_EVENT(mbox_ring_recover,
 	TP_PROTO(const struct mailbox *mb, u32 owner, unsigned int abandoned),
 	TP_ARGS(mb, owner, abandoned),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u32, owner)
 		__field(unsigned int, abandoned)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->owner = owner;
 		__entry->abandoned = abandoned;
 	),
-	TP_printk("id=%llu owner=%u abandoned=%u", __entry->id, __entry->owner,
-		  __entry->abandoned)
+	TP_printk("id=%llu ns=%u owner=%u abandoned=%u", __entry->id,
+		  __entry->ns, __entry->owner, __entry->abandoned)
 );
 
-/* A reply is on its way to its caller. */
+/* A reply is about to be delivered to its caller. */
 TRACE_EVENT(mbox_reply,
-	TP_PROTO(const struct mailbox *mb, const struct mbox_ticket *ticket),
-	TP_ARGS(mb, ticket),
+	TP_PROTO(const struct mailbox *mb, const struct mbx_transaction *txn),
+	TP_ARGS(mb, txn),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(u64, token)
 		__field(u32, len)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
-		__entry->token = ticket->token;
-		__entry->len = ticket->len;
+		__entry->ns = mb->net_ino;
+		__entry->token = txn->token;
+		__entry->len = txn->reply->len;
 	),
-	TP_printk("id=%llu token=%llu len=%u", __entry->id, __entry->token,
-		  __entry->len)
+	TP_printk("id=%llu ns=%u token=%llu len=%u", __entry->id, __entry->ns,
+		  __entry->token, __entry->len)
 );
 
 TRACE_EVENT(mbox_wait,
@@ -209,13 +234,15 @@ TRACE_EVENT(mbox_wait,
 	TP_ARGS(mb, sender),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(bool, sender)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->sender = sender;
 	),
-	TP_printk("id=%llu %s", __entry->id,
+	TP_printk("id=%llu ns=%u %s", __entry->id, __entry->ns,
 		  __entry->sender ? "sender" : "receiver")
 );
 
@@ -224,19 +251,21 @@ TRACE_EVENT(mbox_wake,
 	TP_ARGS(mb, pid, result),
 	TP_STRUCT__entry(
 		__field(u64, id)
+		__field(u32, ns)
 		__field(pid_t, pid)
 		__field(int, result)
 	),
 	TP_fast_assign(
 		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
 		__entry->pid = pid;
 		__entry->result = result;
 	),
-	TP_printk("id=%llu pid=%d result=%d", __entry->id, __entry->pid,
-		  __entry->result)
+	TP_printk("id=%llu ns=%u pid=%d result=%d", __entry->id, __entry->ns,
+		  __entry->pid, __entry->result)
 );
 
-/* A server thread has a caller's real-time priority; 0: its own again. */
+/* A server thread is boosted to a caller's real-time priority; 0: deboosted. */
 TRACE_EVENT(mbox_inherit,
 	TP_PROTO(pid_t pid, unsigned int prio),
 	TP_ARGS(pid, prio),

@@ -2,32 +2,33 @@
 /*
  * Mailboxes: the interface of /dev/mbox.
  *
- * An open /dev/mbox answers the control ioctls (numbers below 0x10): they
+ * An open /dev/mbox supports the control ioctls (numbers below 0x10). They
  * create, open, unlink and list mailboxes, and open direct links to processes.
- * Creating or opening returns a new file descriptor, a handle, that answers the
- * handle ioctls (0x10 and up) and read, write and poll. O_RDONLY handles
- * receive, O_WRONLY handles send, O_RDWR handles do both.
+ * Creating and opening return a new file descriptor, a handle. A handle
+ * supports the handle ioctls (0x10 and up) and read, write and poll. O_RDONLY
+ * handles receive, O_WRONLY handles send, O_RDWR handles do both.
  *
- * Structures grow only at their end. The size that the caller was compiled
- * with travels in the ioctl number (_IOC_SIZE): a shorter structure than the
- * kernel's reads as if continued with zeros, a longer one is accepted when the
- * part that the kernel does not know is zero. Every structure has the same
+ * Structures grow only at their end. The size that the caller was compiled with
+ * is part of the ioctl number (_IOC_SIZE). The kernel reads a structure that is
+ * shorter than its own as if it continued with zeros. It accepts a longer one
+ * if the part that it does not know is zero. Every structure has the same
  * layout for 32- and 64-bit programs.
  *
  * Errors, the same for every ioctl:
  *
- *   EAGAIN      it would block, and MBOX_DONTWAIT or O_NONBLOCK was given
+ *   EAGAIN      the call would have to wait, and MBOX_DONTWAIT or O_NONBLOCK is
+ *               set
  *   ETIMEDOUT   the deadline passed before the call could complete
- *   EINTR       a signal handler ran (calls restart with SA_RESTART)
+ *   EINTR       a signal handler without SA_RESTART interrupted the call
  *   EMSGSIZE    send: longer than msg_max, or not msg_max bytes on an
  *               MBOX_FIXED mailbox; receive: the buffer is shorter than the
- *               message and MBOX_TRUNC was not given (it stays queued);
+ *               message and MBOX_TRUNC is not set (the message stays queued);
  *               call and reply: the reply is longer than the caller's buffer
  *   EIDRM       the mailbox was destroyed
- *   EPIPE       MBOX_HANGUP and nobody is left on the other side; or an
- *               MBOX_SYNC message was dropped by the overflow policy; or
- *               nobody will reply to a request; or the peer of a direct link
- *               has closed it or exited (receive: and nothing is queued)
+ *   EPIPE       MBOX_HANGUP, and the last handle of the other side was closed;
+ *               or the overflow policy dropped an MBOX_SYNC message; or no
+ *               reply to a request is possible; or the peer of a direct link
+ *               has closed it or exited (receive: only when nothing is queued)
  *   ESRCH       reply: no caller waits for this reply on this handle; direct
  *               link: no such process
  *   EBADF       the handle lacks the right to send or to receive; send, notify:
@@ -35,24 +36,27 @@
  *   EACCES      open, create, unlink: permission denied
  *   EPERM       destroy, set capacity: the caller is not the owner; create:
  *               MBOX_INHERIT without CAP_SYS_NICE; direct link: not allowed to
- *               open one to that process; any call but stat: the handle belongs
- *               to another process
+ *               open one to that process; any call on a direct link except
+ *               stat: another process opened the handle
  *   EEXIST      create with O_EXCL: the name exists
  *   ENOENT      no mailbox of that name or id; the end of a walk
  *   ENAMETOOLONG  a name of more than MBOX_NAME_MAX bytes
- *   EDQUOT      the user's limit of mailboxes or of queued bytes is reached
- *   EINVAL      unknown flag or mode, a reserved field that is not zero, a
- *               priority out of range, nonsense sizes, a structure too short
- *               for its required part
+ *   EDQUOT      the user's limit of mailboxes or of memory is reached
+ *   EOVERFLOW   create: the user namespace of the network namespace has no id for
+ *               the caller
+ *   EINVAL      unknown flag or mode, flags that exclude each other, a reserved
+ *               field that is not zero, a number out of range, a structure too
+ *               short for its required part
  *   EOPNOTSUPP  a mailbox of this mode or with these flags does not have the
  *               operation
- *   EUSERS      mmap: a ring has its MBOX_SLOT_OWNER_MAX senders
+ *   EUSERS      mmap: the ring has MBOX_SLOT_OWNER_MAX senders
  *   EBUSY       mmap: MBOX_ONE_SENDER or MBOX_ONE_RECEIVER, and there is one;
  *               notify: a process is registered
  *   E2BIG       a structure longer than the kernel's whose tail is not zero
  *   EFAULT      a bad address; nothing changed
- *   ENOMEM      no memory; nothing changed
- *   EMFILE, ENFILE  no free descriptor; receive: for those of the message
+ *   ENOMEM      not enough memory; nothing changed
+ *   EMFILE      no free descriptor; receive: too few for those of the message
+ *   ENFILE      the system has no free descriptor
  *   ELOOP       send: a descriptor of a kind that cannot be sent
  *   ETOOMANYREFS  send: the user's limit of descriptors in messages
  *   ENOTTY      no such ioctl on this file
@@ -63,24 +67,24 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* Grows by one with every addition to this file. */
-#define MBOX_ABI_VERSION	4
+/* Grows by one with every change of the interface in this file. */
+#define MBOX_ABI_VERSION	7
 
-/* Longest name, in bytes, without a terminator. */
+/* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
 /* Highest message priority. */
 #define MBOX_PRIO_MAX		32767
-/* A capacity without a bound. */
+/* A capacity without a limit. */
 #define MBOX_UNBOUNDED		0xffffffffU
 /* Descriptors in one message. */
 #define MBOX_FDS_MAX		32
-/* Messages that one batch call handles; a longer vector is cut to this. */
+/* Most messages that one batch call handles; it ignores the others. */
 #define MBOX_BATCH_MAX		1024
 
 /* Modes: how the mailbox keeps its messages. */
 /* The kernel copies messages in and out. */
 #define MBOX_QUEUE		0
-/* Messages are in memory that the participants map. */
+/* The messages are in memory that the participants map. */
 #define MBOX_RING		1
 
 /* Flags of a mailbox, chosen when it is created. */
@@ -90,7 +94,7 @@
 #define MBOX_DROP_OLDEST	(1U << 1)
 /* A send to a full mailbox drops its own message and succeeds. */
 #define MBOX_DROP_NEWEST	(1U << 2)
-/* Fail with EPIPE (read: end of file) when nobody holds the other right. */
+/* Fail with EPIPE (read: 0) after the last handle of one side is closed. */
 #define MBOX_HANGUP		(1U << 3)
 /* MBOX_RING: one mapping at a time may send (mmap: EBUSY). */
 #define MBOX_ONE_SENDER		(1U << 4)
@@ -98,17 +102,17 @@
 #define MBOX_ONE_RECEIVER	(1U << 5)
 /* Every receiving handle gets every message. */
 #define MBOX_BROADCAST		(1U << 6)
-/* A user may have at most half of the room that the others leave. */
+/* A user takes at most half of the room that the messages of others leave. */
 #define MBOX_FAIR		(1U << 7)
-/* A thread has the real-time priority of the callers it owes a reply to. */
+/* A thread that owes replies inherits the real-time priority of the callers. */
 #define MBOX_INHERIT		(1U << 8)
 
 /* Flags of a call. */
-/* Return EAGAIN where the call would wait. */
+/* Fail with EAGAIN instead of waiting. */
 #define MBOX_DONTWAIT		(1U << 0)
 /* The deadline is in CLOCK_REALTIME, not CLOCK_MONOTONIC. */
 #define MBOX_REALTIME		(1U << 1)
-/* Send: return once a receiver has the message. */
+/* Send: return after a receiver has copied the message. */
 #define MBOX_SYNC		(1U << 2)
 /* Receive: leave the message in the mailbox. */
 #define MBOX_PEEK		(1U << 3)
@@ -120,26 +124,26 @@
 #define MBOX_MATCH_NOT		(1U << 6)
 /* Receive: the first of the lowest type not above (implies MBOX_MATCH). */
 #define MBOX_MATCH_LE		(1U << 7)
-/* Receive batch: wait for the first message only, as MSG_WAITFORONE does. */
+/* Receive batch: wait only for the first message, as MSG_WAITFORONE does. */
 #define MBOX_WAITFORONE		(1U << 8)
-/* Receive: out: descriptors of the message were closed for want of room. */
+/* Receive: out: descriptors of the message were closed, not received. */
 #define MBOX_CTRUNC		(1U << 9)
-/* Receive: out: MBOX_BROADCAST: messages were dropped before this one. */
+/* Receive: out: MBOX_BROADCAST: the handle lost messages before this one. */
 #define MBOX_LOST		(1U << 10)
 
 /**
  * struct mbox_attr - what a mailbox is
  * @mode: MBOX_QUEUE or MBOX_RING
- * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: MBOX_DROP_OLDEST,
- *	MBOX_DROP_NEWEST or MBOX_FAIR, and MBOX_INHERIT or (without MBOX_FAIR)
+ * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: one of MBOX_DROP_OLDEST,
+ *	MBOX_DROP_NEWEST and MBOX_FAIR, and MBOX_INHERIT or (without MBOX_FAIR)
  *	MBOX_BROADCAST; MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver
  *	takes its message (rendezvous), not with MBOX_BROADCAST;
- *	MBOX_UNBOUNDED: a send never waits; MBOX_RING: 1 to
+ *	MBOX_UNBOUNDED: a send never waits for room; MBOX_RING: 1 to
  *	MBOX_RING_CAPACITY_MAX
  * @msg_max: largest message in bytes, from 1 to the module's msg_max_limit
  * @perm: permission bits, 0 to 0777: read is the right to receive, write the
- *	right to send; the umask is taken off at creation
+ *	right to send; the bits of the umask are cleared at creation
  *
  * This structure is part of others and does not grow.
  */
@@ -152,7 +156,7 @@ struct mbox_attr {
 };
 
 /**
- * struct mbox_info - what this version of the module can do
+ * struct mbox_info - the features of the module
  * @abi: out: MBOX_ABI_VERSION of the module
  * @modes: out: bit n is set when mode n exists
  * @attr_flags: out: the mailbox flags that exist
@@ -169,12 +173,12 @@ struct mbox_info {
  * struct mbox_create - create a mailbox, or open the one that has the name
  * @name: address of the name: no '/', no NUL, unterminated
  * @name_len: its length, 1 to MBOX_NAME_MAX; 0: the mailbox is anonymous
- * @oflags: O_RDONLY, O_WRONLY or O_RDWR; O_EXCL, O_NONBLOCK, O_CLOEXEC;
+ * @oflags: one of O_RDONLY, O_WRONLY, O_RDWR; O_EXCL, O_NONBLOCK, O_CLOEXEC;
  *	O_CREAT is accepted and changes nothing
- * @attr: attributes of a new mailbox; checked, but without effect, when the
- *	name exists
+ * @attr: attributes of a new mailbox; if the name exists, they are checked and
+ *	otherwise ignored
  * @reserved: must be zero
- * @id: out: the mailbox's id, never reused while the module is loaded
+ * @id: out: the mailbox's id, never reused in its network namespace
  *
  * The ioctl returns the new file descriptor.
  */
@@ -204,12 +208,12 @@ struct mbox_open {
 };
 
 /**
- * struct mbox_unlink - take a name away
+ * struct mbox_unlink - remove a name
  * @name: address of the name, as in struct mbox_create
  * @name_len: its length
  * @reserved: must be zero
  *
- * For the owner and CAP_IPC_OWNER. The mailbox goes on without a name until
+ * Needs the owner or CAP_IPC_OWNER. The mailbox lives on without a name until
  * its last handle is closed.
  */
 struct mbox_unlink {
@@ -223,8 +227,9 @@ struct mbox_unlink {
  * @id: the mailbox's id
  * @attr: attributes; the capacity is the present one
  * @queued: messages in the mailbox
- * @bytes: their payload
- * @waiting_senders: send calls that wait, for room or for a receiver
+ * @bytes: length of their payloads, added up
+ * @waiting_senders: send calls that wait, for room, for a receiver, for a copy
+ *	(MBOX_SYNC) or for a reply
  * @waiting_receivers: receive calls that wait
  * @sent: messages accepted since creation
  * @received: messages delivered since creation
@@ -233,6 +238,12 @@ struct mbox_unlink {
  * @gid: the owner's group, in the caller's user namespace
  * @send_handles: open handles with the right to send
  * @recv_handles: open handles with the right to receive
+ * @stalled_ns: MBOX_RING: nanoseconds since the kernel noticed that the next
+ *	slot is reserved and not committed, which holds up all messages behind
+ *	it; 0: no slot holds up the ring
+ * @stalled_pid: the process that reserved that slot, in the caller's pid
+ *	namespace; 0: it has no number there
+ * @reserved: zero
  */
 struct mbox_stat {
 	__aligned_u64 id;
@@ -248,20 +259,25 @@ struct mbox_stat {
 	__u32 gid;
 	__u32 send_handles;
 	__u32 recv_handles;
+	__aligned_u64 stalled_ns;
+	__u32 stalled_pid;
+	__u32 reserved;
 };
 
 /**
  * struct mbox_walk - the next mailbox that the caller may see
  * @id: in: return the first mailbox with a greater id; out: that id
- * @name: out: its name, NUL-terminated; empty when it has none
- * @stat: out: its state
+ * @name: out: its name, NUL-terminated; empty if it has none
+ * @ns: out: inode number of the network namespace that its id belongs to
+ * @stat: out: its state; the last field, because it grows
  *
- * A caller sees a mailbox that it could open for receiving or for sending, and
- * those that it owns. ENOENT ends the walk.
+ * A caller may see the mailboxes that it owns, and those that it could open for
+ * receiving or for sending. ENOENT ends the walk.
  */
 struct mbox_walk {
 	__aligned_u64 id;
 	char name[MBOX_NAME_MAX + 1];
+	__aligned_u64 ns;
 	struct mbox_stat stat;
 };
 
@@ -272,14 +288,15 @@ struct mbox_walk {
  * @flags: must be zero
  * @reserved: must be zero
  *
- * Two processes have one link, made by whoever opens it first: a queue of
- * MBOX_HANGUP for each direction, 64 messages of up to 8192 bytes. Sends go to
- * the process, receives come from it. Its end counts as there until it has been
- * opened and closed again, or the process has exited.
+ * Two processes have one link; the process that opens it first creates it. Each
+ * direction is a queue with MBOX_HANGUP, for 64 messages of up to 8192 bytes.
+ * Sends go to @pid, and receives take messages that @pid sent. An end is
+ * present until it has been opened and closed again, or its process has exited.
  *
- * The handle is of use to the process that opened it, and to no other. Allowed
- * is whom kill(2) lets signal the process, and whom the process has a link open
- * to. Each direction counts as a mailbox of who makes the link.
+ * Only the process that opened the handle can use it. A link may be opened to
+ * any process that the caller could signal (kill(2)), or that already has a
+ * link open to the caller. Each direction counts as a mailbox of the creator's
+ * user.
  *
  * The ioctl returns the new file descriptor.
  */
@@ -293,34 +310,37 @@ struct mbox_direct {
 /**
  * struct mbox_msg - one message, for sending and for receiving
  * @buf: address of the payload
- * @len: send: bytes to send; receive: size of the buffer, then the message's
- *	full length
+ * @len: send: bytes to send; receive: in: size of the buffer; out: the
+ *	message's full length
  * @flags: flags of the call
  * @deadline_ns: absolute time at which the call gives up, in nanoseconds of
- *	CLOCK_MONOTONIC (MBOX_REALTIME: CLOCK_REALTIME); 0: it never does. A
- *	deadline that has passed still takes what is ready at once.
- * @prio: send: 0 to MBOX_PRIO_MAX, the highest is received first; receive:
- *	out: the message's
- * @skip: MBOX_PEEK: look past that many (matching) messages; zero otherwise,
- *	and with MBOX_MATCH_LE
- * @type: send: any number; receive: what MBOX_MATCH compares with, then the
+ *	CLOCK_MONOTONIC (MBOX_REALTIME: CLOCK_REALTIME); 0: never. A call whose
+ *	deadline has passed already still does what it can do without waiting
+ * @prio: send: 0 to MBOX_PRIO_MAX, the highest is received first; receive: out:
+ *	the message's
+ * @skip: receive: MBOX_PEEK without MBOX_MATCH_LE: look past that many
+ *	(matching) messages; otherwise, and in a send, must be zero
+ * @type: send: any number; receive: in: what MBOX_MATCH compares with; out: the
  *	message's
- * @token: send: must be zero; receive: out: what to reply with, when the
- *	message is a request (MBOX_IOC_CALL), otherwise zero
- * @pid: receive: out: the sender's process id in the receiver's pid
- *	namespace, 0 where it has none there
- * @uid: receive: out: the sender's user id in the receiver's user namespace
- * @gid: receive: out: the sender's group id, likewise
- * @nfds: descriptors that are sent with the message, at most MBOX_FDS_MAX;
- *	receive: room for that many, then how many there are
- * @fds: address of an array of them, each a __s32; zero if @nfds is
- * @lost: receive: out: how many messages were dropped before this one since
- *	the last that this handle received (MBOX_BROADCAST); then @flags has
- *	MBOX_LOST, too
+ * @token: send: must be zero; receive: out: for struct mbox_reply, if the
+ *	message is a request (MBOX_IOC_CALL); otherwise zero
+ * @pid: receive: out: the sender's process id in the receiver's pid namespace;
+ *	0: it has none there
+ * @uid: receive: out: the sender's real user id in the receiver's user
+ *	namespace
+ * @gid: receive: out: the sender's real group id, likewise
+ * @nfds: send: number of descriptors in the message, at most MBOX_FDS_MAX;
+ *	receive: in: size of the array, at most MBOX_FDS_MAX; out: how many were
+ *	stored
+ * @fds: address of an array of @nfds descriptors, each a __s32; zero if and
+ *	only if @nfds is
+ * @lost: receive: out: how many messages this handle lost between the last one
+ *	that it received and this one (MBOX_BROADCAST, and MBOX_LOST in @flags);
+ *	otherwise zero
  *
  * A caller may pass only the first three fields (MBOX_MSG_SIZE_MIN bytes).
- * Fields that are output of one direction are ignored as its input. When a
- * call fails, the structure and the buffer of a send are as before.
+ * A receive ignores the input in fields that it only sets, and a send ignores
+ * @pid, @uid, @gid and @lost. If a call fails, the structure is as before.
  */
 struct mbox_msg {
 	__aligned_u64 buf;
@@ -345,13 +365,15 @@ struct mbox_msg {
 /**
  * struct mbox_vec - several messages in one call
  * @msgs: address of an array of struct mbox_msg
- * @n: its length; more than MBOX_BATCH_MAX are cut to that
- * @flags: flags that are added to each message's; MBOX_WAITFORONE
- * @msg_size: sizeof(struct mbox_msg) of the caller
+ * @n: its length; the ioctl handles at most MBOX_BATCH_MAX messages
+ * @flags: flags that are added to those of each message; receive: also
+ *	MBOX_WAITFORONE
+ * @msg_size: sizeof(struct mbox_msg) of the caller, from MBOX_MSG_SIZE_MIN to
+ *	4096
  * @reserved: must be zero
  *
- * The ioctl returns how many messages were sent or received. An error is
- * reported only when it was none; otherwise the call ends early.
+ * The ioctl ends at the first message that fails. It returns how many messages
+ * were sent or received, or the error if there was none.
  */
 struct mbox_vec {
 	__aligned_u64 msgs;
@@ -366,8 +388,9 @@ struct mbox_vec {
  * @capacity: as in struct mbox_attr
  * @reserved: must be zero
  *
- * For the owner and CAP_IPC_OWNER. Growing lets waiting senders go on;
- * shrinking below what is queued drops nothing.
+ * Needs the owner or CAP_IPC_OWNER. If the capacity grows, waiting senders
+ * continue; if it shrinks below the number of queued messages, nothing is
+ * dropped.
  */
 struct mbox_set_capacity {
 	__u32 capacity;
@@ -378,19 +401,20 @@ struct mbox_set_capacity {
  * Rings
  *
  * A handle of an MBOX_RING mailbox is mapped region by region: mmap(2) with
- * MAP_SHARED, the offset MBOX_RING_OFFSET(region), and the region's size. What
- * may be written depends on the handle's rights; a region that is mapped without
- * PROT_WRITE cannot get it later. A mapping is not inherited over fork(2),
- * cannot be split, moved or grown.
+ * MAP_SHARED, the offset MBOX_RING_OFFSET(region), and the region's size. The
+ * handle's rights decide which regions can be mapped with PROT_WRITE; a region
+ * that is mapped without it cannot get it later. A child of fork(2) does not
+ * inherit a mapping. A mapping cannot be split, moved or grown.
  *
  * Mapping MBOX_RING_SLOTS with PROT_WRITE makes the process a sender with an
- * owner number, until that mapping ends: then the kernel turns the slots that it
- * has left MBOX_SLOT_BUSY into MBOX_SLOT_ABANDONED and wakes all who sleep.
- * Mapping MBOX_RING_HEAD with PROT_WRITE makes it a receiver.
+ * owner number until that mapping ends. The kernel then turns the slots that
+ * the process has left MBOX_SLOT_BUSY into MBOX_SLOT_ABANDONED and wakes all
+ * calls that sleep. Mapping MBOX_RING_HEAD with PROT_WRITE makes the process a
+ * receiver.
  *
- * The n slots, n a power of two, are used in turn: position p, counted from 0
- * without end, is in slot p modulo n. A slot's word says which position it
- * belongs to, who fills it, and how far that has come.
+ * The n slots, n a power of two, are used in turn: position p, a number that
+ * counts from 0, is in slot p modulo n. A slot's word contains the position,
+ * the owner number of the sender that fills the slot, and the state.
  */
 #define MBOX_RING_INFO		0	/* struct mbox_ring_info, read */
 #define MBOX_RING_KERNEL	1	/* struct mbox_ring_kernel, read */
@@ -412,26 +436,27 @@ struct mbox_set_capacity {
 /* Parts of a slot's word: position, owner number, state. */
 #define MBOX_SLOT_COMMITTED	1	/* holds a message */
 #define MBOX_SLOT_BUSY		2	/* its owner is filling it */
-#define MBOX_SLOT_ABANDONED	3	/* its owner gave up or died */
+#define MBOX_SLOT_ABANDONED	3	/* its owner gave it up or ended */
 #define MBOX_SLOT_STATE_MASK	3
 #define MBOX_SLOT_OWNER_SHIFT	2
 #define MBOX_SLOT_OWNER_MAX	4095	/* numbers start at 1 */
 #define MBOX_SLOT_POS_SHIFT	14	/* positions are kept modulo 2^50 */
 
 /**
- * struct mbox_ring_info - MBOX_RING_INFO: what a mapping has to know
+ * struct mbox_ring_info - MBOX_RING_INFO: layout of the ring
  * @version: MBOX_RING_VERSION
- * @owner: this mapping's owner number while it maps the slots for writing,
- *	otherwise 0
+ * @owner: owner number of this process and handle while they map the slots for
+ *	writing, otherwise 0
  * @capacity: most messages that may be in the ring
  * @slots: number of slots, a power of two, at least @capacity
  * @msg_max: longest payload
  * @stride: bytes from one slot to the next
  * @flags: flags of the mailbox
- * @barrier: bit MBOX_RING_RECEIVERS or MBOX_RING_SENDERS: the kernel orders the
- *	memory of that side before it looks whether a call of the other must
- *	sleep, so it need only keep the compiler from reordering where the
- *	protocol has a full fence
+ * @barrier: bit MBOX_RING_RECEIVERS or MBOX_RING_SENDERS: that side has
+ *	asymmetric fences (membarrier(2)): before a call of the other side
+ *	sleeps, the kernel executes a full fence on the CPUs of this one, which
+ *	need only keep the compiler from reordering where the protocol has a
+ *	full fence
  * @slots_size: size of MBOX_RING_SLOTS; the other regions have one page
  */
 struct mbox_ring_info {
@@ -448,16 +473,16 @@ struct mbox_ring_info {
 
 /* Bits of struct mbox_ring_kernel.state. */
 #define MBOX_RING_DEAD		(1U << 0)	/* destroyed */
-#define MBOX_RING_NO_SENDER	(1U << 1)	/* MBOX_HANGUP: none is left */
-#define MBOX_RING_NO_RECEIVER	(1U << 2)	/* MBOX_HANGUP: none is left */
+#define MBOX_RING_NO_SENDER	(1U << 1)	/* MBOX_HANGUP: none is open */
+#define MBOX_RING_NO_RECEIVER	(1U << 2)	/* MBOX_HANGUP: none is open */
 
 /**
  * struct mbox_ring_kernel - MBOX_RING_KERNEL: written by the kernel alone
  * @state: MBOX_RING_DEAD and so on
- * @receivers: not 0: somebody sleeps or polls until there is something to
- *	receive; a sender looks at it after each message, and then calls
- *	MBOX_IOC_RING_WAKE
- * @senders: the same for room, for receivers to look at
+ * @receivers: not 0: receivers sleep or poll until there is a message; a sender
+ *	reads it after each message, and then calls MBOX_IOC_RING_WAKE
+ * @senders: not 0: senders sleep or poll until there is room; for receivers,
+ *	likewise
  * @reserved0: zero
  * @reserved1: zero
  * @reserved2: zero
@@ -476,8 +501,8 @@ struct mbox_ring_kernel {
 /**
  * struct mbox_ring_slot - one slot
  * @word: position, owner and state
- * @len: length of the payload; valid when MBOX_SLOT_COMMITTED, and to be
- *	checked by whoever reads it
+ * @len: length of the payload; valid if MBOX_SLOT_COMMITTED; each reader must
+ *	check it
  * @reserved: zero
  *
  * The payload follows.
@@ -493,15 +518,16 @@ struct mbox_ring_slot {
 #define MBOX_RING_SENDERS	1
 
 /**
- * struct mbox_ring_wait - sleep until there is something to do
- * @side: MBOX_RING_RECEIVERS: until there is something to receive;
- *	MBOX_RING_SENDERS: until there is room
- * @flags: MBOX_REALTIME
+ * struct mbox_ring_wait - sleep until a side of a ring has something to do
+ * @side: MBOX_RING_RECEIVERS: until there is a message; MBOX_RING_SENDERS:
+ *	until there is room
+ * @flags: any of MBOX_DONTWAIT, MBOX_REALTIME
  * @deadline_ns: as in struct mbox_msg
  *
- * Needs the right of that side. Returns 0 when it may be worth another try:
- * the caller looks for itself. EPIPE: MBOX_HANGUP, and nobody is left on the
- * other side; a receiver gets it only when there is nothing to receive.
+ * Needs the right of that side. If the ioctl returns 0, the caller looks at the
+ * ring again, and may find nothing to do. EPIPE: MBOX_HANGUP, and the last
+ * handle of the other side was closed; for a receiver only if there is no
+ * message.
  */
 struct mbox_ring_wait {
 	__u32 side;
@@ -510,12 +536,12 @@ struct mbox_ring_wait {
 };
 
 /**
- * struct mbox_ring_wake - wake those who sleep
- * @side: whom: MBOX_RING_RECEIVERS or MBOX_RING_SENDERS
- * @n: at most how many; those who poll are told in any case
+ * struct mbox_ring_wake - wake calls of MBOX_IOC_RING_WAIT
+ * @side: MBOX_RING_RECEIVERS or MBOX_RING_SENDERS
+ * @n: most calls to wake; all pollers of that side are told in any case
  *
- * For handles with either right: who took a message wakes senders, and
- * receivers too when there are more messages (a wake-up is passed on).
+ * Any handle can wake both sides: a receiver that took a message wakes senders,
+ * and also receivers if there are more messages (it passes its wake-up on).
  */
 struct mbox_ring_wake {
 	__u32 side;
@@ -532,8 +558,14 @@ struct mbox_ring_wake {
  * @prio: as in struct mbox_msg
  * @type: as in struct mbox_msg
  * @deadline_ns: as in struct mbox_msg, for the reply
+ * @ticket: must be zero; written by the kernel while it restarts the ioctl
  *
  * The ioctl returns the length of the reply.
+ *
+ * If the thread has to leave the kernel after the request was received, and no
+ * signal handler without SA_RESTART runs, the kernel writes a number to
+ * @ticket, restarts the ioctl, and continues to wait for the reply. With a
+ * structure that ends before @ticket, the ioctl fails with EINTR instead.
  */
 struct mbox_request {
 	__aligned_u64 buf;
@@ -544,11 +576,15 @@ struct mbox_request {
 	__u32 prio;
 	__aligned_u64 type;
 	__aligned_u64 deadline_ns;
+	__aligned_u64 ticket;
 };
+
+/* The required part of struct mbox_request: all except ticket. */
+#define MBOX_REQUEST_SIZE_MIN	48
 
 /**
  * struct mbox_reply - reply to a request
- * @token: of the request, as this handle received it
+ * @token: token of the request, as this handle received it
  * @buf: address of the reply
  * @len: bytes to send
  * @reserved: must be zero
@@ -564,10 +600,11 @@ struct mbox_reply {
 
 /**
  * struct mbox_reply_recv - reply to a request, and receive the next message
- * @reply: the reply; token 0: none. The token becomes 0 when the reply was
- *	made and the receive failed.
+ * @reply: the reply; token 0: none. If the reply was sent and the receive
+ *	failed, the kernel sets the token to 0
  * @next: address of a struct mbox_msg for the receive
- * @next_size: sizeof(struct mbox_msg) of the caller
+ * @next_size: sizeof(struct mbox_msg) of the caller, from MBOX_MSG_SIZE_MIN to
+ *	4096
  * @reserved: must be zero
  *
  * The ioctl returns the full length of the message.
@@ -580,29 +617,29 @@ struct mbox_reply_recv {
 };
 
 /* Kinds of notification. */
-/* Take the caller's registration back. */
+/* Remove the caller's registration. */
 #define MBOX_NOTIFY_OFF		0
-/* Be registered, and not be told. */
+/* Register without a notification. */
 #define MBOX_NOTIFY_NONE	1
-/* Get a signal. */
+/* Send a signal to the process. */
 #define MBOX_NOTIFY_SIGNAL	2
-/* Have 1 added to an eventfd. */
+/* Add 1 to an eventfd. */
 #define MBOX_NOTIFY_EVENTFD	3
 
 /**
- * struct mbox_notify - be told once of a message in an empty mailbox
+ * struct mbox_notify - be notified once of a message in an empty mailbox
  * @kind: MBOX_NOTIFY_OFF and so on
- * @signo: MBOX_NOTIFY_SIGNAL: which; otherwise zero
+ * @signo: MBOX_NOTIFY_SIGNAL: the signal; otherwise zero
  * @value: MBOX_NOTIFY_SIGNAL: its si_value, as a pointer; otherwise zero
  * @fd: MBOX_NOTIFY_EVENTFD: an eventfd; otherwise zero
  * @reserved: must be zero
  *
- * Needs the right to receive. Registers the calling process, if no other is,
- * for the next message that arrives while the mailbox is empty and no receive
- * call waits for it (MBOX_BROADCAST: the next message). That ends the
- * registration, as do a close(2) of the handle in that process, its end, and
- * execve(2). The end of the mailbox does too; it is no signal, but adds to an
- * eventfd.
+ * Needs the right to receive. Registers the calling process, if no other
+ * process is registered, for the next message that arrives while the mailbox is
+ * empty and no receive call waits for it (MBOX_BROADCAST: the next message).
+ * The notification ends the registration. So do a close(2) of a descriptor of
+ * the handle by that process, its exit and execve(2), without a notification.
+ * The end of the mailbox sends no signal, but adds 1 to an eventfd.
  */
 struct mbox_notify {
 	__u32 kind;
@@ -629,7 +666,7 @@ struct mbox_notify {
 #define MBOX_IOC_RECVV		_IOW(MBOX_IOC_MAGIC, 0x13, struct mbox_vec)
 #define MBOX_IOC_STAT		_IOR(MBOX_IOC_MAGIC, 0x14, struct mbox_stat)
 #define MBOX_IOC_SET_CAPACITY	_IOW(MBOX_IOC_MAGIC, 0x15, struct mbox_set_capacity)
-/* Ends the mailbox for everybody; needs both rights, and the owner or CAP_IPC_OWNER. */
+/* Destroys the mailbox; needs both rights, and the owner or CAP_IPC_OWNER. */
 #define MBOX_IOC_DESTROY	_IO(MBOX_IOC_MAGIC, 0x16)
 #define MBOX_IOC_RING_WAIT	_IOW(MBOX_IOC_MAGIC, 0x17, struct mbox_ring_wait)
 #define MBOX_IOC_RING_WAKE	_IOW(MBOX_IOC_MAGIC, 0x18, struct mbox_ring_wake)

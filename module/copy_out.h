@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MBX_COPY_OUT_H
+#define MBX_COPY_OUT_H
+
+#include "message.h"
+
+/**
+ * struct mbx_recv_args - where a message goes that a call receives
+ * @to: the buffer
+ * @umsg: NULL, or the caller's struct mbox_msg to fill in
+ * @kmsg: the copy of @umsg that the call was made with
+ * @usize: size of the caller's structure
+ * @tokens: where requests are kept until they are replied to; NULL: the caller
+ *	does not learn their tokens
+ * @pi_task: MBOX_INHERIT: the current task, if @tokens is set; otherwise NULL
+ * @fds: where the numbers of received descriptors go
+ * @nfds: how many fit there
+ */
+struct mbx_recv_args {
+	struct mbx_buffer to;
+	struct mbox_msg __user *umsg;
+	const struct mbox_msg *kmsg;
+	size_t usize;
+	struct mbx_tokens *tokens;
+	struct mbx_pi_task *pi_task;
+	s32 __user *fds;
+	u32 nfds;
+};
+
+int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
+		      const struct mbx_recv_args *args);
+void mbx_undo_copy_out(const struct mbx_recv_args *args);
+
+/**
+ * mbx_copy_out() - copy a message to a receiver
+ * @msg: the message
+ * @token: the token, if the message is a request; otherwise 0
+ * @lost: how many messages the receiver lost before this one
+ * @args: where the message goes
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+static inline int mbx_copy_out(struct mbx_message *msg, u64 token, u64 lost,
+			       const struct mbx_recv_args *args)
+{
+	int ret = mbx_message_copy_out(msg, &args->to);
+
+	if (!ret && args->umsg)
+		ret = mbx_copy_out_meta(msg, token, lost, args);
+	return ret;
+}
+
+#endif /* MBX_COPY_OUT_H */

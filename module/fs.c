@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mailboxes are files: names, attributes, opening.
+ *
+ * The directory of an instance is the only table of names. Every mailbox has an inode
+ * there, also one without a name. The inode and the mailbox are one object: a mailbox
+ * lives as long as something refers to its inode, which is a name, a file, or a mount.
+ *
+ * An ioctl that creates a mailbox has attributes that open(2) cannot pass on. It opens
+ * the file as open(2) does, so that the same checks decide. Before that, it leaves the
+ * attributes where create() finds them by the task that calls it.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/fsnotify.h>
+#include <linux/mbox.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/rbtree.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+
+#include "compat.h"
+#include "fs.h"
+#include "instance.h"
+#include "mailbox.h"
+#include "namespace.h"
+#include "trace.h"
+
+/**
+ * struct creation - an ioctl that creates a mailbox
+ * @node: in creations
+ * @task: the task that is in the ioctl
+ * @attr: the attributes
+ * @mb: the mailbox when it was created, with a reference
+ */
+struct creation {
+	struct rb_node node;
+	struct task_struct *task;
+	const struct mbox_attr *attr;
+	struct mailbox *mb;
+};
+
+static struct rb_root creations = RB_ROOT;
+static DEFINE_SPINLOCK(creations_lock);
+
+static const struct file_operations *queue_fops, *ring_fops;
+
+/* ---- creations ------------------------------------------------------------ */
+
+static void creation_begin(struct creation *creation)
+{
+	struct rb_node **link = &creations.rb_node, *parent = NULL;
+
+	spin_lock(&creations_lock);
+	while (*link) {
+		parent = *link;
+		if (creation->task < rb_entry(parent, struct creation, node)->task)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&creation->node, parent, link);
+	rb_insert_color(&creation->node, &creations);
+	spin_unlock(&creations_lock);
+}
+
+static void creation_end(struct creation *creation)
+{
+	spin_lock(&creations_lock);
+	rb_erase(&creation->node, &creations);
+	spin_unlock(&creations_lock);
+}
+
+/* The creation that the current task is in, or NULL. */
+static struct creation *creation_current(void)
+{
+	struct creation *creation, *found = NULL;
+	struct rb_node *node;
+
+	spin_lock(&creations_lock);
+	node = creations.rb_node;
+	while (node && !found) {
+		creation = rb_entry(node, struct creation, node);
+		if (creation->task == current)
+			found = creation;
+		node = current < creation->task ? node->rb_left : node->rb_right;
+	}
+	spin_unlock(&creations_lock);
+	return found;
+}
+
+/* ---- files ---------------------------------------------------------------- */
+
+static int mailbox_permission(struct mbx_idmap *idmap, struct inode *inode, int mask)
+{
+	int ret = generic_permission(idmap, inode, mask);
+
+	if (ret == -EACCES && !(mask & MAY_EXEC) &&
+	    ns_capable(inode->i_sb->s_user_ns, CAP_IPC_OWNER))
+		return 0;
+	return ret;
+}
+
+static int mailbox_getattr(struct mbx_idmap *idmap, const struct path *path,
+			   struct kstat *stat, u32 mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	u64 size = mbx_mailbox_getattr(mbx_mailbox_of(inode));
+
+	mbx_fillattr(idmap, mask, inode, stat);
+	stat->size = size;
+	return 0;
+}
+
+static const struct inode_operations mailbox_iops = {
+	.permission = mailbox_permission,
+	.getattr = mailbox_getattr,
+};
+
+/* ---- the directory --------------------------------------------------------- */
+
+static struct mailbox *new_mailbox(struct super_block *sb,
+				   struct mbx_namespace *ns,
+				   const struct mbox_attr *attr,
+				   struct inode *dir, umode_t mode)
+{
+	struct mailbox *mb;
+	struct inode *inode;
+
+	if (!kuid_has_mapping(sb->s_user_ns, current_fsuid()) ||
+	    !kgid_has_mapping(sb->s_user_ns, current_fsgid()))
+		return ERR_PTR(-EOVERFLOW);
+	mb = mbx_mailbox_new(attr, sb);
+	if (IS_ERR(mb))
+		return mb;
+	inode = &mb->inode;
+	inode_init_owner(mbx_nop_idmap, inode, dir, S_IFIFO | (mode & 0777));
+	mbx_inode_init_times(inode);
+	inode->i_op = &mailbox_iops;
+	inode->i_fop = mb->ring ? ring_fops : queue_fops;
+	mbx_namespace_number(ns, mb);
+	return mb;
+}
+
+/* Create a mailbox with the attributes of the ioctl, or the default ones. */
+static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
+{
+	static const struct mbox_attr defaults = {
+		.mode = MBOX_QUEUE,
+		.capacity = 64,
+		.msg_max = 8192,
+	};
+	struct mbx_namespace *ns = mbx_instance_of(dir->i_sb)->ns;
+	struct creation *creation = creation_current();
+	const struct mbox_attr *attr = &defaults;
+	struct mailbox *mb;
+	int ret;
+
+	/* The lock of the directory, which the caller holds, protects this. */
+	if (!ns)
+		return -ESTALE;
+	if (creation) {
+		attr = creation->attr;
+	} else {
+		ret = mbx_attr_check(attr);
+		if (ret)
+			return ret;
+	}
+	mb = new_mailbox(dir->i_sb, ns, attr, dir, mode);
+	if (IS_ERR(mb))
+		return PTR_ERR(mb);
+	if (creation) {
+		ihold(&mb->inode);
+		creation->mb = mb;
+	}
+	mb->dentry = dentry;
+	d_instantiate(dentry, &mb->inode);
+	/* The name keeps the mailbox. */
+	dget(dentry);
+	mbx_inode_touch(dir);
+	mbx_namespace_publish(ns, mb);
+	trace_mbox_create(mb, dentry->d_name.name, dentry->d_name.len);
+	return 0;
+}
+
+static int dir_create(struct mbx_idmap *idmap, struct inode *dir,
+		      struct dentry *dentry, MBX_CREATE_ARGS)
+{
+	return create(dir, dentry, mode);
+}
+
+static int dir_mknod(struct mbx_idmap *idmap, struct inode *dir, struct dentry *dentry,
+		     umode_t mode, dev_t dev)
+{
+	return S_ISFIFO(mode) ? create(dir, dentry, mode) : -EPERM;
+}
+
+/* Take the name from the mailbox that has it. */
+static void drop_name(struct inode *dir, struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+
+	spin_lock(&inode->i_lock);
+	mbx_mailbox_of(inode)->dentry = NULL;
+	spin_unlock(&inode->i_lock);
+	drop_nlink(inode);
+	mbx_inode_touch(dir);
+	dput(dentry);
+}
+
+static int dir_unlink(struct inode *dir, struct dentry *dentry)
+{
+	drop_name(dir, dentry);
+	return 0;
+}
+
+static int dir_rename(struct mbx_idmap *idmap, struct inode *old_dir,
+		      struct dentry *old_dentry, struct inode *new_dir,
+		      struct dentry *new_dentry, unsigned int flags)
+{
+	if (flags & ~RENAME_NOREPLACE)
+		return -EINVAL;
+	if (d_really_is_positive(new_dentry))
+		drop_name(new_dir, new_dentry);
+	mbx_inode_touch(new_dir);
+	return 0;
+}
+
+const struct inode_operations mbx_dir_iops = {
+	.lookup = simple_lookup,
+	.create = dir_create,
+	.mknod = dir_mknod,
+	.unlink = dir_unlink,
+	.rename = dir_rename,
+};
+
+/*
+ * Remove a name of which the caller holds the dentry, unless it is removed already.
+ * The sticky bit does not matter: the caller has checked who may.
+ */
+static bool remove_name(struct dentry *dentry)
+{
+	struct inode *dir = d_inode(dentry->d_sb->s_root);
+	bool found;
+
+	inode_lock_nested(dir, I_MUTEX_PARENT);
+	found = simple_positive(dentry);
+	if (found) {
+		drop_name(dir, dentry);
+		/* Something may be mounted on it. */
+		d_invalidate(dentry);
+		fsnotify_delete(dir, d_inode(dentry), dentry);
+	}
+	inode_unlock(dir);
+	return found;
+}
+
+/* The dentry of the name, with a reference, or NULL. */
+static struct dentry *get_name(struct mailbox *mb)
+{
+	struct dentry *dentry;
+
+	if (mb->direct)
+		return NULL;
+	spin_lock(&mb->inode.i_lock);
+	dentry = mb->dentry;
+	if (dentry)
+		dget(dentry);
+	spin_unlock(&mb->inode.i_lock);
+	return dentry;
+}
+
+/**
+ * mbx_fs_name() - get the present name of a mailbox
+ * @mb: the mailbox
+ * @name: out: the name, to be released
+ *
+ * Return: whether it has a name.
+ */
+bool mbx_fs_name(struct mailbox *mb, struct name_snapshot *name)
+{
+	struct dentry *dentry = get_name(mb);
+
+	if (!dentry)
+		return false;
+	take_dentry_name_snapshot(name, dentry);
+	dput(dentry);
+	return true;
+}
+
+/**
+ * mbx_fs_forget() - remove the name of a mailbox, if it has one
+ * @mb: the mailbox; the caller has a reference
+ */
+void mbx_fs_forget(struct mailbox *mb)
+{
+	struct dentry *dentry = get_name(mb);
+
+	if (!dentry)
+		return;
+	remove_name(dentry);
+	dput(dentry);
+}
+
+/* ---- opening ------------------------------------------------------------------ */
+
+/**
+ * mbx_fs_anonymous() - make a mailbox without a name
+ * @mnt: the mount of its network namespace
+ * @attr: its attributes, already checked
+ *
+ * Return: the mailbox with a reference, or an error.
+ */
+struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
+				 const struct mbox_attr *attr)
+{
+	struct super_block *sb = mnt->mnt_sb;
+	struct mailbox *mb;
+
+	/* The caller is a process of the namespace, so it has not ended. */
+	mb = new_mailbox(sb, mbx_instance_of(sb)->ns, attr, NULL,
+			 attr->perm & ~current_umask());
+	if (!IS_ERR(mb))
+		clear_nlink(&mb->inode);
+	return mb;
+}
+
+/**
+ * mbx_fs_create() - open a name, and create the mailbox if the name is not there
+ * @name: the name
+ * @attr: the attributes of a new mailbox, already checked
+ * @oflags: as for open(2)
+ *
+ * Return: a handle, or an error.
+ */
+struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
+			   unsigned int oflags)
+{
+	struct creation creation = { .task = current, .attr = attr };
+	struct vfsmount *mnt = mbx_instance_mount();
+	struct file *file;
+	struct path path;
+
+	if (IS_ERR(mnt))
+		return ERR_CAST(mnt);
+	path.mnt = mnt;
+	path.dentry = mnt->mnt_root;
+	do {
+		creation_begin(&creation);
+		file = file_open_root(&path, name, oflags | O_CREAT,
+				      attr->perm);
+		creation_end(&creation);
+		if (!creation.mb)
+			continue;
+		/* A call that fails leaves no mailbox behind. */
+		if (IS_ERR(file))
+			mbx_fs_forget(creation.mb);
+		mbx_mailbox_put(creation.mb);
+		creation.mb = NULL;
+		/* If the mailbox was destroyed after it was found, create a new one. */
+	} while (file == ERR_PTR(-EIDRM) && !fatal_signal_pending(current));
+	return file;
+}
+
+/**
+ * mbx_fs_open() - open a name
+ * @name: the name
+ * @oflags: as for open(2)
+ *
+ * Return: a handle, or an error; -EIDRM: the mailbox was destroyed meanwhile.
+ */
+struct file *mbx_fs_open(const char *name, unsigned int oflags)
+{
+	struct vfsmount *mnt = mbx_instance_mount();
+	struct path path;
+
+	if (IS_ERR(mnt))
+		return ERR_CAST(mnt);
+	path.mnt = mnt;
+	path.dentry = mnt->mnt_root;
+	return file_open_root(&path, name, oflags, 0);
+}
+
+/**
+ * mbx_fs_may() - whether the caller may open a mailbox
+ * @mb: the mailbox
+ * @rights: MBX_MAY_RECV, MBX_MAY_SEND
+ *
+ * Return: 0, or -EACCES.
+ */
+int mbx_fs_may(struct mailbox *mb, unsigned int rights)
+{
+	int mask = MAY_OPEN;
+
+	if (rights & MBX_MAY_RECV)
+		mask |= MAY_READ;
+	if (rights & MBX_MAY_SEND)
+		mask |= MAY_WRITE;
+	return inode_permission(mbx_nop_idmap, &mb->inode, mask);
+}
+
+/**
+ * mbx_fs_reopen() - open a mailbox of the current network namespace
+ * @mb: the mailbox; the caller may open it
+ * @oflags: O_ACCMODE, O_NONBLOCK
+ *
+ * Return: a handle, or an error; NULL: nothing but lookups refers to the mailbox.
+ */
+struct file *mbx_fs_reopen(struct mailbox *mb, unsigned int oflags)
+{
+	struct vfsmount *mnt = mbx_instance_mount();
+	struct file *file;
+	struct path path;
+
+	if (IS_ERR(mnt))
+		return ERR_CAST(mnt);
+	path.mnt = mnt;
+	path.dentry = d_find_any_alias(&mb->inode);
+	if (!path.dentry)
+		return NULL;
+	file = dentry_open(&path, oflags, current_cred());
+	dput(path.dentry);
+	return file;
+}
+
+/**
+ * mbx_fs_file() - make a file that is not opened by its name
+ * @mb: the mailbox
+ * @mnt: the mount of its network namespace
+ * @fops: operations of the file, of which @open is not called
+ * @oflags: O_ACCMODE, O_NONBLOCK
+ *
+ * Return: the file, or -ENFILE, -ENOMEM.
+ */
+struct file *mbx_fs_file(struct mailbox *mb, struct vfsmount *mnt,
+			 const struct file_operations *fops, unsigned int oflags)
+{
+	struct file *file;
+
+	/* The file drops both. */
+	ihold(&mb->inode);
+	__module_get(fops->owner);
+	file = alloc_file_pseudo(&mb->inode, mnt, "[mbox]", oflags, fops);
+	if (IS_ERR(file)) {
+		iput(&mb->inode);
+		module_put(fops->owner);
+	}
+	return file;
+}
+
+/**
+ * mbx_fs_unlink() - remove a name
+ * @name: the name
+ *
+ * Return: 0, or -ENOENT, -EACCES.
+ */
+int mbx_fs_unlink(const char *name)
+{
+	struct vfsmount *mnt = mbx_instance_mount();
+	struct dentry *dentry;
+	struct mailbox *mb;
+	int ret = 0;
+
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	dentry = mbx_lookup(name, mnt->mnt_root);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	mb = mbx_mailbox_of(d_inode(dentry));
+	if (!mbx_mailbox_owned(mb) &&
+	    !inode_owner_or_capable(mbx_nop_idmap, &mb->inode))
+		ret = -EACCES;
+	else if (!remove_name(dentry))
+		ret = -ENOENT;
+	dput(dentry);
+	return ret;
+}
+
+/**
+ * mbx_fs_init() - tell what handles do
+ * @queue: the file operations of handles of queues
+ * @ring: the file operations of handles of rings
+ */
+void __init mbx_fs_init(const struct file_operations *queue,
+			const struct file_operations *ring)
+{
+	queue_fops = queue;
+	ring_fops = ring;
+}

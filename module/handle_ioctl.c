@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of handles, for queues, direct links and rings. A handler checks the
+ * structure and the rights of the handle, and then calls the file that implements the
+ * operation. Nothing here takes a lock.
+ */
+#include <linux/err.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+
+#include "handle.h"
+#include "handle_ioctl.h"
+#include "inherit.h"
+#include "ioctl.h"
+#include "notify.h"
+#include "ring.h"
+
+/* The numbers of the ioctls of handles. */
+#define FIRST_NR 0x10
+#define N_IOCTLS 13
+/* Largest size of the caller's struct mbox_msg in a batch. */
+#define VEC_MSG_SIZE_MAX 4096
+
+/* ---- send --------------------------------------------------------------- */
+
+/* A message has a number of descriptors and an address, or neither. */
+static bool fds_valid(const struct mbox_msg *m)
+{
+	return m->nfds <= MBOX_FDS_MAX && !m->nfds == !m->fds;
+}
+
+static int send_msg(struct file *file, const struct mbox_msg *m)
+{
+	struct mbx_send_args args = {
+		.from = { .user = u64_to_user_ptr(m->buf), .len = m->len },
+		.type = m->type,
+		.prio = m->prio,
+		.fds = u64_to_user_ptr(m->fds),
+		.nfds = m->nfds,
+	};
+	struct mbx_wait_opts opts;
+
+	if (unlikely(m->flags & ~MBX_SEND_FLAGS || m->prio > MBOX_PRIO_MAX ||
+		     m->skip || m->token || !fds_valid(m)))
+		return -EINVAL;
+	if (unlikely(!(file->f_mode & FMODE_WRITE)))
+		return -EBADF;
+	/* With several receivers, no single receipt can end the call. */
+	if (unlikely(m->flags & MBOX_SYNC &&
+		     mbx_file_mailbox(file)->flags & MBOX_BROADCAST))
+		return -EOPNOTSUPP;
+	mbx_wait_opts_init(&opts, m->flags, m->deadline_ns, mbx_nonblock(file));
+	return mbx_handle_send(file->private_data, &args, &opts);
+}
+
+static long ioctl_send(struct file *file, union mbx_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	return send_msg(file, &arg->msg);
+}
+
+/* ---- receive ------------------------------------------------------------ */
+
+static bool recv_flags_valid(const struct mbox_msg *m)
+{
+	const u32 special = MBOX_MATCH_NOT | MBOX_MATCH_LE;
+
+	if (m->flags & ~MBX_RECV_FLAGS || (m->flags & special) == special)
+		return false;
+	if (!m->skip)
+		return true;
+	/* MBOX_MATCH_LE gives no order in which messages could be skipped. */
+	return m->flags & MBOX_PEEK && !(m->flags & MBOX_MATCH_LE);
+}
+
+static int recv_check(struct file *file, const struct mbox_msg *m)
+{
+	if (unlikely(!recv_flags_valid(m) || !fds_valid(m)))
+		return -EINVAL;
+	if (unlikely(!(file->f_mode & FMODE_READ)))
+		return -EBADF;
+	return 0;
+}
+
+/* Receive one message. recv_check() has passed. */
+static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
+			struct mbox_msg __user *umsg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+	struct mbx_match match = {
+		.type = m->type,
+		.flags = m->flags,
+		.skip = m->skip,
+	};
+	struct mbx_recv_args args = {
+		.to = { .user = u64_to_user_ptr(m->buf), .len = m->len },
+		.umsg = umsg,
+		.kmsg = m,
+		.usize = usize,
+		.fds = u64_to_user_ptr(m->fds),
+		.nfds = m->nfds,
+	};
+	struct mbx_wait_opts opts;
+	ssize_t ret;
+
+	if (usize >= offsetofend(struct mbox_msg, token)) {
+		args.tokens = &handle->tokens;
+		if (unlikely(handle->mb->flags & MBOX_INHERIT)) {
+			args.pi_task = mbx_pi_task_get();
+			if (IS_ERR(args.pi_task))
+				return PTR_ERR(args.pi_task);
+		}
+	}
+	mbx_wait_opts_init(&opts, m->flags, m->deadline_ns, mbx_nonblock(file));
+	ret = mbx_handle_recv(handle, &args, &match, &opts);
+	if (unlikely(args.pi_task))
+		mbx_pi_task_put(args.pi_task);
+	return ret;
+}
+
+static long ioctl_recv(struct file *file, union mbx_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	int ret = recv_check(file, &arg->msg);
+
+	return ret ? ret : recv_msg(file, &arg->msg, uarg, usize);
+}
+
+/* ---- batches ------------------------------------------------------------ */
+
+/* Send or receive one message of a batch. Return what that call returns. */
+static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
+			 u32 flags, unsigned int i, bool send)
+{
+	void __user *umsg = u64_to_user_ptr(vec->msgs) +
+			    (size_t)i * vec->msg_size;
+	struct mbox_msg m;
+	int ret;
+
+	ret = copy_struct_from_user(&m, sizeof(m), umsg, vec->msg_size);
+	if (ret)
+		return ret;
+	m.flags |= flags;
+	if (send)
+		return send_msg(file, &m);
+	ret = recv_check(file, &m);
+	return ret ? ret : recv_msg(file, &m, umsg, vec->msg_size);
+}
+
+static long batch(struct file *file, const struct mbox_vec *vec, bool send)
+{
+	u32 flags = vec->flags & ~MBOX_WAITFORONE;
+	unsigned int i, n = min_t(u32, vec->n, MBOX_BATCH_MAX);
+	ssize_t ret;
+
+	if (vec->reserved || vec->msg_size < MBOX_MSG_SIZE_MIN ||
+	    vec->msg_size > VEC_MSG_SIZE_MAX)
+		return -EINVAL;
+	if (vec->flags & ~(send ? MBX_SEND_FLAGS : MBX_RECV_FLAGS | MBOX_WAITFORONE))
+		return -EINVAL;
+	if (!(file->f_mode & (send ? FMODE_WRITE : FMODE_READ)))
+		return -EBADF;
+
+	for (i = 0; i < n; i++) {
+		ret = batch_one(file, vec, flags, i, send);
+		if (ret < 0)
+			return i ? i : ret;
+		if (vec->flags & MBOX_WAITFORONE)
+			flags |= MBOX_DONTWAIT;
+		cond_resched();
+	}
+	return n;
+}
+
+static long ioctl_sendv(struct file *file, union mbx_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	return batch(file, &arg->vec, true);
+}
+
+static long ioctl_recvv(struct file *file, union mbx_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	return batch(file, &arg->vec, false);
+}
+
+/* ---- call and reply ----------------------------------------------------- */
+
+static long ioctl_call(struct file *file, union mbx_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	const struct mbox_request *r = &arg->request;
+	struct handle *handle = file->private_data;
+	struct mbx_buffer to = {
+		.user = u64_to_user_ptr(r->rep),
+		.len = r->rep_len,
+	};
+	struct mbx_send_args args = {
+		.from = { .user = u64_to_user_ptr(r->buf), .len = r->len },
+		.type = r->type,
+		.prio = r->prio,
+	};
+	struct mbox_request __user *ur = uarg;
+	struct mbx_resume resume = {
+		.parked = &handle->parked,
+		.number = r->ticket,
+	};
+	struct mbx_wait_opts opts;
+
+	if (r->flags & ~MBOX_REALTIME || r->prio > MBOX_PRIO_MAX)
+		return -EINVAL;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	/* With several receivers, no single server could reply. */
+	if (handle->mb->flags & MBOX_BROADCAST)
+		return -EOPNOTSUPP;
+	mbx_wait_opts_init(&opts, r->flags, r->deadline_ns, mbx_nonblock(file));
+	if (usize >= offsetofend(struct mbox_request, ticket))
+		resume.unumber = &ur->ticket;
+	return mbx_call(handle->to, &handle->cache, &handle->lock, &args,
+			&to, &opts, &resume);
+}
+
+static int reply_with(struct file *file, const struct mbox_reply *r)
+{
+	struct handle *handle = file->private_data;
+	struct mbx_buffer from = {
+		.user = u64_to_user_ptr(r->buf),
+		.len = r->len,
+	};
+
+	return mbx_reply(handle->mb, &handle->tokens, r->token, &from);
+}
+
+static long ioctl_reply(struct file *file, union mbx_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	return arg->reply.reserved ? -EINVAL : reply_with(file, &arg->reply);
+}
+
+static long ioctl_reply_recv(struct file *file, union mbx_arg *arg,
+			     void __user *uarg, size_t usize)
+{
+	const struct mbox_reply_recv *r = &arg->reply_recv;
+	struct mbox_msg __user *next = u64_to_user_ptr(r->next);
+	struct mbox_reply_recv __user *ur = uarg;
+	struct mbx_pi_task *pi_task = NULL;
+	bool replied = false;
+	struct mbox_msg m;
+	ssize_t ret;
+
+	if (r->reserved || r->reply.reserved ||
+	    r->next_size < MBOX_MSG_SIZE_MIN || r->next_size > VEC_MSG_SIZE_MAX)
+		return -EINVAL;
+	ret = copy_struct_from_user(&m, sizeof(m), next, r->next_size);
+	if (!ret)
+		ret = recv_check(file, &m);
+	if (ret)
+		return ret;
+	if (mbx_file_mailbox(file)->flags & MBOX_INHERIT) {
+		pi_task = mbx_pi_task_get();
+		if (IS_ERR(pi_task))
+			return PTR_ERR(pi_task);
+	}
+	if (r->reply.token) {
+		ret = reply_with(file, &r->reply);
+		replied = !ret;
+	}
+	if (!ret)
+		ret = recv_msg(file, &m, next, r->next_size);
+	if (pi_task)
+		mbx_pi_task_put(pi_task);
+	/* A restarted call must not reply again. */
+	if (ret < 0 && replied && put_user(0, &ur->reply.token) &&
+	    ret == -ERESTARTSYS)
+		return -EINTR;
+	return ret;
+}
+
+/* ---- the mailbox itself ------------------------------------------------- */
+
+static long ioctl_stat(struct file *file, union mbx_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	int ret = mbx_mailbox_stat(mbx_file_mailbox(file), &arg->stat);
+
+	if (ret)
+		return ret;
+	return mbx_ioctl_respond(uarg, usize, &arg->stat, sizeof(arg->stat));
+}
+
+static long ioctl_set_capacity(struct file *file, union mbx_arg *arg,
+			       void __user *uarg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+	u32 capacity = arg->set_capacity.capacity;
+
+	if (arg->set_capacity.reserved)
+		return -EINVAL;
+	if (handle->endpoint)
+		return mbx_direct_set_capacity(handle->endpoint, capacity);
+	return mbx_mailbox_set_capacity(handle->mb, capacity);
+}
+
+static long ioctl_destroy(struct file *file, union mbx_arg *arg,
+			  void __user *uarg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+
+	if (handle->rights != (MBX_MAY_RECV | MBX_MAY_SEND))
+		return -EBADF;
+	if (handle->endpoint)
+		return mbx_direct_destroy(handle->endpoint);
+	return mbx_mailbox_destroy(handle->mb);
+}
+
+static long ioctl_notify(struct file *file, union mbx_arg *arg,
+			 void __user *uarg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+
+	if (!(handle->rights & MBX_MAY_RECV))
+		return -EBADF;
+	return mbx_notify(handle->mb, handle, &arg->notify);
+}
+
+/* ---- rings --------------------------------------------------------------- */
+
+/* An ioctl that the mode of the mailbox does not support. */
+static long ioctl_unsupported(struct file *file, union mbx_arg *arg,
+			      void __user *uarg, size_t usize)
+{
+	return -EOPNOTSUPP;
+}
+
+static long ioctl_ring_wait(struct file *file, union mbx_arg *arg,
+			    void __user *uarg, size_t usize)
+{
+	const struct mbox_ring_wait *wait = &arg->ring_wait;
+	struct handle *handle = file->private_data;
+	bool send = wait->side == MBOX_RING_SENDERS;
+	struct mbx_wait_opts opts;
+
+	if (wait->side > MBOX_RING_SENDERS ||
+	    wait->flags & ~(MBOX_DONTWAIT | MBOX_REALTIME))
+		return -EINVAL;
+	if (!(handle->rights & (send ? MBX_MAY_SEND : MBX_MAY_RECV)))
+		return -EBADF;
+	mbx_wait_opts_init(&opts, wait->flags, wait->deadline_ns,
+			   mbx_nonblock(file));
+	return mbx_ring_wait(handle->mb, wait->side, &opts);
+}
+
+static long ioctl_ring_wake(struct file *file, union mbx_arg *arg,
+			    void __user *uarg, size_t usize)
+{
+	const struct mbox_ring_wake *wake = &arg->ring_wake;
+
+	if (wake->side > MBOX_RING_SENDERS)
+		return -EINVAL;
+	return mbx_ring_wake(mbx_file_mailbox(file), wake->side, wake->n);
+}
+
+/* ---- tables -------------------------------------------------------------- */
+
+#define IOCTL(number, handler, type, last) \
+	MBX_IOCTL(FIRST_NR, number, handler, struct type, last)
+
+static const struct mbx_ioctl handle_ioctls[N_IOCTLS] = {
+	IOCTL(MBOX_IOC_SEND, ioctl_send, mbox_msg, flags),
+	IOCTL(MBOX_IOC_RECV, ioctl_recv, mbox_msg, flags),
+	IOCTL(MBOX_IOC_SENDV, ioctl_sendv, mbox_vec, reserved),
+	IOCTL(MBOX_IOC_RECVV, ioctl_recvv, mbox_vec, reserved),
+	IOCTL(MBOX_IOC_STAT, ioctl_stat, mbox_stat, id),
+	IOCTL(MBOX_IOC_SET_CAPACITY, ioctl_set_capacity, mbox_set_capacity,
+	      reserved),
+	MBX_IOCTL_PLAIN(FIRST_NR, MBOX_IOC_DESTROY, ioctl_destroy),
+	IOCTL(MBOX_IOC_RING_WAIT, ioctl_unsupported, mbox_ring_wait,
+	      deadline_ns),
+	IOCTL(MBOX_IOC_RING_WAKE, ioctl_unsupported, mbox_ring_wake, n),
+	IOCTL(MBOX_IOC_CALL, ioctl_call, mbox_request, deadline_ns),
+	IOCTL(MBOX_IOC_REPLY, ioctl_reply, mbox_reply, reserved),
+	IOCTL(MBOX_IOC_REPLY_RECV, ioctl_reply_recv, mbox_reply_recv, reserved),
+	IOCTL(MBOX_IOC_NOTIFY, ioctl_notify, mbox_notify, reserved),
+};
+
+static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
+	IOCTL(MBOX_IOC_SEND, ioctl_unsupported, mbox_msg, flags),
+	IOCTL(MBOX_IOC_RECV, ioctl_unsupported, mbox_msg, flags),
+	IOCTL(MBOX_IOC_SENDV, ioctl_unsupported, mbox_vec, reserved),
+	IOCTL(MBOX_IOC_RECVV, ioctl_unsupported, mbox_vec, reserved),
+	IOCTL(MBOX_IOC_STAT, ioctl_stat, mbox_stat, id),
+	IOCTL(MBOX_IOC_SET_CAPACITY, ioctl_set_capacity, mbox_set_capacity,
+	      reserved),
+	MBX_IOCTL_PLAIN(FIRST_NR, MBOX_IOC_DESTROY, ioctl_destroy),
+	IOCTL(MBOX_IOC_RING_WAIT, ioctl_ring_wait, mbox_ring_wait, deadline_ns),
+	IOCTL(MBOX_IOC_RING_WAKE, ioctl_ring_wake, mbox_ring_wake, n),
+	IOCTL(MBOX_IOC_CALL, ioctl_unsupported, mbox_request, deadline_ns),
+	IOCTL(MBOX_IOC_REPLY, ioctl_unsupported, mbox_reply, reserved),
+	IOCTL(MBOX_IOC_REPLY_RECV, ioctl_unsupported, mbox_reply_recv,
+	      reserved),
+	IOCTL(MBOX_IOC_NOTIFY, ioctl_unsupported, mbox_notify, reserved),
+};
+
+long mbx_handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return mbx_ioctl(file, cmd, arg, handle_ioctls, FIRST_NR, N_IOCTLS);
+}
+
+long mbx_ring_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return mbx_ioctl(file, cmd, arg, ring_ioctls, FIRST_NR, N_IOCTLS);
+}
+
+long mbx_direct_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (_IOC_TYPE(cmd) == MBOX_IOC_MAGIC &&
+	    _IOC_NR(cmd) != _IOC_NR(MBOX_IOC_STAT) && !mbx_file_is_mine(file))
+		return -EPERM;
+	return mbx_handle_ioctl(file, cmd, arg);
+}

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Instances of the file system: super blocks, mounts, and how long they live.
+ *
+ * Each network namespace has an instance, made when it is first needed. The module holds
+ * it by a mount of its own, on which it opens what ioctls ask for. This mount does not
+ * keep the network namespace alive. When the namespace ends, the names go and the module
+ * drops its mount. What is open or mounted goes on.
+ *
+ * An instance does not keep the module loaded either, unless it is mounted: names do
+ * not prevent unloading. Nothing tells a file system that one of its mounts is gone, so
+ * a mounted instance is checked once a second. Unloading waits for what remains, which
+ * is O_PATH descriptors of handles that are closed.
+ */
+#include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/mbox.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/mutex.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/user_namespace.h>
+#include <linux/workqueue.h>
+#include <net/net_namespace.h>
+
+#include "compat.h"
+#include "fs.h"
+#include "instance.h"
+#include "mailbox.h"
+#include "namespace.h"
+
+#define ROOT_MODE 01777
+
+static struct kmem_cache *inode_cache;
+/* Makes instances one at a time. */
+static DEFINE_MUTEX(instances_mutex);
+/* The network namespace of the instance that is being made; under instances_mutex. */
+static struct net *mounting;
+/* Instances whose super block is not gone yet. */
+static atomic_t n_instances = ATOMIC_INIT(0);
+/* There has been an instance. */
+static bool was_used;
+
+static struct file_system_type fs_type;
+
+/* ---- super blocks ----------------------------------------------------------- */
+
+static struct inode *fs_alloc_inode(struct super_block *sb)
+{
+	struct mailbox *mb = alloc_inode_sb(sb, inode_cache, GFP_KERNEL);
+
+	if (!mb)
+		return NULL;
+	memset(mb, 0, offsetof(struct mailbox, inode));
+	return &mb->inode;
+}
+
+static void fs_free_inode(struct inode *inode)
+{
+	kmem_cache_free(inode_cache, mbx_mailbox_of(inode));
+}
+
+static void fs_evict_inode(struct inode *inode)
+{
+	clear_inode(inode);
+	if (S_ISDIR(inode->i_mode))
+		return;
+	mbx_namespace_forget(mbx_mailbox_of(inode));
+	mbx_mailbox_release(mbx_mailbox_of(inode));
+}
+
+static int fs_show_options(struct seq_file *m, struct dentry *root)
+{
+	struct inode *dir = d_inode(root->d_sb->s_root);
+	struct user_namespace *user_ns = root->d_sb->s_user_ns;
+
+	if ((dir->i_mode & 07777) != ROOT_MODE)
+		seq_printf(m, ",mode=%o", dir->i_mode & 07777);
+	if (!uid_eq(dir->i_uid, GLOBAL_ROOT_UID))
+		seq_printf(m, ",uid=%u", from_kuid_munged(user_ns, dir->i_uid));
+	if (!gid_eq(dir->i_gid, GLOBAL_ROOT_GID))
+		seq_printf(m, ",gid=%u", from_kgid_munged(user_ns, dir->i_gid));
+	return 0;
+}
+
+static const struct super_operations super_ops = {
+	.alloc_inode = fs_alloc_inode,
+	.free_inode = fs_free_inode,
+	.evict_inode = fs_evict_inode,
+	.statfs = simple_statfs,
+	.show_options = fs_show_options,
+};
+
+static int fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	kuid_t uid = make_kuid(sb->s_user_ns, 0);
+	kgid_t gid = make_kgid(sb->s_user_ns, 0);
+	struct inode *dir;
+
+	sb->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
+	sb->s_blocksize = PAGE_SIZE;
+	sb->s_blocksize_bits = PAGE_SHIFT;
+	sb->s_magic = MBX_FS_MAGIC;
+	sb->s_op = &super_ops;
+	sb->s_time_gran = 1;
+
+	dir = new_inode(sb);
+	if (!dir)
+		return -ENOMEM;
+	dir->i_ino = MBX_ROOT_INO;
+	dir->i_mode = S_IFDIR | ROOT_MODE;
+	dir->i_uid = uid_valid(uid) ? uid : GLOBAL_ROOT_UID;
+	dir->i_gid = gid_valid(gid) ? gid : GLOBAL_ROOT_GID;
+	dir->i_op = &mbx_dir_iops;
+	dir->i_fop = &simple_dir_operations;
+	set_nlink(dir, 2);
+	mbx_inode_init_times(dir);
+	sb->s_root = d_make_root(dir);
+	return sb->s_root ? 0 : -ENOMEM;
+}
+
+/* ---- mounts ------------------------------------------------------------------ */
+
+/**
+ * struct options - the options of a mount
+ * @given: BIT() of each option that is given
+ * @mode: permission bits of the directory
+ * @uid: its owner
+ * @gid: its group
+ */
+struct options {
+	unsigned int given;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+};
+
+enum {
+	OPT_MODE,
+	OPT_UID,
+	OPT_GID,
+};
+
+static const struct fs_parameter_spec parameters[] = {
+	fsparam_u32oct("mode", OPT_MODE),
+	fsparam_u32("uid", OPT_UID),
+	fsparam_u32("gid", OPT_GID),
+	{}
+};
+
+static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct options *options = fc->fs_private;
+	struct fs_parse_result result;
+	int opt = fs_parse(fc, parameters, param, &result);
+
+	switch (opt) {
+	case OPT_MODE:
+		if (result.uint_32 & ~07777)
+			return invalf(fc, "mbox: bad mode");
+		options->mode = result.uint_32;
+		break;
+	case OPT_UID:
+		options->uid = make_kuid(current_user_ns(), result.uint_32);
+		if (!uid_valid(options->uid) ||
+		    !kuid_has_mapping(fc->user_ns, options->uid))
+			return invalf(fc, "mbox: bad uid");
+		break;
+	case OPT_GID:
+		options->gid = make_kgid(current_user_ns(), result.uint_32);
+		if (!gid_valid(options->gid) ||
+		    !kgid_has_mapping(fc->user_ns, options->gid))
+			return invalf(fc, "mbox: bad gid");
+		break;
+	default:
+		return opt;
+	}
+	options->given |= BIT(opt);
+	return 0;
+}
+
+static void apply(const struct options *options, struct super_block *sb)
+{
+	struct inode *dir = d_inode(sb->s_root);
+
+	inode_lock(dir);
+	if (options->given & BIT(OPT_MODE))
+		dir->i_mode = S_IFDIR | options->mode;
+	if (options->given & BIT(OPT_UID))
+		dir->i_uid = options->uid;
+	if (options->given & BIT(OPT_GID))
+		dir->i_gid = options->gid;
+	inode_unlock(dir);
+}
+
+static void unpin(struct work_struct *work)
+{
+	struct mbx_instance *instance =
+		container_of(to_delayed_work(work), struct mbx_instance, unpin);
+	bool mounted;
+
+	spin_lock(&instance->lock);
+	/* Once the namespace has ended, the end of the super block unpins. */
+	mounted = instance->ended ||
+		  atomic_read(&instance->mnt->mnt_sb->s_active) > 1;
+	if (!mounted) {
+		instance->pinned = false;
+		module_put(THIS_MODULE);
+	} else if (!instance->ended) {
+		queue_delayed_work(system_power_efficient_wq, &instance->unpin, HZ);
+	}
+	spin_unlock(&instance->lock);
+}
+
+/* A mount is made: keep the module until it is gone. The caller has a reference. */
+static void pin(struct mbx_instance *instance, const struct options *options,
+		struct super_block *sb)
+{
+	bool first;
+
+	spin_lock(&instance->lock);
+	if (!instance->pinned) {
+		instance->pinned = true;
+		__module_get(THIS_MODULE);
+		if (!instance->ended)
+			queue_delayed_work(system_power_efficient_wq,
+					   &instance->unpin, HZ);
+	}
+	first = !instance->configured;
+	instance->configured = true;
+	spin_unlock(&instance->lock);
+	if (first)
+		apply(options, sb);
+}
+
+static struct mbx_instance *new_instance(struct net *net)
+{
+	struct mbx_instance *instance = kzalloc(sizeof(*instance),
+						GFP_KERNEL_ACCOUNT);
+
+	if (!instance)
+		return NULL;
+	instance->ns = mbx_namespace_of(net);
+	spin_lock_init(&instance->lock);
+	INIT_DEFERRABLE_WORK(&instance->unpin, unpin);
+	return instance;
+}
+
+static struct mbx_instance *get_instance(struct net *net);
+
+static int fs_get_tree(struct fs_context *fc)
+{
+	struct mbx_instance *instance;
+	int ret;
+
+	if (fc->sb_flags & SB_KERNMOUNT) {
+		instance = new_instance(mounting);
+		if (!instance)
+			return -ENOMEM;
+		fc->s_fs_info = instance;
+		ret = get_tree_nodev(fc, fill_super);
+		/* The super block took it over unless there is none. */
+		if (fc->s_fs_info) {
+			fc->s_fs_info = NULL;
+			kfree(instance);
+		}
+		return ret;
+	}
+	instance = get_instance(fc->net_ns);
+	if (IS_ERR(instance))
+		return PTR_ERR(instance);
+	ret = get_tree_keyed(fc, fill_super, instance);
+	fc->s_fs_info = NULL;
+	if (!ret)
+		pin(instance, fc->fs_private, fc->root->d_sb);
+	return ret;
+}
+
+static int fs_reconfigure(struct fs_context *fc)
+{
+	/* A mount is read-only. The instance is not: others use it too. */
+	fc->sb_flags_mask &= ~SB_RDONLY;
+	apply(fc->fs_private, fc->root->d_sb);
+	return 0;
+}
+
+static void fs_free(struct fs_context *fc)
+{
+	kfree(fc->fs_private);
+}
+
+static const struct fs_context_operations context_ops = {
+	.free = fs_free,
+	.parse_param = fs_parse_param,
+	.get_tree = fs_get_tree,
+	.reconfigure = fs_reconfigure,
+};
+
+static int fs_init_context(struct fs_context *fc)
+{
+	struct net *net = fc->sb_flags & SB_KERNMOUNT ? mounting : fc->net_ns;
+	struct options *options;
+
+	options = kzalloc(sizeof(*options), GFP_KERNEL_ACCOUNT);
+	if (!options)
+		return -ENOMEM;
+	fc->fs_private = options;
+	/* Not that of the process: one instance has one user namespace. */
+	put_user_ns(fc->user_ns);
+	fc->user_ns = get_user_ns(net->user_ns);
+	fc->ops = &context_ops;
+	return 0;
+}
+
+static void fs_kill_sb(struct super_block *sb)
+{
+	struct mbx_instance *instance = mbx_instance_of(sb);
+
+	kill_anon_super(sb);
+	sb->s_fs_info = NULL;
+	if (!instance)
+		return;
+	cancel_delayed_work_sync(&instance->unpin);
+	if (instance->pinned)
+		module_put(THIS_MODULE);
+	if (instance->mnt) {
+		/* The caller is going to drop what get_instance() gave back. */
+		__module_get(THIS_MODULE);
+		atomic_dec(&n_instances);
+	}
+	kfree(instance);
+}
+
+static struct file_system_type fs_type = {
+	.owner = THIS_MODULE,
+	.name = "mbox",
+	.init_fs_context = fs_init_context,
+	.parameters = parameters,
+	.kill_sb = fs_kill_sb,
+	.fs_flags = FS_USERNS_MOUNT,
+};
+
+/* The instance of a network namespace, which the caller keeps alive. */
+static struct mbx_instance *get_instance(struct net *net)
+{
+	struct mbx_namespace *ns = mbx_namespace_of(net);
+	struct mbx_instance *instance;
+	struct vfsmount *mnt;
+
+	/* Pairs with the release below. */
+	instance = smp_load_acquire(&ns->instance);
+	if (likely(instance))
+		return instance;
+	mutex_lock(&instances_mutex);
+	instance = ns->instance;
+	if (instance)
+		goto out;
+	mounting = net;
+	mnt = kern_mount(&fs_type);
+	mounting = NULL;
+	if (IS_ERR(mnt)) {
+		instance = ERR_CAST(mnt);
+		goto out;
+	}
+	instance = mbx_instance_of(mnt->mnt_sb);
+	instance->mnt = mnt;
+	atomic_inc(&n_instances);
+	was_used = true;
+	/* The super block has a reference. This mount is not to keep the module. */
+	module_put(THIS_MODULE);
+	/* Pairs with the acquire above. */
+	smp_store_release(&ns->instance, instance);
+out:
+	mutex_unlock(&instances_mutex);
+	return instance;
+}
+
+/**
+ * mbx_instance_mount() - the mount of the current network namespace
+ *
+ * Return: the mount without a reference, or -ENOMEM.
+ */
+struct vfsmount *mbx_instance_mount(void)
+{
+	struct mbx_instance *instance = get_instance(current->nsproxy->net_ns);
+
+	return IS_ERR(instance) ? ERR_CAST(instance) : instance->mnt;
+}
+
+/**
+ * mbx_instance_close() - create nothing any more in a network namespace that ends
+ * @ns: the namespace
+ */
+void mbx_instance_close(struct mbx_namespace *ns)
+{
+	struct inode *dir;
+
+	if (!ns->instance)
+		return;
+	dir = d_inode(ns->instance->mnt->mnt_root);
+	inode_lock(dir);
+	ns->instance->ns = NULL;
+	inode_unlock(dir);
+}
+
+/**
+ * mbx_instance_end() - drop the mount of a network namespace that ends
+ * @ns: the namespace, without mailboxes
+ */
+void mbx_instance_end(struct mbx_namespace *ns)
+{
+	struct mbx_instance *instance = ns->instance;
+
+	if (!instance)
+		return;
+	ns->instance = NULL;
+	spin_lock(&instance->lock);
+	instance->ended = true;
+	spin_unlock(&instance->lock);
+	kern_unmount(instance->mnt);
+}
+
+/* ---- setting up ------------------------------------------------------------------ */
+
+static void init_once(void *mb)
+{
+	inode_init_once(&((struct mailbox *)mb)->inode);
+}
+
+int __init mbx_instance_init(void)
+{
+	inode_cache = kmem_cache_create("mbox_mailbox", sizeof(struct mailbox),
+					0, SLAB_ACCOUNT, init_once);
+	return inode_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * mbx_instance_register() - let the file system be mounted, and instances be made
+ */
+int __init mbx_instance_register(void)
+{
+	return register_filesystem(&fs_type);
+}
+
+void mbx_instance_unregister(void)
+{
+	unregister_filesystem(&fs_type);
+}
+
+/**
+ * mbx_instance_exit() - undo mbx_instance_init(), after all network namespaces were left
+ */
+void mbx_instance_exit(void)
+{
+	/* Of unmounted instances, O_PATH descriptors can be left. */
+	while (atomic_read(&n_instances))
+		schedule_timeout_idle(HZ / 100 + 1);
+	/* The kernel drops the reference of a super block after fs_kill_sb(). */
+	while (was_used && module_refcount(THIS_MODULE) >= 0)
+		schedule_timeout_idle(1);
+	/* Inodes are freed after a grace period. */
+	rcu_barrier();
+	kmem_cache_destroy(inode_cache);
+}

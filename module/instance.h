@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Instances of the file system, one for each network namespace.
+ */
+#ifndef MBX_INSTANCE_H
+#define MBX_INSTANCE_H
+
+#include <linux/fs.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+struct mbx_namespace;
+struct vfsmount;
+
+/* The inode number of the directory. Those of mailboxes are higher. */
+#define MBX_ROOT_INO 1
+
+/**
+ * struct mbx_instance - an instance of the file system
+ * @ns: its network namespace, NULL once that has ended; under the lock of the directory
+ * @mnt: the mount that the module uses itself
+ * @lock: protects the fields below
+ * @ended: @mnt is not held by the network namespace any more
+ * @pinned: it has been mounted, and this holds a reference to the module
+ * @configured: the options of a mount have been applied
+ * @unpin: checks whether it is still mounted
+ */
+struct mbx_instance {
+	struct mbx_namespace *ns;
+	struct vfsmount *mnt;
+	spinlock_t lock;
+	bool ended;
+	bool pinned;
+	bool configured;
+	struct delayed_work unpin;
+};
+
+static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+struct vfsmount *mbx_instance_mount(void);
+void mbx_instance_close(struct mbx_namespace *ns);
+void mbx_instance_end(struct mbx_namespace *ns);
+
+int mbx_instance_init(void);
+int mbx_instance_register(void);
+void mbx_instance_unregister(void);
+void mbx_instance_exit(void);
+
+#endif /* MBX_INSTANCE_H */

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dispatch of ioctls. /dev/mbox and the handles have tables with one row for each
+ * ioctl. The structure of an ioctl can grow: its number contains the size of the
+ * structure that the program was compiled with, and the module copies the part that
+ * both know. Nothing here takes a lock.
+ */
+#include <linux/nospec.h>
+#include <linux/uaccess.h>
+
+#include "ioctl.h"
+
+/**
+ * mbx_ioctl() - carry out an ioctl
+ * @file: the file
+ * @cmd: the number of the ioctl
+ * @arg: address of the caller's structure
+ * @table: the ioctls of @file, by number
+ * @first: number of the first ioctl in the table
+ * @n: length of the table
+ *
+ * Return: what the handler returns, or -ENOTTY, -EINVAL, -E2BIG, -EFAULT.
+ */
+long mbx_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
+	       const struct mbx_ioctl *table, unsigned int first,
+	       unsigned int n)
+{
+	void __user *uarg = (void __user *)arg;
+	unsigned int nr = _IOC_NR(cmd) - first;
+	unsigned int usize = _IOC_SIZE(cmd);
+	const struct mbx_ioctl *ioctl;
+	unsigned int ksize, size;
+	union mbx_arg karg;
+	int ret;
+
+	if (unlikely(nr >= n))
+		return -ENOTTY;
+	ioctl = &table[array_index_nospec(nr, n)];
+	/* Everything in the number except the size must match. */
+	if (unlikely((cmd ^ ioctl->cmd) & ~IOCSIZE_MASK))
+		return -ENOTTY;
+	if (unlikely(usize < ioctl->min))
+		return -EINVAL;
+
+	ksize = _IOC_SIZE(ioctl->cmd);
+	size = min(ksize, usize);
+	if (unlikely(usize > ksize)) {
+		ret = check_zeroed_user(uarg + ksize, usize - ksize);
+		if (ret <= 0)
+			return ret ?: -E2BIG;
+	}
+	memset((void *)&karg + size, 0, ksize - size);
+	if (_IOC_DIR(cmd) & _IOC_WRITE) {
+		if (copy_from_user(&karg, uarg, size))
+			return -EFAULT;
+	} else {
+		memset(&karg, 0, size);
+	}
+
+	return ioctl->fn(file, &karg, uarg, usize);
+}

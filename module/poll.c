@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The poll events of a handle, and O_ASYNC.
+ *
+ * mbx_poll() returns the events for the calls on a handle that would not wait.
+ * mbx_fasync() adds the handle to the lists of O_ASYNC, or removes it. Senders and
+ * receivers do not use this file: they tell pollers of later events by poller.c.
+ */
+#include <linux/fs.h>
+
+#include "exchange.h"
+#include "poll.h"
+#include "poller.h"
+#include "ring.h"
+
+/**
+ * mbx_poll() - get the poll events of a handle
+ * @mb: the mailbox
+ * @reader: how far the handle has read (MBOX_BROADCAST)
+ * @poller: the poller of the handle for @mb
+ * @file: the handle
+ * @mode: FMODE_READ, FMODE_WRITE: the sides to get the events of
+ * @wait: as for file_operations.poll
+ */
+__poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
+		  struct mbx_poller *poller, struct file *file, fmode_t mode,
+		  poll_table *wait)
+{
+	__poll_t events = 0;
+
+	poll_wait(file, &poller->queue, wait);
+	spin_lock(&mb->lock);
+	mbx_poller_join(mb, poller);
+	if (mb->dead) {
+		events = EPOLLERR | EPOLLHUP;
+		goto out;
+	}
+	if (mode & FMODE_READ) {
+		if (mbx_store_ops(mb)->readable(mb, reader))
+			events |= MBX_POLL_IN;
+		if (mbx_no_senders(mb))
+			events |= EPOLLHUP;
+	}
+	if (mode & FMODE_WRITE) {
+		if (mbx_has_room_for(mb, mbx_current_key(mb)) || mbx_drops(mb) ||
+		    (!mb->capacity && mbx_receivers_wait(mb)))
+			events |= MBX_POLL_OUT;
+		if (mbx_no_receivers(mb))
+			events |= EPOLLERR | EPOLLHUP;
+	}
+out:
+	spin_unlock(&mb->lock);
+	return events;
+}
+
+/**
+ * mbx_fasync() - O_ASYNC of a handle is set or cleared
+ * @mb: the mailbox
+ * @fd: as for file_operations.fasync
+ * @file: the handle
+ * @on: whether its owner is to get signals
+ * @rights: rights of the handle
+ *
+ * Return: 0 if nothing changed, 1 if something did, or -ENOMEM.
+ */
+int mbx_fasync(struct mailbox *mb, int fd, struct file *file, bool on,
+	       unsigned int rights)
+{
+	int ret;
+
+	ret = mbx_watch_make(mb);
+	if (ret)
+		return ret;
+	ret = mbx_watch_fasync(mb->watch, fd, file, on, rights);
+	/* Of concurrent callers, the last to take the lock sees all changes. */
+	spin_lock(&mb->lock);
+	mbx_watch_update(mb);
+	if (mb->ring)
+		mbx_ring_publish(mb);
+	spin_unlock(&mb->lock);
+	if (mb->ring && on && ret >= 0)
+		mbx_ring_fence_peers(mb, rights);
+	return ret;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Readers of broadcasts: which messages each handle has not read yet.
+ *
+ * A message is stored once. The messages of a mailbox have consecutive numbers, and
+ * the newest has mailbox.next_seq - 1. Each handle is a reader, and keeps the number
+ * of the message that it reads next. Each message counts the readers that read it next
+ * (its cursors), and mailbox.caught_up counts the readers that have read all messages.
+ * So storing a message takes the same time for one reader and for thousands; only
+ * waking them depends on how many sleep. The first message can be freed once it has
+ * no cursors: all readers are past it.
+ *
+ * If the first message is dropped although it has cursors (MBOX_DROP_OLDEST), the next
+ * message gets its cursors. Those readers later compute from their own number how many
+ * messages they lost.
+ */
+#include "reader.h"
+
+/* Number of the first message that is left, or else of the next one to be stored. */
+static u64 first_seq(const struct mailbox *mb)
+{
+	return mb->next_seq - mb->stored.count;
+}
+
+/* Number of the message that a reader reads next. */
+static u64 position(const struct mailbox *mb, const struct mbx_reader *reader)
+{
+	lockdep_assert_held(&mb->lock);
+	return max(reader->seq, first_seq(mb));
+}
+
+static struct mbx_message *find_seq(const struct mailbox *mb, u64 seq)
+{
+	struct rb_node *node = mb->stored.leaders.rb_root.rb_node;
+	struct mbx_message *msg = mbx_queue_first(&mb->stored);
+
+	/* A shortcut for the slowest reader. */
+	if (seq == first_seq(mb))
+		return msg;
+	while (node) {
+		msg = rb_entry(node, struct mbx_message, rb);
+		if (seq == mbx_ext(msg)->seq)
+			return msg;
+		node = seq < mbx_ext(msg)->seq ? node->rb_left : node->rb_right;
+	}
+	WARN_ON_ONCE(1);
+	return NULL;
+}
+
+/* The counter of the readers that have read @msg and nothing after it. */
+static u32 *cursors_behind(struct mailbox *mb, struct mbx_message *msg)
+{
+	struct rb_node *node = rb_next(&msg->rb);
+
+	if (!node)
+		return &mb->caught_up;
+	return &mbx_ext(rb_entry(node, struct mbx_message, rb))->cursors;
+}
+
+/* ---- handles come and go -------------------------------------------------- */
+
+/**
+ * mbx_reader_join() - a handle begins to receive
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle
+ */
+void mbx_reader_join(struct mailbox *mb, struct mbx_reader *reader)
+{
+	lockdep_assert_held(&mb->lock);
+	reader->seq = mb->next_seq;
+	reader->lost = 0;
+	mb->caught_up++;
+}
+
+/**
+ * mbx_reader_leave() - a handle stops receiving
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle
+ *
+ * This can change what mbx_readers_done() returns.
+ */
+void mbx_reader_leave(struct mailbox *mb, struct mbx_reader *reader)
+{
+	u64 seq = position(mb, reader);
+
+	lockdep_assert_held(&mb->lock);
+	/* The messages are being freed, so their cursors do not matter. */
+	if (mb->dead)
+		return;
+	if (seq == mb->next_seq)
+		mb->caught_up--;
+	else
+		mbx_ext(find_seq(mb, seq))->cursors--;
+}
+
+/* ---- messages come and go ------------------------------------------------- */
+
+/**
+ * mbx_readers_store() - store a message for all readers
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @msg: the message, with a struct mbx_message_ext
+ */
+void mbx_readers_store(struct mailbox *mb, struct mbx_message *msg)
+{
+	struct mbx_message_ext *ext = mbx_ext(msg);
+
+	lockdep_assert_held(&mb->lock);
+	ext->seq = mb->next_seq++;
+	ext->cursors = mb->caught_up;
+	mb->caught_up = 0;
+	mbx_queue_add_last(&mb->stored, msg);
+}
+
+/**
+ * mbx_readers_unstore() - remove the first message
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @msg: the first message
+ *
+ * Return: whether a reader has not read it.
+ */
+bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg)
+{
+	u32 cursors = mbx_ext(msg)->cursors;
+
+	lockdep_assert_held(&mb->lock);
+	*cursors_behind(mb, msg) += cursors;
+	mbx_queue_remove(&mb->stored, msg);
+	return cursors;
+}
+
+/**
+ * mbx_readers_done() - get the first message if every reader has read it
+ * @mb: a mailbox with MBOX_BROADCAST
+ *
+ * Return: the message, which can be freed, or NULL.
+ */
+struct mbx_message *mbx_readers_done(const struct mailbox *mb)
+{
+	struct mbx_message *msg = mbx_queue_first(&mb->stored);
+
+	lockdep_assert_held(&mb->lock);
+	return msg && !mbx_ext(msg)->cursors ? msg : NULL;
+}
+
+/* ---- reading ---------------------------------------------------------------- */
+
+/**
+ * mbx_reader_unread() - how many messages a handle can receive
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle
+ */
+u64 mbx_reader_unread(const struct mailbox *mb, const struct mbx_reader *reader)
+{
+	return mb->next_seq - position(mb, reader);
+}
+
+/**
+ * mbx_reader_has_unread() - whether a handle can receive a message
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle
+ */
+bool mbx_reader_has_unread(const struct mailbox *mb,
+			   const struct mbx_reader *reader)
+{
+	return mbx_reader_unread(mb, reader);
+}
+
+/**
+ * mbx_reader_lost() - how many messages were dropped before a handle read them
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle
+ */
+u64 mbx_reader_lost(const struct mailbox *mb, const struct mbx_reader *reader)
+{
+	return reader->lost + position(mb, reader) - reader->seq;
+}
+
+/**
+ * mbx_reader_catch_up() - move a reader past the messages that were dropped
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle
+ */
+void mbx_reader_catch_up(const struct mailbox *mb, struct mbx_reader *reader)
+{
+	u64 lost = mbx_reader_lost(mb, reader);
+
+	reader->seq = position(mb, reader);
+	reader->lost = lost;
+}
+
+/**
+ * mbx_reader_find() - find a message that a handle has not read
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle, after mbx_reader_catch_up()
+ * @skip: how many messages to skip
+ *
+ * Return: the message, or NULL.
+ */
+struct mbx_message *mbx_reader_find(const struct mailbox *mb,
+				    const struct mbx_reader *reader, u32 skip)
+{
+	lockdep_assert_held(&mb->lock);
+	if (skip >= mb->next_seq - reader->seq)
+		return NULL;
+	return find_seq(mb, reader->seq + skip);
+}
+
+/**
+ * mbx_reader_advance() - a handle has read a message
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle
+ * @msg: the message, which may have been dropped meanwhile
+ * @seq: number of the message
+ *
+ * Return: false if another thread read it first with this handle, or the mailbox was
+ * destroyed.
+ */
+bool mbx_reader_advance(struct mailbox *mb, struct mbx_reader *reader,
+			struct mbx_message *msg, u64 seq)
+{
+	lockdep_assert_held(&mb->lock);
+	if (mb->dead || reader->seq != seq)
+		return false;
+	/* If the message was dropped, mbx_readers_unstore() has moved its cursors. */
+	if (seq >= first_seq(mb)) {
+		mbx_ext(msg)->cursors--;
+		++*cursors_behind(mb, msg);
+	}
+	reader->seq++;
+	reader->lost = 0;
+	return true;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef MBX_READER_H
+#define MBX_READER_H
+
+#include "mailbox.h"
+
+/**
+ * struct mbx_reader - how far a handle has read a mailbox with MBOX_BROADCAST
+ * @seq: number of the message to read next; if that was dropped, the handle reads the
+ *	first message that is left
+ * @lost: number of messages before @seq that the handle lost and has not been told of
+ *
+ * Under mailbox.lock.
+ */
+struct mbx_reader {
+	u64 seq;
+	u64 lost;
+};
+
+void mbx_reader_join(struct mailbox *mb, struct mbx_reader *reader);
+void mbx_reader_leave(struct mailbox *mb, struct mbx_reader *reader);
+u64 mbx_reader_unread(const struct mailbox *mb, const struct mbx_reader *reader);
+u64 mbx_reader_lost(const struct mailbox *mb, const struct mbx_reader *reader);
+bool mbx_reader_has_unread(const struct mailbox *mb,
+			   const struct mbx_reader *reader);
+void mbx_reader_catch_up(const struct mailbox *mb, struct mbx_reader *reader);
+struct mbx_message *mbx_reader_find(const struct mailbox *mb,
+				    const struct mbx_reader *reader, u32 skip);
+bool mbx_reader_advance(struct mailbox *mb, struct mbx_reader *reader,
+			struct mbx_message *msg, u64 seq);
+
+void mbx_readers_store(struct mailbox *mb, struct mbx_message *msg);
+bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg);
+struct mbx_message *mbx_readers_done(const struct mailbox *mb);
+
+#endif /* MBX_READER_H */
