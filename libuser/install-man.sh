@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# install-man.sh FROM TO: install the man pages of folder FROM below TO, and
-# for each further name that a page's NAME section lists a page that refers to
-# it.
+# install-man.sh FROM TO VERSION: install the man pages of folder FROM below TO,
+# with VERSION in their footers, and for each further name that a page's NAME
+# section lists a page that refers to it.
 set -eu
+umask 022
 
 from=$1
 to=$2
+version=$3
 
 for page in "$from"/*.[1-9]; do
 	file=${page##*/}
@@ -14,7 +16,7 @@ for page in "$from"/*.[1-9]; do
 	dir=$to/man$section
 
 	mkdir -p "$dir"
-	cp "$page" "$dir/$file"
+	sed "s/^\.Os mbox\$/& $version/" "$page" >"$dir/$file"
 	chmod 0644 "$dir/$file"
 
 	awk '/^\.Nd/ { exit } /^\.Nm/ { print $2 }' "$page" |

@@ -3,64 +3,36 @@
  * libmbox: mailboxes between processes, through /dev/mbox.
  *
  * A mailbox carries whole messages from any number of senders to any number of
- * receivers; each message goes to one receiver. Programs share a mailbox by
- * name, by id, or by file descriptor (inherited, or passed over an AF_UNIX
- * socket). A struct mbox is one handle on a mailbox; it wraps one descriptor.
+ * receivers. Each message goes to one receiver or, if the mailbox has
+ * MBOX_BROADCAST, to every receiving handle. A struct mbox is one handle of a
+ * mailbox; it wraps one descriptor. mbox(7) is the introduction.
  *
- * Return values: -1 (or NULL) and errno, as in the rest of POSIX. The errors
- * of each function are listed with it; on a failure nothing has changed unless
- * that list says otherwise.
+ * Each function has a page in section 3 of the manual. That page states its
+ * errors and limits, when it blocks, whether threads and signal handlers can
+ * call it, and which standard it follows. The comments here say what a function
+ * does and returns. These rules hold for all functions:
  *
- * Ownership: functions that return a struct mbox give it to the caller, who
- * ends it with mbox_close(). The library keeps no pointer that it was given:
- * names, attributes and buffers may go as soon as the call returns.
+ * Return values: on failure a function returns -1 or NULL and sets errno, as
+ * POSIX functions do, and has changed nothing unless its page says otherwise.
  *
- * Threads: every function may be called from any thread, also several at once
- * on one handle. Only mbox_close() must be the last call on its handle. After
- * fork(2) a child uses the handles that it inherits, without further ado, but
- * for those of mbox_direct().
+ * Ownership: the caller owns each struct mbox that a function returns, and
+ * closes it with mbox_close(). The library keeps no pointer to its arguments:
+ * names, attributes and buffers can be reused when the call returns.
  *
- * Signals: "async-signal-safe" below means what signal-safety(7) means by it:
- * the function may be called from a signal handler. mbox_send() and
- * mbox_recv() without flags, and their timed forms without flags and deadline,
- * can be cancellation points, as mq_send(3) is: a thread that is cancelled in
- * them has neither sent nor received. No other function is one.
+ * Threads: any thread can call any function, and several threads can use one
+ * handle at once. mbox_close() must be the last call on a handle. After fork(2)
+ * a child can use the handles that it inherits, except those of mbox_direct().
  *
- * Blocking: a call that waits can be ended by a signal. It fails with EINTR,
- * or goes on with its deadline unchanged if the handler was installed with
- * SA_RESTART.
+ * Blocking: a call waits only where its comment says so. A signal handler that
+ * was installed without SA_RESTART ends it with EINTR; after one with SA_RESTART
+ * the call continues with the same deadline. O_NONBLOCK and MBOX_DONTWAIT make
+ * it fail with EAGAIN instead of waiting.
  *
- * Rings: the same calls work on mailboxes of mode MBOX_RING, whose messages are
- * in memory that the participants share. Sending and receiving make no system
- * call while neither side has to wait. What is different:
+ * Rings: the functions for queues work on mailboxes of mode MBOX_RING, too.
+ * mbox(7) lists what a ring does not have; those calls fail with EOPNOTSUPP.
  *
- *   - A slot holds bytes and their length: no priority, no type, no sender, no
- *     descriptors. MBOX_SYNC, MBOX_PEEK, MBOX_MATCH and its kin, a prio, type or
- *     nfds that is not zero in a send, read(2), write(2), mbox_call() and its
- *     kin, and mbox_set_capacity() fail with EOPNOTSUPP.
- *   - The first send, and the first receive, of a process on a handle maps the
- *     memory. They can fail with EBUSY (MBOX_ONE_SENDER or MBOX_ONE_RECEIVER,
- *     and another process is it), EUSERS (too many senders), ENOMEM, EAGAIN
- *     (RLIMIT_MEMLOCK) and EPROTONOSUPPORT (the module has another layout).
- *   - A bad address is a SIGSEGV, not EFAULT; what a failed receive leaves in
- *     the buffer is undefined.
- *   - EIO: a participant has written to the shared memory what no honest one
- *     can have written. The ring is of no more use; destroy it.
- *   - "async-signal-safe" does not hold for the first call of a process on a
- *     handle, nor with MBOX_ONE_SENDER (send) and MBOX_ONE_RECEIVER (receive). A
- *     signal handler must not wait for what the call that it interrupted has not
- *     finished: there, use MBOX_DONTWAIT.
- *   - A process may end at any moment, also by SIGKILL: what it had sent is
- *     received, what it had not finished sending is not, and others go on. A
- *     thread that is stopped between mbox_reserve() and mbox_commit() holds up
- *     the messages behind its own.
- *
- * Standards: sending and receiving follow POSIX message queues (mq_send(3),
- * mq_receive(3)); the batch calls sendmmsg(2) and recvmmsg(2); MBOX_MATCH
- * msgrcv(2); names, permissions and the flags of open calls open(2).
- *
- * 32-bit systems: a program and the library must agree about the size of
- * time_t (_TIME_BITS), as with every library that takes a struct timespec.
+ * 32-bit systems: a program and the library must agree about the size of time_t
+ * (_TIME_BITS), as with every library that takes a struct timespec.
  */
 #ifndef _MBOX_H
 #define _MBOX_H
@@ -83,7 +55,7 @@ struct mbox;
 /* ISO C alone (-std=c99) does not define it in <time.h>. */
 struct timespec;
 
-/* From <signal.h>, for those who call mbox_notify(). */
+/* Defined in <signal.h>, which callers of mbox_notify() include. */
 struct sigevent;
 
 /*
@@ -100,120 +72,86 @@ struct sigevent;
  * @name: the name, 1 to MBOX_NAME_MAX bytes without '/'; NULL: an anonymous
  *	mailbox, which lives until its last handle is closed
  * @oflags: O_RDONLY (receive), O_WRONLY (send) or O_RDWR (both), and any of
- *	O_EXCL (fail if the name exists), O_NONBLOCK (no call on this handle
- *	waits) and O_CLOEXEC; O_CREAT is accepted and changes nothing
+ *	O_EXCL (fail if the name exists) and O_NONBLOCK (no call on this handle
+ *	waits); O_CREAT and O_CLOEXEC are accepted and change nothing
  * @attr: attributes of a new mailbox, see struct mbox_attr in <linux/mbox.h>;
- *	NULL: those of MBOX_ATTR_INIT. An existing mailbox keeps its own.
+ *	NULL: those of MBOX_ATTR_INIT
  *
- * The caller becomes the owner of a new mailbox and gets the rights that
- * @oflags asks for, whatever attr->perm says; the umask is taken off
- * attr->perm. A named mailbox lives until its name is gone (mbox_unlink()) and
- * its last handle is closed. Names belong to a network namespace.
+ * If the name exists, the mailbox keeps its own attributes. The caller becomes
+ * the owner of a new mailbox. The descriptor of the handle has FD_CLOEXEC.
  *
- * Does not block. Thread-safe; not async-signal-safe (allocates). Follows
- * mq_open(3) with O_CREAT.
- *
- * Return: a handle, to be ended with mbox_close(), or NULL and errno:
- * EACCES (the name exists and its permission bits, or those of /dev/mbox, do
- * not allow this), EDQUOT (the user's limit of mailboxes), EEXIST (O_EXCL, and
- * the name exists), EFAULT, EINVAL (an empty name or one with '/', an unknown
- * flag or mode, msg_max 0 or above the limit, perm outside 0777),
- * EMFILE, ENFILE, ENAMETOOLONG, ENODEV (no /dev/mbox: the module is not
- * loaded), ENOMEM, EPERM (MBOX_INHERIT without CAP_SYS_NICE).
+ * Return: a handle that the caller owns, or NULL and errno.
  */
 struct mbox *mbox_create(const char *name, int oflags, const struct mbox_attr *attr);
 
 /**
  * mbox_open() - open an existing mailbox by its name
- * @name: the name
- * @oflags: O_RDONLY, O_WRONLY or O_RDWR, and any of O_NONBLOCK and O_CLOEXEC
+ * @name: the name, or a path where a mailbox is: a name with '/' in it
+ * @oflags: O_RDONLY, O_WRONLY or O_RDWR, and O_NONBLOCK or not; O_CLOEXEC is
+ *	accepted and changes nothing
  *
- * The permission bits are checked as open(2) checks a file's: read is the
- * right to receive, write the right to send.
- *
- * Does not block. Thread-safe; not async-signal-safe (allocates). Follows
- * mq_open(3) without O_CREAT.
- *
- * Return: a handle, to be ended with mbox_close(), or NULL and errno:
- * EACCES, EFAULT, EINVAL (name NULL, empty or with '/', an unknown flag),
- * EMFILE, ENFILE, ENAMETOOLONG, ENODEV (no /dev/mbox), ENOENT (no mailbox of
- * that name), ENOMEM.
+ * Return: a handle that the caller owns, or NULL and errno.
  */
 struct mbox *mbox_open(const char *name, int oflags);
 
 /**
  * mbox_open_id() - open an existing mailbox by its id
- * @id: the id, as mbox_stat() reports it; unique while the module is loaded
+ * @id: the id, as mbox_stat() reports it, in the caller's network namespace
  * @oflags: as for mbox_open()
  *
- * Reaches anonymous mailboxes too, with the same check of permission bits.
+ * This also opens anonymous mailboxes.
  *
- * Does not block. Thread-safe; not async-signal-safe (allocates). An extension
- * without a standard.
- *
- * Return: a handle, to be ended with mbox_close(), or NULL and errno:
- * EACCES, EINVAL (an unknown flag), EMFILE, ENFILE, ENODEV (no /dev/mbox),
- * ENOENT (no mailbox of that id in this network namespace), ENOMEM.
+ * Return: a handle that the caller owns, or NULL and errno.
  */
 struct mbox *mbox_open_id(uint64_t id, int oflags);
 
 /**
+ * mbox_reopen() - open the mailbox of a handle again
+ * @mb: a handle, not of mbox_direct()
+ * @oflags: as for mbox_open()
+ *
+ * Gives a handle of its own, with the rights of @oflags, if the permission bits
+ * allow them. @mb stays open. So a program keeps only the rights that it needs, or
+ * gives a child only those. Needs /proc.
+ *
+ * Return: a handle that the caller owns, or NULL and errno.
+ */
+struct mbox *mbox_reopen(struct mbox *mb, int oflags);
+
+/**
  * mbox_direct() - open the link to another process
- * @peer: the process, as getpid(2) numbers it in the caller's pid namespace
- * @oflags: O_RDONLY, O_WRONLY or O_RDWR, and any of O_NONBLOCK and O_CLOEXEC
+ * @peer: the number of the process in the caller's pid namespace
+ * @oflags: as for mbox_open()
  *
- * Two processes have one link, with one end for each of them. Whoever comes first
- * makes it, and both reach it by naming the other. A send through the handle goes
- * to @peer, a receive comes from it; each direction is a queue with the
- * attributes of MBOX_ATTR_INIT. What is sent before @peer opens its end waits
- * for it. Another call in the same process gives another handle on the same end.
+ * Two processes have one link, with one end for each of them. A send through the
+ * handle goes to @peer, and a receive takes messages that @peer sent. Each
+ * direction is a queue with MBOX_HANGUP and otherwise the attributes of
+ * MBOX_ATTR_INIT. Only the process that opened the handle can use it.
  *
- * Once @peer has closed its last handle, or has exited, with or without having
- * opened the link, a send fails with EPIPE, and so does a receive when nothing is
- * left to receive (read(2): 0). A peer that has closed can open again. The link
- * ends, with the messages in it, when neither side has a handle.
- *
- * Allowed for whom kill(2) allows to signal @peer (the same user, or CAP_KILL),
- * and for whom @peer has opened its end to already; that is asked now and not
- * again. Both processes are the ones of this moment, whatever becomes of their
- * numbers. exec(2) keeps the process and its handles (O_CLOEXEC closes them). In
- * another process, a child or one that the handle was passed to, everything
- * but mbox_stat() and mbox_close() fails with EPERM, and poll reports POLLERR; it
- * calls mbox_direct() for a link of its own. An inherited handle keeps the end
- * open, but not beyond the end of the process that opened it.
- *
- * mbox_stat() is about the direction that this side receives from. Either side
- * may mbox_set_capacity(), which is that of both directions, and
- * mbox_destroy(), which ends the link for both; then mbox_direct() makes another
- * one. mbox_call() and its kin work, both ways. A link has no name, and no
- * mbox_open_id() or mbox_walk() finds it.
- *
- * Does not block. Thread-safe; not async-signal-safe (allocates). An extension
- * without a standard.
- *
- * Return: a handle, to be ended with mbox_close(), or NULL and errno:
- * EACCES (/dev/mbox does not allow it), EDQUOT (the user's limit of mailboxes; a
- * link counts as two of who makes it), EINVAL (an unknown flag, @peer not
- * positive or the caller itself, a limit of msg_max below that of the
- * attributes), EMFILE, ENFILE, ENODEV (no /dev/mbox), ENOMEM, EPERM (@peer is
- * another user's), ESRCH (no such process, as far as the caller can see, or it
- * has exited, or is a thread or the kernel's).
+ * Return: a handle that the caller owns, or NULL and errno.
  */
 struct mbox *mbox_direct(pid_t peer, int oflags);
 
 /**
+ * mbox_direct_pidfd() - open the link to the process of a pidfd
+ * @pidfd: a descriptor from pidfd_open(2), clone(2) or another process; it stays
+ *	the caller's
+ * @oflags: as for mbox_open()
+ *
+ * As mbox_direct() with the number of that process, but never to another
+ * process that was given the same number. Needs /proc.
+ *
+ * Return: a handle that the caller owns, or NULL and errno.
+ */
+struct mbox *mbox_direct_pidfd(int pidfd, int oflags);
+
+/**
  * mbox_from_fd() - make a handle of a descriptor
- * @fd: a mailbox's descriptor, inherited or received over an AF_UNIX socket
+ * @fd: the descriptor of a mailbox, inherited or received over an AF_UNIX socket
  *
- * On success the handle owns @fd, and mbox_close() closes it; on a failure
- * @fd is still the caller's and open. It is not duplicated.
+ * On success the handle owns @fd; on failure @fd stays open and the caller's.
  *
- * Does not block. Thread-safe; not async-signal-safe (allocates). Follows
- * fdopen(3).
- *
- * Return: a handle, to be ended with mbox_close(), or NULL and errno:
- * EBADF (not an open descriptor), EIDRM (its mailbox was destroyed), EINVAL (a
- * descriptor of something else than a mailbox), ENOMEM.
+ * Return: a handle that the caller owns, or NULL and errno.
  */
 struct mbox *mbox_from_fd(int fd);
 
@@ -221,128 +159,95 @@ struct mbox *mbox_from_fd(int fd);
  * mbox_fd() - the descriptor of a handle
  * @mb: a handle
  *
- * For poll(2), epoll(7), read(2), write(2), fcntl(2) and for passing on. It
- * stays the handle's: do not close it. poll reports POLLIN when a receive
- * would not block, POLLOUT when a send would not block.
+ * For poll(2), epoll(7), read(2), write(2) and fcntl(2), and for passing the
+ * mailbox on.
  *
- * Does not block, cannot fail. Thread-safe; async-signal-safe. Follows
- * fileno(3).
- *
- * Return: the descriptor.
+ * Return: the descriptor, which the handle owns: the caller must not close it.
  */
 int mbox_fd(const struct mbox *mb);
 
 /**
- * mbox_close() - end a handle
- * @mb: a handle; NULL is allowed and does nothing
+ * mbox_close() - close a handle
+ * @mb: a handle; NULL has no effect
  *
- * Closes its descriptor and frees it, also when -1 is returned. Closing the
- * last handle of a mailbox that has no name ends the mailbox, with the
- * messages that are in it. A call that waits in another thread at the moment
- * goes on waiting on the mailbox.
+ * Closes the descriptor and frees @mb, also if it returns -1.
  *
- * Does not block. No other call may use @mb at the same time or later; not
- * async-signal-safe (frees). Follows mq_close(3).
- *
- * Return: 0, or -1 and errno: EBADF (the descriptor was closed behind the
- * library's back).
+ * Return: 0, or -1 and errno.
  */
 int mbox_close(struct mbox *mb);
 
 /**
- * mbox_unlink() - take away a mailbox's name
+ * mbox_unlink() - remove the name of a mailbox
  * @name: the name
  *
- * For the owner and CAP_IPC_OWNER. The mailbox goes on for those who have it
- * open, and ends with its last handle; the name is free at once.
+ * Needs the owner or CAP_IPC_OWNER. The mailbox continues to work for processes
+ * that have it open, and ends with its last handle.
  *
- * Does not block. Thread-safe; async-signal-safe. Follows mq_unlink(3).
- *
- * Return: 0, or -1 and errno:
- * EACCES (not the owner, or /dev/mbox does not allow it), EFAULT, EINVAL (name
- * NULL, empty or with '/'), EMFILE, ENFILE, ENAMETOOLONG, ENODEV (no
- * /dev/mbox), ENOENT (no mailbox of that name), ENOMEM.
+ * Return: 0, or -1 and errno.
  */
 int mbox_unlink(const char *name);
 
 /**
- * mbox_destroy() - end a mailbox for everybody
+ * mbox_destroy() - destroy a mailbox for all processes
  * @mb: a handle opened with O_RDWR
  *
- * For the owner and CAP_IPC_OWNER. Drops the messages in it; every call that
- * waits on it, and every later one on any of its handles, fails with EIDRM;
- * poll reports POLLERR and POLLHUP. Its name and id are gone. The handles,
- * @mb too, must still be closed.
+ * Needs the owner or CAP_IPC_OWNER. Every call on the mailbox then fails with
+ * EIDRM. The handles, @mb included, must still be closed.
  *
- * Does not block. Thread-safe; async-signal-safe. Follows msgctl(2) with
- * IPC_RMID.
- *
- * Return: 0, or -1 and errno: EBADF (not opened with O_RDWR), EIDRM (destroyed
- * already), EPERM (not the owner).
+ * Return: 0, or -1 and errno.
  */
 int mbox_destroy(struct mbox *mb);
 
 /**
- * mbox_stat() - the state of a mailbox
+ * mbox_stat() - get the state of a mailbox
  * @mb: a handle with any right
- * @st: where the state goes, see struct mbox_stat in <linux/mbox.h>; filled
- *	only on success
+ * @st: filled on success, see struct mbox_stat in <linux/mbox.h>
  *
- * The fields belong to one moment; with other processes at work it is past
- * when the call returns.
- *
- * Does not block. Thread-safe; async-signal-safe. Follows mq_getattr(3) and
- * msgctl(2) with IPC_STAT.
- *
- * Return: 0, or -1 and errno: EBADF, EFAULT, EIDRM.
+ * Return: 0, or -1 and errno.
  */
 int mbox_stat(struct mbox *mb, struct mbox_stat *st);
+
+/**
+ * mbox_set_perm() - change owner, group and permission bits
+ * @mb: a handle
+ * @uid: the owner; -1: unchanged
+ * @gid: the group; -1: unchanged
+ * @mode: the permission bits; -1: unchanged
+ *
+ * As fchown(2) and fchmod(2), in this order: if the second fails, the first has
+ * had effect. Open handles keep their rights.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_set_perm(struct mbox *mb, uid_t uid, gid_t gid, mode_t mode);
 
 /**
  * mbox_set_capacity() - change the capacity of a mailbox in use
  * @mb: a handle with any right
  * @capacity: messages; 0: rendezvous; MBOX_UNBOUNDED
  *
- * For the owner and CAP_IPC_OWNER. Takes effect at once: growing lets waiting
- * senders go on; shrinking below what is queued drops nothing and makes
- * senders wait.
+ * Needs the owner or CAP_IPC_OWNER.
  *
- * Does not block. Thread-safe; async-signal-safe. An extension without a
- * standard.
- *
- * Return: 0, or -1 and errno: EBADF, EIDRM, EPERM (not the owner).
+ * Return: 0, or -1 and errno.
  */
 int mbox_set_capacity(struct mbox *mb, uint32_t capacity);
 
 /**
- * mbox_walk() - the next mailbox that the caller may see
- * @pos: in: pos->id, return the first mailbox with a greater id (0: the
- *	first of all); out: its id, name and state, see struct mbox_walk in
- *	<linux/mbox.h>; filled only on success
+ * mbox_walk() - find the next mailbox that the caller may see
+ * @pos: in: pos->id, find the first mailbox with a greater id (0: the first of
+ *	all); filled on success, see struct mbox_walk in <linux/mbox.h>
  *
- * Seen are mailboxes of the network namespace that the caller could open, and
- * those that it owns. Call it again with the same structure for the next one.
- * Mailboxes that come and go during a walk may be missed; none is seen twice.
+ * A call with the same structure finds the next mailbox.
  *
- * Does not block. Thread-safe (with a structure per thread);
- * async-signal-safe. An extension without a standard.
- *
- * Return: 0, or -1 and errno: EACCES (/dev/mbox does not allow it), EFAULT,
- * EMFILE, ENFILE, ENODEV (no /dev/mbox), ENOENT (there is no further one),
- * ENOMEM.
+ * Return: 0, or -1 and errno; ENOENT: there is no further mailbox.
  */
 int mbox_walk(struct mbox_walk *pos);
 
 /**
- * mbox_info() - what the loaded module can do
- * @info: where the answer goes, see struct mbox_info in <linux/mbox.h>; filled
- *	only on success
+ * mbox_info() - get the features of the loaded module
+ * @info: filled on success, see struct mbox_info in <linux/mbox.h>
  *
- * Does not block. Thread-safe; async-signal-safe. An extension without a
- * standard.
- *
- * Return: 0, or -1 and errno: EACCES (/dev/mbox does not allow it), EFAULT,
- * EMFILE, ENFILE, ENODEV (no /dev/mbox), ENOMEM.
+ * Return: 0, or -1 and errno.
  */
 int mbox_info(struct mbox_info *info);
 
@@ -351,24 +256,13 @@ int mbox_info(struct mbox_info *info);
  * @mb: a handle with the right to send
  * @buf: the message; may be NULL when @len is 0
  * @len: its length in bytes, 0 to msg_max
- * @flags: 0, or MBOX_DONTWAIT (fail instead of waiting) or MBOX_SYNC (return
- *	once a receiver has the message)
+ * @flags: 0, or any of MBOX_DONTWAIT (fail instead of waiting) and MBOX_SYNC
+ *	(return after a receiver has copied the message)
  *
- * Sends with priority 0 and type 0; mbox_sendmsg() gives others. Waits, without
- * a limit, while the mailbox is full; at capacity 0 until a receiver takes the
- * message. A full mailbox with an overflow policy (MBOX_DROP_OLDEST,
- * MBOX_DROP_NEWEST) drops a message instead. The message is copied: @buf can be
- * used again on return.
+ * Sends with priority 0 and type 0. While the mailbox is full, the call waits;
+ * at capacity 0, until a receiver has copied the message.
  *
- * Thread-safe; async-signal-safe. Follows mq_send(3).
- *
- * Return: 0, or -1 and errno:
- * EAGAIN (it would wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no
- * right to send), EDQUOT (the user's limit of queued bytes), EFAULT, EIDRM,
- * EINTR, EINVAL (an unknown flag), EMSGSIZE (longer than msg_max, or not
- * msg_max bytes on a MBOX_FIXED mailbox), ENOMEM, EPERM (a direct link of another
- * process), EPIPE (a MBOX_HANGUP mailbox without receivers; a direct link whose
- * peer is gone; a MBOX_SYNC message dropped by an overflow policy).
+ * Return: 0, or -1 and errno.
  */
 int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned int flags);
 
@@ -379,29 +273,18 @@ int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned int flags);
  * @len: size of @buf in bytes
  * @flags: 0, or any of MBOX_DONTWAIT (fail instead of waiting), MBOX_PEEK
  *	(leave the message in the mailbox), MBOX_TRUNC (cut the message to
- *	@buf), and MBOX_MATCH, MBOX_MATCH_NOT or MBOX_MATCH_LE (with type 0
- *	here; mbox_recvmsg() gives others)
+ *	@buf), and MBOX_MATCH, MBOX_MATCH_NOT or MBOX_MATCH_LE (with type 0)
  *
- * Takes the oldest message of the highest priority. Waits, without a limit,
- * while there is none. There is no way to reply to a request (mbox_call()) that
- * is received like this; its caller fails with EPIPE.
+ * Takes the oldest message of the highest priority. While there is none, the call
+ * waits. A message that is longer than @buf stays in the mailbox, unless
+ * MBOX_TRUNC is set.
  *
- * Thread-safe; async-signal-safe. Follows mq_receive(3), but does not demand a
- * buffer of msg_max bytes: a message that is longer than the buffer stays in
- * the mailbox.
- *
- * Return: the message's length in bytes (its full length with MBOX_TRUNC, also
- * when more than @len), or -1 and errno:
- * EAGAIN (it would wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no
- * right to receive), EFAULT, EIDRM, EINTR, EINVAL (an unknown flag), EMSGSIZE
- * (longer than @len, without MBOX_TRUNC), ENOMEM, EPERM (a direct link of another
- * process), EPIPE (a MBOX_HANGUP mailbox, empty and without senders; an empty
- * direct link whose peer is gone).
+ * Return: the full length of the message in bytes, or -1 and errno.
  */
 ssize_t mbox_recv(struct mbox *mb, void *buf, size_t len, unsigned int flags);
 
 /**
- * mbox_timedsend() - send a message, waiting until a deadline at most
+ * mbox_timedsend() - send a message, and wait until a deadline at most
  * @mb: as for mbox_send()
  * @buf: as for mbox_send()
  * @len: as for mbox_send()
@@ -409,20 +292,13 @@ ssize_t mbox_recv(struct mbox *mb, void *buf, size_t len, unsigned int flags);
  * @deadline: absolute time of CLOCK_MONOTONIC, with MBOX_REALTIME of
  *	CLOCK_REALTIME; NULL: no limit
  *
- * As mbox_send(), but gives up at @deadline. A deadline that has passed sends
- * what can be sent at once. With MBOX_DONTWAIT or O_NONBLOCK the deadline plays
- * no part.
- *
- * Thread-safe; async-signal-safe. Follows mq_timedsend(3), with another clock.
- *
- * Return: 0, or -1 and errno: as mbox_send(), and EINVAL (tv_sec negative, or
- * tv_nsec outside 0 to 999999999), ETIMEDOUT.
+ * Return: 0, or -1 and errno.
  */
 int mbox_timedsend(struct mbox *mb, const void *buf, size_t len, unsigned int flags,
 		   const struct timespec *deadline);
 
 /**
- * mbox_timedrecv() - receive a message, waiting until a deadline at most
+ * mbox_timedrecv() - receive a message, and wait until a deadline at most
  * @mb: as for mbox_recv()
  * @buf: as for mbox_recv()
  * @len: as for mbox_recv()
@@ -430,67 +306,34 @@ int mbox_timedsend(struct mbox *mb, const void *buf, size_t len, unsigned int fl
  * @deadline: absolute time of CLOCK_MONOTONIC, with MBOX_REALTIME of
  *	CLOCK_REALTIME; NULL: no limit
  *
- * As mbox_recv(), but gives up at @deadline. A deadline that has passed takes
- * what is there. With MBOX_DONTWAIT or O_NONBLOCK the deadline plays no part.
- *
- * Thread-safe; async-signal-safe. Follows mq_timedreceive(3), with another
- * clock.
- *
- * Return: the message's length in bytes, or -1 and errno: as mbox_recv(), and
- * EINVAL (tv_sec negative, or tv_nsec outside 0 to 999999999), ETIMEDOUT.
+ * Return: the full length of the message in bytes, or -1 and errno.
  */
 ssize_t mbox_timedrecv(struct mbox *mb, void *buf, size_t len, unsigned int flags,
 		       const struct timespec *deadline);
 
 /**
- * mbox_sendmsg() - send a message, with everything that can be said about it
+ * mbox_sendmsg() - send a message with priority, type and descriptors
  * @mb: a handle with the right to send
- * @msg: buf, len, flags, deadline_ns (nanoseconds; 0: no limit), prio and type,
- *	see struct mbox_msg in <linux/mbox.h>; clear the structure first, all
- *	else must be zero. Not changed. nfds and fds: descriptors that are sent
- *	with the message, an array of up to MBOX_FDS_MAX.
+ * @msg: buf, len, flags, deadline_ns, prio, type, nfds and fds, see struct
+ *	mbox_msg in <linux/mbox.h>; clear the structure first. Not changed.
  *
- * The receiver gets descriptors of the same open files; the sender can close
- * its own on return. Regular files (memfd_create(2) too), directories, FIFOs,
- * devices, and sockets but AF_UNIX ones can be sent.
+ * Waits as mbox_timedsend() does.
  *
- * Blocks as mbox_timedsend() does. Thread-safe; async-signal-safe. Follows
- * mq_timedsend(3) (priority) and msgsnd(2) (type).
- *
- * Return: 0, or -1 and errno: as mbox_send(), and EBADF (not an open
- * descriptor), EINVAL (prio above MBOX_PRIO_MAX, too many descriptors, a
- * reserved field that is not zero), ELOOP (another kind of descriptor),
- * ETIMEDOUT, ETOOMANYREFS (the user has RLIMIT_NOFILE descriptors in messages).
+ * Return: 0, or -1 and errno.
  */
 int mbox_sendmsg(struct mbox *mb, struct mbox_msg *msg);
 
 /**
- * mbox_recvmsg() - receive a message, with everything that is known about it
+ * mbox_recvmsg() - receive a message, its properties and its descriptors
  * @mb: a handle with the right to receive
- * @msg: in: buf, len (size of the buffer in bytes), flags, deadline_ns
- *	(nanoseconds; 0: no limit), with MBOX_MATCH, MBOX_MATCH_NOT or
- *	MBOX_MATCH_LE type, with MBOX_PEEK skip; clear the structure first.
- *	out: len (the message's full length), prio, type, pid, uid and gid of
- *	the sender, and token: not 0 for a request (mbox_call()), which is to be
- *	replied to with mbox_reply() on this handle. Changed only on success;
- *	set len, flags, type and nfds again before the next call. nfds and fds:
- *	in: room for that many descriptors, and the array; out: how many came.
+ * @msg: in: buf, len, flags, deadline_ns, with a match flag type, with MBOX_PEEK
+ *	skip, nfds and fds, see struct mbox_msg in <linux/mbox.h>; clear the
+ *	structure first. Its outputs are set only on success; set len, flags,
+ *	type and nfds again before the next call.
  *
- * Descriptors in the message are opened for the caller, with FD_CLOEXEC. Those
- * for which there is no room are closed, and flags has MBOX_CTRUNC; mbox_recv()
- * has room for none. MBOX_PEEK gives none.
+ * Waits as mbox_timedrecv() does.
  *
- * Where an MBOX_BROADCAST mailbox dropped messages before this handle had them,
- * flags has MBOX_LOST, and lost is their number; otherwise it is 0.
- *
- * Blocks as mbox_timedrecv() does. Thread-safe (with a structure per thread);
- * async-signal-safe. Follows mq_timedreceive(3) (priority) and msgrcv(2)
- * (type).
- *
- * Return: the message's length in bytes, or -1 and errno: as mbox_recv(), and
- * EINVAL (skip without MBOX_PEEK, MBOX_MATCH_NOT together with MBOX_MATCH_LE, too
- * many descriptors, a reserved field that is not zero), EMFILE and ENFILE (for the
- * descriptors; the message stays), ETIMEDOUT.
+ * Return: the full length of the message in bytes, or -1 and errno.
  */
 ssize_t mbox_recvmsg(struct mbox *mb, struct mbox_msg *msg);
 
@@ -498,16 +341,13 @@ ssize_t mbox_recvmsg(struct mbox *mb, struct mbox_msg *msg);
  * mbox_sendmmsg() - send several messages in one system call
  * @mb: a handle with the right to send
  * @vec: the messages, each as for mbox_sendmsg()
- * @n: how many; more than MBOX_BATCH_MAX are cut to that
+ * @n: how many; at most MBOX_BATCH_MAX are sent
  * @flags: added to the flags of each message
  *
- * Sends in the order of @vec and blocks for each as mbox_sendmsg() does. Stops
- * at the first that fails; its error is reported only when none was sent.
+ * Waits for each message as mbox_sendmsg() does. Ends at the first message that
+ * fails.
  *
- * Thread-safe; async-signal-safe. Follows sendmmsg(2).
- *
- * Return: how many were sent (0 only when @n is 0), or -1 and errno as
- * mbox_sendmsg().
+ * Return: how many were sent (0 only if @n is 0), or -1 and errno if none was.
  */
 int mbox_sendmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags);
 
@@ -515,159 +355,102 @@ int mbox_sendmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigne
  * mbox_recvmmsg() - receive several messages in one system call
  * @mb: a handle with the right to receive
  * @vec: in and out, each as for mbox_recvmsg()
- * @n: how many; more than MBOX_BATCH_MAX are cut to that
+ * @n: how many; at most MBOX_BATCH_MAX are received
  * @flags: added to the flags of each message; MBOX_WAITFORONE: wait for the
- *	first message only, then take what is there
+ *	first message only, then take the messages that are there
  *
- * Blocks for each message as mbox_recvmsg() does. Stops at the first that
- * fails; its error is reported only when none was received.
+ * Waits for each message as mbox_recvmsg() does. Ends at the first message that
+ * fails.
  *
- * Thread-safe (with an array per thread); async-signal-safe. Follows
- * recvmmsg(2).
- *
- * Return: how many were received (0 only when @n is 0), or -1 and errno as
- * mbox_recvmsg().
+ * Return: how many were received (0 only if @n is 0), or -1 and errno if none
+ * was.
  */
 int mbox_recvmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags);
 
 /**
- * mbox_reserve() - get room for a message in a ring, to be written in place
+ * mbox_reserve() - reserve a slot of a ring for a message written in place
  * @mb: a handle of a ring with the right to send
- * @len: bytes that will be written at most, up to msg_max
+ * @len: most bytes that will be written, up to msg_max
  * @flags: 0 or MBOX_DONTWAIT
  *
- * The message has its place in the order of messages from now on, and those
- * behind it are received after it: end the reservation soon, with mbox_commit()
- * or mbox_discard(), on the same handle and in the same process. Several
- * reservations may be open, and be ended in any order. What the memory contains
- * is left over from other messages.
+ * While the ring is full, the call waits. The reservation determines the order of
+ * messages and holds up later ones: end it soon, with mbox_commit() or
+ * mbox_discard(), on the same handle and in the same process. The memory still
+ * contains parts of earlier messages.
  *
- * Waits, without a limit, while the ring is full. Thread-safe. An extension
- * without a standard.
- *
- * Return: the address, aligned to 16 bytes, or NULL and errno: EAGAIN (it would
- * wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no right to send),
- * EBUSY, EIDRM, EINTR, EINVAL (an unknown flag), EIO, EMSGSIZE, EOPNOTSUPP (not
- * a ring), EPIPE, and those of the first call (see "Rings" above).
+ * Return: the address of the slot's payload, aligned to 16 bytes, valid until the
+ * reservation ends; or NULL and errno.
  */
 void *mbox_reserve(struct mbox *mb, size_t len, unsigned int flags);
 
 /**
- * mbox_commit() - send what was written to a reserved place
+ * mbox_commit() - send the message in a reserved slot
  * @mb: the handle
  * @slot: from mbox_reserve(); not to be touched afterwards
  * @len: length of the message, up to msg_max
  *
- * Does not block. Thread-safe; async-signal-safe.
- *
- * Return: 0, or -1 and errno: EINVAL (@slot is no reservation of this process on
- * this handle), EMSGSIZE (the reservation stays), EOPNOTSUPP.
+ * Return: 0, or -1 and errno.
  */
 int mbox_commit(struct mbox *mb, void *slot, size_t len);
 
 /**
- * mbox_discard() - give a reserved place back, without a message
+ * mbox_discard() - give a reserved slot back without a message
  * @mb: the handle
  * @slot: from mbox_reserve(); not to be touched afterwards
  *
- * Does not block. Thread-safe; async-signal-safe.
- *
- * Return: 0, or -1 and errno: EINVAL (as mbox_commit()), EOPNOTSUPP.
+ * Return: 0, or -1 and errno.
  */
 int mbox_discard(struct mbox *mb, void *slot);
 
 /**
  * mbox_peek() - look at the next message of a ring, in place
  * @mb: a handle of a ring with the right to receive
- * @len: where the message's length goes
+ * @len: where the length of the message is stored
  * @flags: 0 or MBOX_DONTWAIT
  *
- * The message stays the next one until mbox_release(), so if the process ends
- * before, the next receiver finds it. This is for rings with one receiver:
- * where there are more, another may take the message while it is being looked
- * at, which mbox_release() then tells. One message at a time on a handle. A
- * sender that does not keep to the protocol can change the message meanwhile:
- * read what is checked only once.
+ * While there is no message, the call waits. The message stays the next one until
+ * mbox_release(). A sender that breaks the protocol can change it at any time:
+ * read each value that has to be checked once.
  *
- * Waits, without a limit, while there is no message. Thread-safe, but threads
- * that look at the same time see the same message. An extension without a
- * standard.
- *
- * Return: the address, aligned to 16 bytes, or NULL and errno: EAGAIN (it would
- * wait, and MBOX_DONTWAIT or O_NONBLOCK is set), EBADF (no right to receive),
- * EBUSY, EIDRM, EINTR, EINVAL (an unknown flag), EIO, EOPNOTSUPP (not a ring),
- * EPIPE, and those of the first call (see "Rings" above).
+ * Return: the address of the payload, aligned to 16 bytes, valid until
+ * mbox_release(); or NULL and errno.
  */
 const void *mbox_peek(struct mbox *mb, size_t *len, unsigned int flags);
 
 /**
- * mbox_release() - receive the message that mbox_peek() showed
+ * mbox_release() - receive the message that mbox_peek() returned
  * @mb: the handle
- * @slot: from mbox_peek(); not to be touched afterwards
+ * @slot: from mbox_peek(), in this or another thread; not to be touched
+ *	afterwards
  *
- * Does not block. Thread-safe; async-signal-safe, except with
- * MBOX_ONE_RECEIVER.
- *
- * Return: 0, or -1 and errno: EINVAL (@slot is not what mbox_peek() showed last
- * on this handle), EOPNOTSUPP, ESTALE (another receiver took the message: what
- * was read of it may be part of another).
+ * Return: 0, or -1 and errno; ESTALE: the message was received by another call
+ * meanwhile, and the data that was read may belong to another message.
  */
 int mbox_release(struct mbox *mb, const void *slot);
 
 /**
- * mbox_set_spin() - how long calls on a ring look before they sleep
+ * mbox_set_spin() - set how long calls on a ring look at it before they sleep
  * @mb: a handle of a ring
- * @n: for at most so many pauses, of some ten nanoseconds each; 0: none
+ * @n: at most this many pauses, of some ten nanoseconds each; 0: none
  *
- * A call that would wait looks at the ring for a while before it asks the
- * kernel to be put to sleep: longer, up to @n, where that has been of use, and
- * shorter where not. Unset, it is 1000. In a process that runs on one CPU only
- * each look gives the CPU to others first, as sched_yield(2) does, and it is 64
- * unless set.
+ * The default is 1000. In a process that runs on one CPU only, each look first
+ * yields the CPU, as sched_yield(2) does, and the default is 64.
  *
- * Does not block. Thread-safe; async-signal-safe. An extension without a
- * standard.
- *
- * Return: 0, or -1 and errno: EOPNOTSUPP (not a ring).
+ * Return: 0, or -1 and errno.
  */
 int mbox_set_spin(struct mbox *mb, unsigned int n);
 
 /**
- * mbox_notify() - be told once of a message in an empty mailbox
+ * mbox_notify() - be notified once of a message in an empty mailbox
  * @mb: a handle with the right to receive
- * @sev: how; NULL: not any more
+ * @sev: SIGEV_SIGNAL, SIGEV_THREAD or SIGEV_NONE, see sigevent(7); NULL: remove
+ *	the registration
  *
  * Registers the calling process for the next message that arrives while the
  * mailbox is empty and no receive call waits for it (MBOX_BROADCAST: for the next
- * message). One process at a time can be registered. sigev_notify says what happens then:
+ * message). The notification ends the registration.
  *
- *   - SIGEV_SIGNAL: the process gets sigev_signo, with si_code SI_MESGQ,
- *     sigev_value, and the sender's pid and real uid.
- *   - SIGEV_THREAD: sigev_notify_function is called with sigev_value, in a
- *     thread with sigev_notify_attributes that this call has created. It has the
- *     signal mask of the caller and is detached, whatever the attributes say.
- *   - SIGEV_NONE: nothing.
- *
- * After that the process is not registered any more, and registers again if it
- * wants to; then it should receive until EAGAIN, for what has come in between.
- * Closing a descriptor of the handle ends the registration of its process, as
- * do execve(2), the end of the process, and mbox_destroy(), of which nothing is
- * told. A child of fork(2) is not registered.
- *
- * If all threads block the signal, it is pending for the thread that made this
- * call, not for the process: that is the one to call sigwaitinfo(2) or to read
- * from signalfd(2).
- *
- * Does not block; where it ends a registration with SIGEV_THREAD, as mbox_close()
- * may too, it waits until the library's descriptor for that is closed.
- * Thread-safe; not async-signal-safe with SIGEV_THREAD nor after it. Modelled on
- * mq_notify(3).
- *
- * Return: 0, or -1 and errno:
- * EAGAIN (SIGEV_THREAD: no further thread), EBADF (no right to receive), EBUSY (a
- * process is registered, perhaps this one), EIDRM, EINVAL (sigev_notify or
- * sigev_signo), EMFILE, ENFILE (SIGEV_THREAD: no free descriptor), ENOMEM,
- * EOPNOTSUPP (a ring).
+ * Return: 0, or -1 and errno.
  */
 int mbox_notify(struct mbox *mb, const struct sigevent *sev);
 
@@ -680,29 +463,10 @@ int mbox_notify(struct mbox *mb, const struct sigevent *sev);
  * @rep_len: size of @rep in bytes
  * @deadline: absolute time of CLOCK_MONOTONIC; NULL: no limit
  *
- * Sends @req with priority 0 and type 0, and waits until somebody has received
- * it and replied to it: mbox_recvmsg() gives the receiver a token, which
- * mbox_reply() takes. No other receiver can reply, and nobody twice.
+ * Waits until a receiver has replied with mbox_reply() or mbox_reply_recv(), with
+ * the token that mbox_recvmsg() gave it.
  *
- * When the call ends without a reply, a request that nobody has received is
- * withdrawn. One that was received is being worked on; the reply to it fails
- * with ESRCH.
- *
- * Memory for the reply counts, from the beginning, against the user's limit of
- * queued bytes: @rep_len, or msg_max if that is less.
- *
- * Thread-safe; async-signal-safe. A signal handler installed with SA_RESTART
- * restarts the call as long as nobody has received the request; after that, the
- * call fails with EINTR. Modelled on MsgSend() of QNX.
- *
- * Return: the length of the reply, or -1 and errno:
- * EAGAIN (O_NONBLOCK: there is no reply without waiting), EBADF (no right to
- * send), EDQUOT, EFAULT (a bad address; a reply that does not reach @rep is
- * lost), EIDRM, EINTR, EINVAL (tv_sec negative, or tv_nsec outside 0 to
- * 999999999), EMSGSIZE (@req_len as for mbox_send(), or the reply is longer than
- * @rep_len), ENOMEM, EPIPE (who received the request has closed its handle or
- * ended, or cannot reply; an overflow policy dropped it; a MBOX_HANGUP mailbox
- * without receivers), ETIMEDOUT (a deadline that has passed sends nothing).
+ * Return: the length of the reply in bytes, or -1 and errno.
  */
 ssize_t mbox_call(struct mbox *mb, const void *req, size_t req_len, void *rep, size_t rep_len,
 		  const struct timespec *deadline);
@@ -710,19 +474,11 @@ ssize_t mbox_call(struct mbox *mb, const void *req, size_t req_len, void *rep, s
 /**
  * mbox_reply() - reply to a request
  * @mb: the handle that received the request
- * @token: the token of the request, see mbox_recvmsg()
+ * @token: the token of the request, from mbox_recvmsg()
  * @rep: the reply; may be NULL when @len is 0
  * @len: its length in bytes
  *
- * Ends the call. A token is good for one reply.
- *
- * Does not block. Thread-safe; async-signal-safe. Modelled on MsgReply() of QNX.
- *
- * Return: 0, or -1 and errno:
- * EFAULT (the token stays good), EIDRM, EMSGSIZE (longer than the caller's
- * buffer, or than msg_max: the caller gets EMSGSIZE too, and the token is used),
- * ESRCH (no caller waits for this: it has given up or has its reply, or this
- * handle has not received such a request).
+ * Return: 0, or -1 and errno.
  */
 int mbox_reply(struct mbox *mb, uint64_t token, const void *rep, size_t len);
 
@@ -735,15 +491,9 @@ int mbox_reply(struct mbox *mb, uint64_t token, const void *rep, size_t len);
  * @next: as for mbox_recvmsg()
  *
  * mbox_reply() and then mbox_recvmsg() in one system call. If the reply fails,
- * nothing is received. After any failure, calling again with token 0 goes on
- * with the next message.
+ * nothing is received. Waits as mbox_recvmsg() does, after the reply.
  *
- * Blocks as mbox_recvmsg() does; the reply is not held up by that. Thread-safe
- * (with a structure per thread); async-signal-safe. Modelled on
- * MsgReplyv()/MsgReceivev() of QNX and seL4_ReplyRecv().
- *
- * Return: the message's length in bytes, or -1 and errno: as mbox_reply() (except
- * with token 0) and as mbox_recvmsg().
+ * Return: the full length of the message in bytes, or -1 and errno.
  */
 ssize_t mbox_reply_recv(struct mbox *mb, uint64_t token, const void *rep, size_t len,
 			struct mbox_msg *next);

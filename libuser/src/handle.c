@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Handles: where they come from and how they end. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "internal.h"
+
+/* What statfs(2) reports of a mailbox: "mbox". */
+#define FS_MAGIC 0x6d626f78
 
 /* What the handle has to know of its mailbox. */
 static int learn(struct mbox *mb)
@@ -18,6 +25,27 @@ static int learn(struct mbox *mb)
 	mb->ring = st.attr.mode == MBOX_RING;
 
 	return 0;
+}
+
+/*
+ * Whether a destroyed mailbox was a ring: on a queue there is no such ioctl, on a
+ * ring this one fails otherwise.
+ */
+static bool was_ring(int fd)
+{
+	struct mbox_ring_wait arg = { .flags = MBOX_DONTWAIT };
+
+	return ioctl(fd, MBOX_IOC_RING_WAIT, &arg) >= 0 || errno != EOPNOTSUPP;
+}
+
+/* Complete a handle that has a descriptor. */
+static void look(struct mbox *mb)
+{
+	/* Destroyed already, it fails in every call in the way of its kind. */
+	if (learn(mb) < 0) {
+		mb->eof = true;
+		mb->ring = was_ring(mb->fd);
+	}
 }
 
 /*
@@ -41,16 +69,55 @@ struct mbox *mbox__handle_from_control(unsigned long cmd, void *arg)
 		return NULL;
 	}
 
-	/* Destroyed already, it fails in every call, whichever way. */
-	if (learn(mb) < 0)
-		mb->eof = true;
+	look(mb);
 
 	return mb;
 }
 
+/* A handle of a path that leads to a mailbox. */
+static struct mbox *open_path(const char *path, int oflags)
+{
+	struct mbox *mb;
+	int saved;
+
+	if (oflags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	mb = calloc(1, sizeof(*mb));
+	if (!mb)
+		return NULL;
+
+	mb->fd = open(path, oflags | O_CLOEXEC);
+	if (mb->fd < 0) {
+		saved = errno;
+		free(mb);
+		errno = saved;
+		return NULL;
+	}
+	look(mb);
+
+	return mb;
+}
+
+/* Opening another FIFO could wait, so this is checked before. */
+static bool is_mailbox(const char *path)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (statfs(path, &fs) < 0 || stat(path, &st) < 0)
+		return false;
+	if ((unsigned int)fs.f_type == FS_MAGIC && S_ISFIFO(st.st_mode))
+		return true;
+	errno = EINVAL;
+
+	return false;
+}
+
 MBOX_API struct mbox *mbox_create(const char *name, int oflags, const struct mbox_attr *attr)
 {
-	struct mbox_create arg = { .oflags = oflags, .attr = MBOX_ATTR_INIT };
+	struct mbox_create arg = { .oflags = oflags | O_CLOEXEC, .attr = MBOX_ATTR_INIT };
 	int len;
 
 	if (name) {
@@ -69,9 +136,11 @@ MBOX_API struct mbox *mbox_create(const char *name, int oflags, const struct mbo
 
 MBOX_API struct mbox *mbox_open(const char *name, int oflags)
 {
-	struct mbox_open arg = { .oflags = oflags };
+	struct mbox_open arg = { .oflags = oflags | O_CLOEXEC };
 	int len;
 
+	if (name && strchr(name, '/'))
+		return is_mailbox(name) ? open_path(name, oflags) : NULL;
 	len = mbox__name_len(name);
 	if (len < 0)
 		return NULL;
@@ -84,9 +153,18 @@ MBOX_API struct mbox *mbox_open(const char *name, int oflags)
 
 MBOX_API struct mbox *mbox_open_id(uint64_t id, int oflags)
 {
-	struct mbox_open arg = { .oflags = oflags, .id = id };
+	struct mbox_open arg = { .oflags = oflags | O_CLOEXEC, .id = id };
 
 	return mbox__handle_from_control(MBOX_IOC_OPEN, &arg);
+}
+
+MBOX_API struct mbox *mbox_reopen(struct mbox *mb, int oflags)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", mb->fd);
+
+	return open_path(path, oflags);
 }
 
 MBOX_API struct mbox *mbox_from_fd(int fd)
@@ -124,7 +202,8 @@ MBOX_API int mbox_close(struct mbox *mb)
 
 	fd = mb->fd;
 	mbox__helper_end(mb->helper);
-	mbox__ring_close(mb);
+	if (!mbox__ring_close(mb))
+		return 0;
 	free(mb);
 
 	return close(fd);

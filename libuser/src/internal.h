@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "mbox.h"
 
@@ -31,6 +32,8 @@ struct mbox__side;
  * @spin_max: how often a call looks at a ring before it sleeps
  * @helper: the thread of mbox_notify(), or NULL
  * @side: a ring, mapped to receive and to send, at the first such call
+ * @attaching: a thread maps that side: the number of its process
+ * @left: what has to go before a closed handle can be freed
  *
  * The first three do not change, so no call on a queue needs a lock.
  */
@@ -42,6 +45,8 @@ struct mbox {
 	atomic_uint spin_max;
 	struct mbox__helper *helper;
 	struct mbox__side *_Atomic side[2];
+	atomic_ullong attaching[2];
+	atomic_uint left;
 };
 
 /*
@@ -67,7 +72,23 @@ int mbox__ring_sendmsg(struct mbox *mb, const struct mbox_msg *msg);
 ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg);
 int mbox__ring_batch(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags,
 		     bool send);
-void mbox__ring_close(struct mbox *mb);
+/*
+ * End the mappings of a handle. Returns whether the caller frees it and closes
+ * its descriptor; otherwise a call still waits, and does so at its end.
+ */
+bool mbox__ring_close(struct mbox *mb);
+
+/*
+ * The number of this process, or 0 and errno. No process that descends from this
+ * one by fork(2) has the same.
+ */
+uint64_t mbox__generation(void);
+
+/* Where that number is, 0 after a fork(2) until the process takes one; or NULL. */
+extern atomic_ullong *_Atomic mbox__generation_page __attribute__((visibility("hidden")));
+
+/* mmap(2), with ENOMEM for EAGAIN. */
+void *mbox__map_memory(size_t size, int prot, int flags, int fd, uint64_t offset);
 
 /* The thread of mbox_notify() is not needed any more; NULL: there is none. */
 void mbox__helper_end(struct mbox__helper *h);

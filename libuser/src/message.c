@@ -4,7 +4,8 @@
  * allocation, lock or global state, so that signal handlers can call it.
  *
  * Calls without flags are write(2) and read(2): they take a shorter way through
- * the kernel than an ioctl, which matters at the cost of a small message.
+ * the kernel than an ioctl, which matters at the cost of a small message. With a
+ * length of 0 those do nothing, so empty messages go the other way.
  */
 #include <errno.h>
 #include <limits.h>
@@ -33,6 +34,11 @@
  * at what they use.
  */
 #define RW_MAX (1 << 24)
+
+static bool fits_rw(size_t len)
+{
+	return len - 1 < RW_MAX;
+}
 
 #define NSEC_PER_SEC 1000000000
 
@@ -80,7 +86,7 @@ MBOX_API int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned in
 		return -1;
 
 	/* A message is written whole, or not at all. */
-	if (!flags && len <= RW_MAX)
+	if (!flags && fits_rw(len))
 		return write(mb->fd, buf, len) < 0 ? -1 : 0;
 
 	msg.buf = (uintptr_t)buf;
@@ -98,7 +104,7 @@ MBOX_API ssize_t mbox_recv(struct mbox *mb, void *buf, size_t len, unsigned int 
 		return mbox__ring_recv(mb, buf, len, flags, 0);
 
 	/* The end of the file would look like an empty message. */
-	if (!flags && !mb->eof && len <= RW_MAX)
+	if (!flags && !mb->eof && fits_rw(len))
 		return read(mb->fd, buf, len);
 
 	msg.buf = (uintptr_t)buf;

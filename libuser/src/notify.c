@@ -23,8 +23,8 @@
  * @lock: protects @ended and @closed
  * @has_closed: @closed has become true
  * @refs: the handle and the thread
- * @pid: the process that the thread is in
- * @eventfd: what it waits for
+ * @generation: number of the process that the thread is in
+ * @eventfd: what it waits for; -1 from just before it is closed
  * @handle: descriptor of the handle, good unless @ended
  * @ended: the registration was taken back
  * @closed: @eventfd is
@@ -36,8 +36,8 @@ struct mbox__helper {
 	pthread_mutex_t lock;
 	pthread_cond_t has_closed;
 	atomic_int refs;
-	pid_t pid;
-	int eventfd;
+	uint64_t generation;
+	atomic_int eventfd;
 	int handle;
 	bool ended;
 	bool closed;
@@ -60,23 +60,26 @@ static void put(struct mbox__helper *h)
 
 static bool is_destroyed(int fd)
 {
-	struct mbox_stat st;
+	struct mbox_stat st = { 0 };
 
-	return ioctl(fd, MBOX_IOC_STAT, &st) < 0;
+	return ioctl(fd, MBOX_IOC_STAT, &st) < 0 && errno == EIDRM;
 }
 
 /* Wait. Return whether there is a message. */
 static bool await(struct mbox__helper *h)
 {
+	int fd = h->eventfd;
 	bool arrived;
 	uint64_t n;
 
-	while (read(h->eventfd, &n, sizeof(n)) < 0 && errno == EINTR)
+	while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
 		;
 
 	pthread_mutex_lock(&h->lock);
 	arrived = !h->ended && !is_destroyed(h->handle);
-	close(h->eventfd);
+	/* First, so that a child of a fork now does not close what it is not. */
+	h->eventfd = -1;
+	close(fd);
 	h->closed = true;
 	pthread_cond_signal(&h->has_closed);
 	pthread_mutex_unlock(&h->lock);
@@ -137,10 +140,14 @@ static struct mbox__helper *new_helper(struct mbox *mb, const struct sigevent *s
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->has_closed, NULL);
 	h->refs = 2;
-	h->pid = getpid();
 	h->handle = mb->fd;
 	h->function = sev->sigev_notify_function;
 	h->value = sev->sigev_value;
+	h->generation = mbox__generation();
+	if (!h->generation) {
+		ret = errno;
+		goto err_free;
+	}
 	h->eventfd = eventfd(0, EFD_CLOEXEC);
 	if (h->eventfd < 0) {
 		ret = errno;
@@ -170,9 +177,12 @@ static void end(struct mbox__helper *h)
 	if (!h)
 		return;
 
-	/* After fork(2) there is no such thread here, but its descriptor is. */
-	if (h->pid != getpid()) {
-		if (!h->closed)
+	/*
+	 * After fork(2) there is no such thread here, but its descriptor is. It is
+	 * left open if the thread was closing its own at that moment.
+	 */
+	if (h->generation != mbox__generation()) {
+		if (h->eventfd >= 0)
 			close(h->eventfd);
 		free(h);
 		return;
@@ -180,7 +190,7 @@ static void end(struct mbox__helper *h)
 
 	pthread_mutex_lock(&h->lock);
 	h->ended = true;
-	if (!h->closed && write(h->eventfd, &one, sizeof(one)) < 0)
+	if (h->eventfd >= 0 && write(h->eventfd, &one, sizeof(one)) < 0)
 		abort();
 	while (!h->closed)
 		pthread_cond_wait(&h->has_closed, &h->lock);
@@ -201,8 +211,12 @@ void mbox__helper_end(struct mbox__helper *h)
 static int enter(struct mbox *mb, struct mbox_notify *arg, struct mbox__helper *h)
 {
 	struct mbox__helper *old = h;
+	sigset_t all, mask;
 	int saved, ret;
 
+	/* The notification can come at once, and its handler can register again. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &mask);
 	pthread_mutex_lock(&registering);
 	ret = ioctl(mb->fd, MBOX_IOC_NOTIFY, arg);
 	saved = errno;
@@ -211,6 +225,7 @@ static int enter(struct mbox *mb, struct mbox_notify *arg, struct mbox__helper *
 		mb->helper = h;
 	}
 	pthread_mutex_unlock(&registering);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	/* It has done its work; or its registration has been taken back. */
 	end(old);
 	errno = saved;

@@ -14,18 +14,18 @@
  *		ABANDONED, of its own.
  *
  * tail - head is between -1 and the capacity at any moment. Each store of one of
- * these words is a release and each load an acquire, so who has seen a word has
- * seen all that led to it; the checks for corruption below rest on that. When
- * words that were read one after the other contradict each other, the first is
- * read again: it changed (then others got on, and it is worth another try) or
- * the memory is corrupt.
+ * these words is a release and each load an acquire. So a participant that sees a
+ * word sees everything that led to it; the checks for corruption below rest on
+ * that. If words that were read one after the other contradict each other, the
+ * first is read again. Either it changed (then another participant made progress,
+ * and the call tries again) or the memory is corrupt.
  *
- * All that is read from shared memory is read once and checked before it is
- * used: whatever the others write, at whatever moment, no access is outside the
- * slots, and no function loops for ever.
+ * Each word of shared memory is read once and checked before it is used. Whatever
+ * other participants write, and whenever, no access is outside the slots, and no
+ * function loops forever.
  *
- * With MBOX_ONE_SENDER, the calls that send on one struct ring must not overlap;
- * with MBOX_ONE_RECEIVER, those that receive. All others may be made by any
+ * With MBOX_ONE_SENDER, calls that send on one struct ring must not overlap; with
+ * MBOX_ONE_RECEIVER, calls that receive. All other calls may overlap, from any
  * number of threads.
  */
 #ifndef MBOX_RING_CORE_H
@@ -40,20 +40,20 @@
 /* What the functions return. */
 enum {
 	RING_OK = 0,
-	/* No room. Also after RING_TRIES attempts that others were faster in. */
+	/* No room. Also after RING_TRIES attempts in which others were faster. */
 	RING_FULL,
 	/* Nothing to receive. Also after RING_TRIES attempts, likewise. */
 	RING_EMPTY,
 	/* The message is longer than the buffer, and still in the ring. */
 	RING_SHORT,
-	/* Someone wrote what the protocol cannot have written. */
+	/* The shared memory contradicts the protocol. */
 	RING_BROKEN,
 };
 
 /*
- * Attempts before a call gives up: only a peer that breaks the rules can use
- * them up. As many again as there are slots are granted for skipping what was
- * abandoned.
+ * Attempts before a call gives up: only a participant that breaks the protocol can
+ * use them up. A receiver gets as many more as there are slots, to pass abandoned
+ * ones.
  */
 #define RING_TRIES	(1U << 16)
 
@@ -63,12 +63,12 @@ enum {
 #define RING_LINE	64
 
 /*
- * A receiver asks for the slot so many positions ahead: it is in the cache of the
- * sender's CPU, and the hardware does not guess that early enough.
+ * A receiver prefetches the slot so many positions ahead: it is in the cache of the
+ * sender's CPU, and the hardware prefetches it too late.
  */
 #define RING_AHEAD	8
 
-/* What is rarely needed stays out of the callers' way. */
+/* Not on the fast path: keep it out of callers. */
 #define RING_SLOW static __attribute__((noinline, unused))
 
 /* A shared word: aligned on 32-bit machines too, or it would not be atomic. */
@@ -86,9 +86,10 @@ typedef __aligned_u64 ring_word;
  * @owner: owner number, in its place in a slot's word; 0: not a sender
  * @one_sender: MBOX_ONE_SENDER
  * @one_receiver: MBOX_ONE_RECEIVER
- * @barrier: the kernel makes the full fences
- * @head_seen: sender: a former value of @head, which makes the real one
- *	superfluous while there is room even so
+ * @asym_fence: the fence of this side is asymmetric: the kernel executes it here
+ *	(as membarrier(2) does) when the other side is about to sleep
+ * @head_seen: sender: an earlier value of @head; while it leaves room, the real one
+ *	need not be read
  * @tail_next: sender, @one_sender: the value of @tail
  * @head_next: receiver, @one_receiver: the value of @head
  */
@@ -103,7 +104,7 @@ struct ring {
 	uint32_t owner;
 	bool one_sender;
 	bool one_receiver;
-	bool barrier;
+	bool asym_fence;
 
 	__attribute__((aligned(RING_LINE))) ring_word head_seen;
 	ring_word tail_next;
@@ -176,10 +177,9 @@ static inline void ring__prefetch(const struct ring *r, uint64_t pos)
 }
 
 /*
- * Where there are several receivers, one may be copying a message that another
- * has received already and that a sender overwrites; it then discards the copy.
- * These copies are therefore made of atomic accesses. The units are whole: the
- * stride leaves room for the last one.
+ * With several receivers, one may be copying a message that another has received
+ * already and that a sender overwrites; it then discards the copy. So the accesses
+ * are atomic. They are in whole words: the stride leaves room for the last one.
  */
 static inline void ring__copy_in(const struct ring *r, void *payload, const void *buf, uint32_t len)
 {
@@ -254,7 +254,7 @@ static inline void ring_init(struct ring *r, const struct mbox_ring_info *info,
 	r->owner = info->owner << MBOX_SLOT_OWNER_SHIFT;
 	r->one_sender = info->flags & MBOX_ONE_SENDER;
 	r->one_receiver = info->flags & MBOX_ONE_RECEIVER;
-	r->barrier = info->barrier;
+	r->asym_fence = info->barrier;
 	r->head_seen = ring__load(r->head);
 	r->head_next = r->head_seen;
 	r->tail_next = ring__load(r->tail);
@@ -271,7 +271,7 @@ static inline void ring_init(struct ring *r, const struct mbox_ring_info *info,
 
 RING_SLOW int ring__room_now(struct ring *r, uint64_t t)
 {
-	/* Pairs with the receivers' moving on: they are done with the slot. */
+	/* Pairs with the receivers' store of the head: they have read the slot. */
 	uint64_t h = ring__load(r->head);
 	int64_t used = t - h;
 
@@ -316,7 +316,7 @@ static inline __attribute__((always_inline)) int ring__claim_shared(struct ring 
 		slot = ring__slot(r, t);
 		word = ring__load(&slot->word);
 		if (ring__bears(word, t - r->mask - 1)) {
-			/* A receiver is past it, so nobody is filling it. */
+			/* A receiver is past it, so no sender is filling it. */
 			if (!ring__done(word))
 				return RING_BROKEN;
 			if (ring__cas(&slot->word, word, ring__word(r, t, MBOX_SLOT_BUSY))) {
@@ -339,8 +339,8 @@ static inline __attribute__((always_inline)) int ring__claim_shared(struct ring 
  * @r: the ring; a sender
  * @pos: where to store the position
  *
- * To be followed by ring_commit() or ring_abandon(); receivers do not get past
- * it before.
+ * Must be followed by ring_commit() or ring_abandon(): receivers do not get past
+ * the slot before.
  *
  * Return: RING_OK, RING_FULL, RING_BROKEN
  */
@@ -392,7 +392,7 @@ static inline void ring_commit(struct ring *r, uint64_t pos, uint32_t len)
  * @r: the ring
  * @pos: from ring_claim()
  *
- * The slot is free again when the receivers have come past it.
+ * The slot is free again when the receivers have passed it.
  */
 static inline void ring_abandon(struct ring *r, uint64_t pos)
 {
@@ -450,8 +450,8 @@ static inline int ring_send(struct ring *r, const void *buf, uint32_t len)
 		return ring__send_shared(r, buf, len);
 
 	/*
-	 * Nobody else writes to the slots: the word need neither be looked at nor
-	 * say BUSY. It is stored before the tail, which lags by one at worst.
+	 * No other sender writes to the slots: the word need not be read and need
+	 * not become BUSY. It is stored before the tail, which lags by at most one.
 	 */
 	t = r->tail_next;
 	result = ring__room(r, t);
@@ -464,20 +464,30 @@ static inline int ring_send(struct ring *r, const void *buf, uint32_t len)
 	return RING_OK;
 }
 
+/* The only receiver is done with position @pos, which is @head_next. */
+static inline void ring__pass(struct ring *r, uint64_t pos)
+{
+	r->head_next = pos + 1;
+	/* Pairs with ring__room(): the message was read before. */
+	ring__store(r->head, pos + 1);
+}
+
 /**
  * ring_release() - receive the message that ring_front() showed
  * @r: the ring; a receiver
  * @pos: from ring_front()
  *
- * Return: false when another receiver was faster, and what was read may be torn
+ * Return: false when it was received since, and what was read may be torn
  */
 static inline bool ring_release(struct ring *r, uint64_t pos)
 {
-	/* Both pair with ring__room(): the message was read before. */
+	/* Pairs with ring__room(): the message was read before. */
 	if (!r->one_receiver)
 		return ring__cas(r->head, pos, pos + 1);
-	r->head_next = pos + 1;
-	ring__store(r->head, pos + 1);
+	/* Received since: the head must not go back. */
+	if (r->head_next != pos)
+		return false;
+	ring__pass(r, pos);
 	return true;
 }
 
@@ -525,8 +535,8 @@ RING_SLOW int ring__front(struct ring *r, uint64_t *pos, const void **payload, u
  * @payload: where to store its place in the ring
  * @len: where to store its length
  *
- * It stays the next message until ring_release(). Where there are several
- * receivers, another may take it meanwhile.
+ * It stays the next message until ring_release(), unless another receiver takes
+ * it meanwhile.
  *
  * Return: RING_OK, RING_EMPTY, RING_BROKEN
  */
@@ -624,12 +634,12 @@ static inline int ring_receive(struct ring *r, void *buf, uint32_t room, bool tr
 		n = room;
 	}
 	memcpy(buf, payload, n);
-	ring_release(r, pos);
+	ring__pass(r, pos);
 	return RING_OK;
 }
 
 /**
- * ring_has_message() - need a receiver not sleep?
+ * ring_has_message() - does a receiver find something to do?
  * @r: the ring
  *
  * What the kernel evaluates before it puts a receiver to sleep. Also true when
@@ -649,10 +659,11 @@ static inline bool ring_has_message(const struct ring *r)
  * ring_quiet() - is there probably nothing to receive?
  * @r: the ring; a receiver
  *
- * For receivers that look again and again: this reads what senders write when
- * they are done with a slot, ring_has_message() what they are about to fill, and
- * each look takes that from their cache. It can be true in spite of a message,
- * whose sender stopped before it moved the tail: ring_receive() has the last word.
+ * For receivers that look repeatedly. ring_has_message() reads the slot that a sender
+ * is about to fill, and each look takes it out of the sender's cache; this reads the
+ * tail, which a sender writes when it has filled a slot. It can be true although
+ * there is a message, if its sender stopped before it moved the tail: only
+ * ring_receive() is exact.
  */
 static inline bool ring_quiet(const struct ring *r)
 {
@@ -660,7 +671,7 @@ static inline bool ring_quiet(const struct ring *r)
 }
 
 /**
- * ring_has_room() - need a sender not sleep?
+ * ring_has_room() - does a sender find room?
  * @r: the ring
  *
  * What the kernel evaluates before it puts a sender to sleep. The difference is
@@ -683,7 +694,7 @@ static inline uint64_t ring_head(const struct ring *r)
 }
 
 /**
- * ring_progress() - a number that changes when somebody sends or receives
+ * ring_progress() - a number that changes with each message sent or received
  * @r: the ring
  */
 static inline uint64_t ring_progress(const struct ring *r)
@@ -695,13 +706,13 @@ static inline uint64_t ring_progress(const struct ring *r)
  * ring_fence() - order what was just published before a look at the sleepers
  * @r: the ring
  *
- * Pairs with the kernel's, between counting a sleeper and evaluating its
- * condition; with @r->barrier the kernel there makes every CPU that runs a
- * participant execute one, and it is enough not to be reordered by the compiler.
+ * Pairs with the kernel's fence between counting a sleeper and evaluating its
+ * condition. With an asymmetric fence, the kernel there makes every CPU that runs
+ * this participant execute a full one, so here only the compiler must not reorder.
  */
 static inline void ring_fence(const struct ring *r)
 {
-	if (r->barrier)
+	if (r->asym_fence)
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	else
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -1,27 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the commands of mboxctl share: errors, numbers, names. */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common.h"
+#include "text.h"
 
 #define NSEC_PER_SEC 1000000000
 
 char prog_name[64] = "mboxctl";
 
+static bool stdout_closed;
+
 static void print_prefixed(const char *fmt, va_list va, const char *suffix)
 {
+	char *text;
+
 	/* What stdout has so far belongs before the error. */
-	fflush(stdout);
+	if (!stdout_closed)
+		fflush(stdout);
 
 	fprintf(stderr, "%s: ", prog_name);
-	vfprintf(stderr, fmt, va);
+	if (vasprintf(&text, fmt, va) < 0) {
+		/* There is no memory for what it is about. */
+		fputs(fmt, stderr);
+	} else {
+		text_print(stderr, text);
+		free(text);
+	}
 	if (suffix)
 		fprintf(stderr, ": %s", suffix);
 	fputc('\n', stderr);
+}
+
+void print_verror(const char *fmt, va_list va)
+{
+	print_prefixed(fmt, va, NULL);
 }
 
 void print_error(const char *fmt, ...)
@@ -29,7 +49,7 @@ void print_error(const char *fmt, ...)
 	va_list va;
 
 	va_start(va, fmt);
-	print_prefixed(fmt, va, NULL);
+	print_verror(fmt, va);
 	va_end(va);
 }
 
@@ -46,31 +66,6 @@ void print_perror(const char *fmt, ...)
 	va_start(va, fmt);
 	print_prefixed(fmt, va, text);
 	va_end(va);
-}
-
-int usage_try_help(void)
-{
-	fprintf(stderr, "try %s --help\n", prog_name);
-	return EXIT_USAGE;
-}
-
-int usage_error(const char *fmt, ...)
-{
-	va_list va;
-
-	va_start(va, fmt);
-	print_prefixed(fmt, va, NULL);
-	va_end(va);
-
-	return usage_try_help();
-}
-
-void print_version(void)
-{
-	printf("mboxctl (libmbox) v%s\n", MBOX_VERSION);
-	printf("License: GPL-2.0-only\n");
-	printf("This is free software: you are free to change and redistribute it.\n");
-	printf("There is NO WARRANTY, to the extent permitted by law.\n");
 }
 
 bool parse_u64(const char *text, const char *what, uint64_t max, uint64_t *value)
@@ -113,12 +108,16 @@ bool parse_capacity(const char *text, uint32_t *capacity)
 
 bool parse_seconds(const char *text, uint64_t *ns)
 {
-	double seconds;
+	double seconds = -1;
 	char *end;
 
-	seconds = strtod(text, &end);
+	/* strtod() takes signs, leading blanks, "inf" and "nan". */
+	if ((*text < '0' || *text > '9') && *text != '.')
+		end = (char *)text;
+	else
+		seconds = strtod(text, &end);
 	/* More than a century is a mistake, and a sum that could overflow. */
-	if (end == text || *end || !isfinite(seconds) || seconds < 0 || seconds > 4e9) {
+	if (end == text || *end || !isfinite(seconds) || seconds > 4e9) {
 		print_error("invalid number of seconds: '%s'", text);
 		return false;
 	}
@@ -159,12 +158,33 @@ struct mbox *open_target(const struct target *target, int oflags)
 	return mbox_open_id(target->id, oflags);
 }
 
+void open_standard_files(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* To read or to write it is still an error. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH) != fd)
+			_exit(EXIT_FAILED);
+	}
+}
+
 int finish_stdout(int status)
 {
-	if (fflush(stdout) || ferror(stdout)) {
-		print_perror("cannot write to standard output");
-		return EXIT_FAILED;
-	}
+	int error = 0;
 
-	return status;
+	errno = EIO;
+	if (fflush(stdout) || ferror(stdout))
+		error = errno;
+	/* Some file systems report a full disk only now. */
+	stdout_closed = true;
+	if (fclose(stdout) && !error)
+		error = errno;
+	if (!error)
+		return status;
+
+	errno = error;
+	print_perror("cannot write to standard output");
+
+	return EXIT_FAILED;
 }

@@ -5,32 +5,28 @@
 
 #include "common.h"
 
-static void create_help(void)
-{
-	printf("Usage: mboxctl create [OPTIONS] NAME...\n");
-	printf("\n");
-	printf("Create mailboxes. One that exists already stays as it is.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -c, --capacity N     hold N messages, 'unbounded' many, or 0: a sender waits\n");
-	printf("                       for the receiver (default 64)\n");
-	printf("  -s, --msg-max BYTES  largest message (default 8192)\n");
-	printf("  -m, --mode MODE      permission bits in octal, whatever the umask\n");
-	printf("                       (default 0600)\n");
-	printf("  -x, --exclusive      fail if the name exists\n");
-	printf("      --fixed          every message has exactly the largest size\n");
-	printf("      --drop-oldest    a full mailbox drops its oldest message\n");
-	printf("      --drop-newest    a full mailbox drops the new message\n");
-	printf("      --fair           a user has at most half of the room that others leave\n");
-	printf("      --broadcast      every receiver gets every message\n");
-	printf("      --hangup         end of file when the other side has no handle left\n");
-	printf("      --inherit        servers have the real-time priority of their callers\n");
-	printf("      --ring           keep messages in memory that senders and receivers share\n");
-	printf("      --one-sender     a ring that one process at a time sends to\n");
-	printf("      --one-receiver   a ring that one process at a time receives from\n");
-	printf("  -h, --help           display this help and exit\n");
-	printf("  -v, --version        output version information and exit\n");
-}
+enum {
+	OPT_FIXED = OPT_FIRST,
+	OPT_DROP_OLDEST,
+	OPT_DROP_NEWEST,
+	OPT_FAIR,
+	OPT_BROADCAST,
+	OPT_HANGUP,
+	OPT_INHERIT,
+	OPT_RING,
+	OPT_ONE_SENDER,
+	OPT_ONE_RECEIVER,
+};
+
+/**
+ * struct create_job - what is created, and how
+ * @attr: attributes of each mailbox
+ * @oflags: how it is opened: with the least right; the handle is closed at once
+ */
+struct create_job {
+	struct mbox_attr attr;
+	int oflags;
+};
 
 static bool parse_mode(const char *text, uint32_t *perm)
 {
@@ -49,181 +45,178 @@ static bool parse_mode(const char *text, uint32_t *perm)
 	return true;
 }
 
-int cmd_create(int argc, char **argv)
+static bool set_create_option(void *data, int id, const char *arg)
 {
-	static const struct option longopts[] = {
-		{ "capacity", required_argument, NULL, 'c' },
-		{ "msg-max", required_argument, NULL, 's' },
-		{ "mode", required_argument, NULL, 'm' },
-		{ "exclusive", no_argument, NULL, 'x' },
-		{ "fixed", no_argument, NULL, OPT_FIXED },
-		{ "drop-oldest", no_argument, NULL, OPT_DROP_OLDEST },
-		{ "drop-newest", no_argument, NULL, OPT_DROP_NEWEST },
-		{ "fair", no_argument, NULL, OPT_FAIR },
-		{ "broadcast", no_argument, NULL, OPT_BROADCAST },
-		{ "hangup", no_argument, NULL, OPT_HANGUP },
-		{ "inherit", no_argument, NULL, OPT_INHERIT },
-		{ "ring", no_argument, NULL, OPT_RING },
-		{ "one-sender", no_argument, NULL, OPT_ONE_SENDER },
-		{ "one-receiver", no_argument, NULL, OPT_ONE_RECEIVER },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct mbox_attr attr = MBOX_ATTR_INIT;
-	int opt, status = EXIT_OK;
-	/* The least that a handle can be; it is closed at once. */
-	int oflags = O_RDONLY | O_CLOEXEC;
+	struct create_job *job = data;
+
+	switch (id) {
+	case 'c':
+		return parse_capacity(arg, &job->attr.capacity);
+	case 's':
+		return parse_u32(arg, "size", UINT32_MAX, &job->attr.msg_max);
+	case 'm':
+		/* As mkfifo -m: what was asked for is what one gets. */
+		umask(0);
+		return parse_mode(arg, &job->attr.perm);
+	case 'x':
+		job->oflags |= O_EXCL;
+		break;
+	case OPT_FIXED:
+		job->attr.flags |= MBOX_FIXED;
+		break;
+	case OPT_DROP_OLDEST:
+		job->attr.flags |= MBOX_DROP_OLDEST;
+		break;
+	case OPT_DROP_NEWEST:
+		job->attr.flags |= MBOX_DROP_NEWEST;
+		break;
+	case OPT_FAIR:
+		job->attr.flags |= MBOX_FAIR;
+		break;
+	case OPT_BROADCAST:
+		job->attr.flags |= MBOX_BROADCAST;
+		break;
+	case OPT_HANGUP:
+		job->attr.flags |= MBOX_HANGUP;
+		break;
+	case OPT_INHERIT:
+		job->attr.flags |= MBOX_INHERIT;
+		break;
+	case OPT_RING:
+		job->attr.mode = MBOX_RING;
+		break;
+	case OPT_ONE_SENDER:
+		job->attr.flags |= MBOX_ONE_SENDER;
+		break;
+	case OPT_ONE_RECEIVER:
+		job->attr.flags |= MBOX_ONE_RECEIVER;
+		break;
+	}
+
+	return true;
+}
+
+/* What excludes what; prints an error and returns false. */
+static bool check_attr(const struct mbox_attr *attr)
+{
+	const uint32_t drop = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
+	bool ring = attr->mode == MBOX_RING;
+	const char *error = NULL;
+
+	if ((attr->flags & drop) == drop)
+		error = "--drop-oldest and --drop-newest exclude each other";
+	else if (!ring && attr->flags & (MBOX_ONE_SENDER | MBOX_ONE_RECEIVER))
+		error = "--one-sender and --one-receiver need --ring";
+	else if (ring && attr->flags & drop)
+		error = "a ring drops no messages";
+	else if (ring && attr->flags & (MBOX_FAIR | MBOX_BROADCAST))
+		error = "--fair and --broadcast are not for rings";
+	else if (attr->flags & (MBOX_FAIR | MBOX_INHERIT) && attr->flags & MBOX_BROADCAST)
+		error = "--broadcast excludes --fair and --inherit";
+	else if (ring && attr->flags & MBOX_INHERIT)
+		error = "--inherit and --ring exclude each other";
+	else if (attr->flags & MBOX_FAIR && attr->flags & drop)
+		error = "--fair and the --drop options exclude each other";
+	if (error)
+		print_error("%s", error);
+
+	return !error;
+}
+
+static bool create_one(const struct create_job *job, const char *text)
+{
 	struct target target;
 	struct mbox *mb;
 
-	for (;;) {
-		opt = getopt_long(argc, argv, "c:s:m:xhv", longopts, NULL);
-		if (opt < 0)
-			break;
-
-		switch (opt) {
-		case 'c':
-			if (!parse_capacity(optarg, &attr.capacity))
-				return usage_try_help();
-			break;
-		case 's':
-			if (!parse_u32(optarg, "size", UINT32_MAX, &attr.msg_max))
-				return usage_try_help();
-			break;
-		case 'm':
-			if (!parse_mode(optarg, &attr.perm))
-				return usage_try_help();
-			/* As mkfifo -m: what was asked for is what one gets. */
-			umask(0);
-			break;
-		case 'x':
-			oflags |= O_EXCL;
-			break;
-		case OPT_FIXED:
-			attr.flags |= MBOX_FIXED;
-			break;
-		case OPT_DROP_OLDEST:
-			attr.flags |= MBOX_DROP_OLDEST;
-			break;
-		case OPT_DROP_NEWEST:
-			attr.flags |= MBOX_DROP_NEWEST;
-			break;
-		case OPT_FAIR:
-			attr.flags |= MBOX_FAIR;
-			break;
-		case OPT_BROADCAST:
-			attr.flags |= MBOX_BROADCAST;
-			break;
-		case OPT_HANGUP:
-			attr.flags |= MBOX_HANGUP;
-			break;
-		case OPT_INHERIT:
-			attr.flags |= MBOX_INHERIT;
-			break;
-		case OPT_RING:
-			attr.mode = MBOX_RING;
-			break;
-		case OPT_ONE_SENDER:
-			attr.flags |= MBOX_ONE_SENDER;
-			break;
-		case OPT_ONE_RECEIVER:
-			attr.flags |= MBOX_ONE_RECEIVER;
-			break;
-		case 'h':
-			create_help();
-			return EXIT_OK;
-		case 'v':
-			print_version();
-			return EXIT_OK;
-		default:
-			return usage_try_help();
-		}
+	if (!parse_target(text, &target))
+		return false;
+	if (!target.name) {
+		print_error("a mailbox is created by name, not as '%s'", text);
+		return false;
 	}
+	mb = mbox_create(target.name, job->oflags, &job->attr);
+	if (!mb) {
+		print_perror("cannot create '%s'", target.name);
+		return false;
+	}
+	mbox_close(mb);
+
+	return true;
+}
+
+static int run_create(int argc, char **argv)
+{
+	struct create_job job = { .attr = MBOX_ATTR_INIT, .oflags = O_RDONLY | O_CLOEXEC };
+	int status;
+
+	status = parse_options(&create_command, argc, argv, &job);
+	if (status >= 0)
+		return status;
 
 	if (optind == argc)
 		return usage_error("no name given");
-	if ((attr.flags & MBOX_DROP_OLDEST) && (attr.flags & MBOX_DROP_NEWEST))
-		return usage_error("--drop-oldest and --drop-newest exclude each other");
-	if (attr.mode != MBOX_RING && attr.flags & (MBOX_ONE_SENDER | MBOX_ONE_RECEIVER))
-		return usage_error("--one-sender and --one-receiver need --ring");
-	if (attr.mode == MBOX_RING && attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST))
-		return usage_error("a ring drops no messages");
-	if (attr.mode == MBOX_RING && attr.flags & (MBOX_FAIR | MBOX_BROADCAST))
-		return usage_error("--fair and --broadcast are not for rings");
-	if ((attr.flags & (MBOX_FAIR | MBOX_INHERIT)) && (attr.flags & MBOX_BROADCAST))
-		return usage_error("--broadcast excludes --fair and --inherit");
-	if (attr.mode == MBOX_RING && attr.flags & MBOX_INHERIT)
-		return usage_error("--inherit and --ring exclude each other");
-	if ((attr.flags & MBOX_FAIR) && (attr.flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
-		return usage_error("--fair and the --drop options exclude each other");
+	if (!check_attr(&job.attr))
+		return usage_try_help();
 
+	status = EXIT_OK;
 	for (; optind < argc; optind++) {
-		if (!parse_target(argv[optind], &target)) {
+		if (!create_one(&job, argv[optind]))
 			status = EXIT_FAILED;
-			continue;
-		}
-		if (!target.name) {
-			print_error("a mailbox is created by name, not as '%s'", argv[optind]);
-			status = EXIT_FAILED;
-			continue;
-		}
-		mb = mbox_create(target.name, oflags, &attr);
-		if (!mb) {
-			print_perror("cannot create '%s'", target.name);
-			status = EXIT_FAILED;
-			continue;
-		}
-		mbox_close(mb);
 	}
 
 	return status;
 }
 
-static void set_capacity_help(void)
-{
-	printf("Usage: mboxctl set-capacity [OPTIONS] NAME CAPACITY\n");
-	printf("\n");
-	printf("Change the capacity of a mailbox that you own, also while it is in use.\n");
-	printf("CAPACITY is a number of messages, 'unbounded', or 0: a sender waits for the\n");
-	printf("receiver. Messages beyond a smaller capacity stay.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -h, --help     display this help and exit\n");
-	printf("  -v, --version  output version information and exit\n");
-}
+const struct command create_command = {
+	.name = "create",
+	.operands = "NAME...",
+	.summary = "create mailboxes",
+	.about = "Create mailboxes. If a name exists already, its mailbox stays as it is.\n",
+	.options = {
+		{ 'c', "capacity", "CAPACITY",
+		  "number of messages that the mailbox holds, or\n"
+		  "'unbounded'; with 0, a send waits until a receiver\n"
+		  "takes the message (default 64)" },
+		{ 's', "msg-max", "BYTES", "size of the largest message (default 8192)" },
+		{ 'm', "mode", "MODE",
+		  "permission bits in octal; the umask is not applied\n"
+		  "(default 0600)" },
+		{ 'x', "exclusive", NULL, "fail if NAME exists" },
+		{ OPT_FIXED, "fixed", NULL, "every message has exactly the largest size" },
+		{ OPT_DROP_OLDEST, "drop-oldest", NULL,
+		  "a send to the full mailbox drops the oldest message" },
+		{ OPT_DROP_NEWEST, "drop-newest", NULL,
+		  "a send to the full mailbox drops its own message" },
+		{ OPT_FAIR, "fair", NULL,
+		  "a user can fill at most half of the room that other\n"
+		  "users leave" },
+		{ OPT_BROADCAST, "broadcast", NULL, "every receiver gets every message" },
+		{ OPT_HANGUP, "hangup", NULL,
+		  "calls fail once the last handle of the other side is\n"
+		  "closed" },
+		{ OPT_INHERIT, "inherit", NULL,
+		  "a server has the real-time priority of its caller\n"
+		  "until it replies" },
+		{ OPT_RING, "ring", NULL,
+		  "keep messages in memory that senders and receivers\n"
+		  "share" },
+		{ OPT_ONE_SENDER, "one-sender", NULL,
+		  "let one process at a time send (with --ring)" },
+		{ OPT_ONE_RECEIVER, "one-receiver", NULL,
+		  "let one process at a time receive (with --ring)" },
+	},
+	.set = set_create_option,
+	.run = run_create,
+};
 
-/* The options of a command that has none of its own; -1: go on. */
-static int parse_no_options(int argc, char **argv, void (*help)(void))
-{
-	static const struct option longopts[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-
-	switch (getopt_long(argc, argv, "hv", longopts, NULL)) {
-	case -1:
-		return -1;
-	case 'h':
-		help();
-		return EXIT_OK;
-	case 'v':
-		print_version();
-		return EXIT_OK;
-	default:
-		return usage_try_help();
-	}
-}
-
-int cmd_set_capacity(int argc, char **argv)
+static int run_set_capacity(int argc, char **argv)
 {
 	struct target target;
 	uint32_t capacity;
 	struct mbox *mb;
 	int status;
 
-	status = parse_no_options(argc, argv, set_capacity_help);
+	status = parse_options(&set_capacity_command, argc, argv, NULL);
 	if (status >= 0)
 		return status;
 
@@ -251,6 +244,17 @@ int cmd_set_capacity(int argc, char **argv)
 
 	return status;
 }
+
+const struct command set_capacity_command = {
+	.name = "set-capacity",
+	.operands = "MAILBOX CAPACITY",
+	.summary = "change the capacity of a mailbox",
+	.about = "Change the capacity of a mailbox that you own, also while it is in use.\n"
+		 "CAPACITY is a number of messages, or 'unbounded'. With 0, a send waits until a\n"
+		 "receiver takes the message. If more messages are queued than CAPACITY, they\n"
+		 "stay.\n",
+	.run = run_set_capacity,
+};
 
 static bool unlink_one(const char *text)
 {
@@ -293,81 +297,10 @@ static bool destroy_one(const char *text)
 	return done;
 }
 
-static void unlink_help(void)
+/* Apply @remove_one to each operand. */
+static int remove_all(int argc, char **argv, bool (*remove_one)(const char *text))
 {
-	printf("Usage: mboxctl unlink [OPTIONS] NAME...\n");
-	printf("\n");
-	printf("Take away the names of mailboxes. Who has one open can go on using it; it\n");
-	printf("ends with its last handle.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -h, --help     display this help and exit\n");
-	printf("  -v, --version  output version information and exit\n");
-}
-
-int cmd_unlink(int argc, char **argv)
-{
-	int status;
-
-	status = parse_no_options(argc, argv, unlink_help);
-	if (status >= 0)
-		return status;
-
-	if (optind == argc)
-		return usage_error("no name given");
-
-	status = EXIT_OK;
-	for (; optind < argc; optind++) {
-		if (!unlink_one(argv[optind]))
-			status = EXIT_FAILED;
-	}
-
-	return status;
-}
-
-static void rm_help(void)
-{
-	printf("Usage: mboxctl rm [OPTIONS] NAME...\n");
-	printf("\n");
-	printf("Take away the names of mailboxes, as mboxctl unlink does, or destroy them.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -D, --destroy  end the mailbox for everybody: its messages are dropped, and\n");
-	printf("                 calls that wait on it fail\n");
-	printf("  -h, --help     display this help and exit\n");
-	printf("  -v, --version  output version information and exit\n");
-}
-
-int cmd_rm(int argc, char **argv)
-{
-	static const struct option longopts[] = {
-		{ "destroy", no_argument, NULL, 'D' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	bool (*remove_one)(const char *text) = unlink_one;
-	int opt, status = EXIT_OK;
-
-	for (;;) {
-		opt = getopt_long(argc, argv, "Dhv", longopts, NULL);
-		if (opt < 0)
-			break;
-
-		switch (opt) {
-		case 'D':
-			remove_one = destroy_one;
-			break;
-		case 'h':
-			rm_help();
-			return EXIT_OK;
-		case 'v':
-			print_version();
-			return EXIT_OK;
-		default:
-			return usage_try_help();
-		}
-	}
+	int status = EXIT_OK;
 
 	if (optind == argc)
 		return usage_error("no name given");
@@ -379,3 +312,61 @@ int cmd_rm(int argc, char **argv)
 
 	return status;
 }
+
+static int run_unlink(int argc, char **argv)
+{
+	int status;
+
+	status = parse_options(&unlink_command, argc, argv, NULL);
+	if (status >= 0)
+		return status;
+
+	return remove_all(argc, argv, unlink_one);
+}
+
+const struct command unlink_command = {
+	.name = "unlink",
+	.operands = "MAILBOX...",
+	.summary = "remove the names of mailboxes",
+	.about = "Remove the names of mailboxes. A process that has the mailbox open can go on\n"
+		 "using it. The mailbox ends when its last handle is closed.\n",
+	.run = run_unlink,
+};
+
+static bool set_rm_option(void *data, int id, const char *arg)
+{
+	bool *destroy = data;
+
+	(void)arg;
+	if (id == 'D')
+		*destroy = true;
+
+	return true;
+}
+
+static int run_rm(int argc, char **argv)
+{
+	bool destroy = false;
+	int status;
+
+	status = parse_options(&rm_command, argc, argv, &destroy);
+	if (status >= 0)
+		return status;
+
+	return remove_all(argc, argv, destroy ? destroy_one : unlink_one);
+}
+
+const struct command rm_command = {
+	.name = "rm",
+	.operands = "MAILBOX...",
+	.summary = "remove the names of mailboxes, or destroy them",
+	.about = "Remove the names of mailboxes, as mboxctl unlink does, or destroy the\n"
+		 "mailboxes.\n",
+	.options = {
+		{ 'D', "destroy", NULL,
+		  "destroy the mailboxes: their messages are dropped, and calls\n"
+		  "that wait on them fail" },
+	},
+	.set = set_rm_option,
+	.run = run_rm,
+};

@@ -1,95 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mboxctl: mailboxes from the command line. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common.h"
+#include "text.h"
 
-static const struct command commands[] = {
-	{ "create", "create mailboxes", cmd_create },
-	{ "ls", "list the mailboxes that you may see", cmd_ls },
-	{ "stat", "show everything about mailboxes", cmd_stat },
-	{ "monitor", "show what goes on in mailboxes", cmd_monitor },
-	{ "send", "send messages", cmd_send },
-	{ "recv", "receive messages", cmd_recv },
-	{ "call", "send a request and wait for the reply", cmd_call },
-	{ "serve", "run a command for each message, and reply with its output", cmd_serve },
-	{ "set-capacity", "change the capacity of a mailbox", cmd_set_capacity },
-	{ "unlink", "take away the names of mailboxes", cmd_unlink },
-	{ "rm", "the same, or destroy mailboxes", cmd_rm },
+static const struct command *const commands[] = {
+	&create_command,
+	&ls_command,
+	&stat_command,
+	&monitor_command,
+	&send_command,
+	&recv_command,
+	&call_command,
+	&serve_command,
+	&set_capacity_command,
+	&unlink_command,
+	&rm_command,
+	NULL,
 };
 
-#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static void print_help(void)
-{
-	size_t i;
-
-	printf("Usage: mboxctl COMMAND [OPTIONS] [ARGUMENTS]\n");
-	printf("\n");
-	printf("Mailboxes between processes.\n");
-	printf("\n");
-	printf("Commands:\n");
-	for (i = 0; i < NCOMMANDS; i++)
-		printf("  %-14s %s\n", commands[i].name, commands[i].summary);
-	printf("\n");
-	printf("Options:\n");
-	printf("  -h, --help     display this help and exit\n");
-	printf("  -v, --version  output version information and exit\n");
-	printf("\n");
-	printf("A mailbox is given by its name, or as id:NUMBER (name:NAME where a name\n");
-	printf("itself begins with id: or name:).\n");
-	printf("\n");
-	printf("Exit status: 0 success, 1 something failed, 2 wrong usage, 3 it would have\n");
-	printf("had to wait (longer).\n");
-	printf("\n");
-	printf("'mboxctl COMMAND --help' explains a command.\n");
-}
+static const struct command mboxctl = {
+	.operands = "COMMAND [OPTIONS] [ARGUMENTS]",
+	.about = "Create, show, use and remove mailboxes.\n",
+	.notes = "A MAILBOX is given by its name or as id:NUMBER. If a name begins with id: or\n"
+		 "name:, write it as name:NAME.\n"
+		 "\n"
+		 "Exit status: 0 success; 1 something failed; 2 wrong usage; 3 a message could\n"
+		 "not be sent or received without waiting or in time, or no reply came in time.\n"
+		 "\n"
+		 "'mboxctl COMMAND --help' explains a command.\n",
+	.commands = commands,
+	.options_first = true,
+};
 
 int main(int argc, char **argv)
 {
-	static const struct option longopts[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	size_t i;
-	int opt;
+	const struct command *const *command;
+	int status;
 
-	/* getopt_long() prints argv[0] before its errors. */
-	if (argc > 0)
-		argv[0] = prog_name;
+	/* A write to a pipe without a reader fails, and mboxctl says so. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	open_standard_files();
+	text_init();
 
-	for (;;) {
-		opt = getopt_long(argc, argv, "+hv", longopts, NULL);
-		if (opt < 0)
-			break;
-
-		switch (opt) {
-		case 'h':
-			print_help();
-			return finish_stdout(EXIT_OK);
-		case 'v':
-			print_version();
-			return finish_stdout(EXIT_OK);
-		default:
-			return usage_try_help();
-		}
-	}
+	status = parse_options(&mboxctl, argc, argv, NULL);
+	if (status >= 0)
+		return finish_stdout(status);
 
 	argc -= optind;
 	argv += optind;
 	if (argc <= 0)
 		return usage_error("no command given");
 
-	for (i = 0; i < NCOMMANDS; i++) {
-		if (strcmp(argv[0], commands[i].name))
+	for (command = commands; *command; command++) {
+		if (strcmp(argv[0], (*command)->name))
 			continue;
-		snprintf(prog_name, sizeof(prog_name), "mboxctl %s", commands[i].name);
-		argv[0] = prog_name;
-		/* Makes getopt_long() of glibc start afresh. */
-		optind = 0;
-		return finish_stdout(commands[i].run(argc, argv));
+		snprintf(prog_name, sizeof(prog_name), "mboxctl %s", (*command)->name);
+		return finish_stdout((*command)->run(argc, argv));
 	}
 
 	return usage_error("unknown command '%s'", argv[0]);

@@ -22,6 +22,9 @@
 
 #define TRACING "/sys/kernel/tracing"
 
+/* Less is no interval, but a loop. */
+#define INTERVAL_MIN_NS 1000000
+
 /**
  * struct monitor - what to show
  * @names: the mailboxes, or NULL: all
@@ -66,15 +69,20 @@ static void catch_signals(sigset_t *waiting)
 
 /* ---- figures ------------------------------------------------------------- */
 
+static int compare_ids(const void *a, const void *b)
+{
+	uint64_t left = ((const struct mbox_walk *)a)->id;
+	uint64_t right = ((const struct mbox_walk *)b)->id;
+
+	return left < right ? -1 : left > right;
+}
+
+/* In a list in the order of ids, as a walk makes them. */
 static const struct mbox_walk *find_id(const struct list *list, uint64_t id)
 {
-	size_t i;
+	const struct mbox_walk key = { .id = id };
 
-	for (i = 0; i < list->n; i++)
-		if (list->items[i].id == id)
-			return &list->items[i];
-
-	return NULL;
+	return list->n ? bsearch(&key, list->items, list->n, sizeof(key), compare_ids) : NULL;
 }
 
 static bool is_chosen(const struct list *chosen, const struct mbox_walk *item)
@@ -212,22 +220,28 @@ static bool write_setting(const char *file, const char *text)
 	return done;
 }
 
-/* Every event has the mailbox's id. Returns false without memory. */
+/*
+ * Every event has the mailbox's id and its namespace, which is the same for all
+ * that were chosen. Returns false without memory.
+ */
 static bool filter_ids(const struct list *chosen)
 {
 	const size_t each = sizeof("id == 18446744073709551615 || ");
+	const size_t both = sizeof("() && ns == 18446744073709551615");
 	size_t i, len = 0;
 	char *text;
 	bool done;
 
-	if (!chosen)
+	if (!chosen || !chosen->n)
 		return true;
-	text = malloc(chosen->n * each + 1);
+	text = malloc(chosen->n * each + both);
 	if (!text)
 		return false;
+	len = sprintf(text, "(");
 	for (i = 0; i < chosen->n; i++)
 		len += sprintf(text + len, "%sid == %" PRIu64, i ? " || " : "",
 			       (uint64_t)chosen->items[i].id);
+	sprintf(text + len, ") && ns == %" PRIu64, (uint64_t)chosen->items[0].ns);
 	done = write_setting("events/mbox/filter", text);
 	free(text);
 
@@ -235,53 +249,121 @@ static bool filter_ids(const struct list *chosen)
 }
 
 /*
- * "  task-pid  [cpu] flags  time: mbox_event: fields" without what says little:
- * time, task, event, fields.
+ * An event in trace_pipe is
+ *
+ *	TASK-PID [CPU] FLAGS TIME: mbox_EVENT: FIELDS
+ *
+ * with the name of the task in 16 columns, right-aligned. The name is whatever its
+ * user likes, newlines and the rest of an event included, so that it is taken by
+ * its length, and everything else, which is the kernel's, up to the newline. The
+ * name has at most 15 bytes: a line that does not begin with a blank is no event.
  */
-static void print_event(char *line)
-{
-	char *task = line + strspn(line, " ");
-	char *cpu = strstr(task, " [");
-	char *name = strstr(task, ": mbox_");
-	char *time, *end;
+#define TASK_WIDTH 16
 
-	if (!cpu || !name || cpu > name)
-		return;
-	for (end = cpu; end > task && end[-1] == ' ';)
-		end--;
-	*end = '\0';
+/* The bytes of the first line or event in @text; 0: its end is not there yet. */
+static size_t event_len(const char *text, size_t len)
+{
+	size_t skip = len && *text == ' ' ? TASK_WIDTH : 0;
+	const char *end = len > skip ? memchr(text + skip, '\n', len - skip) : NULL;
+
+	return end ? end + 1 - text : 0;
+}
+
+/* Prints time, task, event and fields. Returns whether it is an event. */
+static bool print_event(char *text)
+{
+	char task[TASK_WIDTH + 1], *time, *name;
+	int pid;
+
+	if (*text != ' ' || strlen(text) < TASK_WIDTH)
+		return false;
+	memcpy(task, text, TASK_WIDTH);
+	task[TASK_WIDTH] = '\0';
+	text += TASK_WIDTH;
+	name = strstr(text, ": mbox_");
+	if (!name || sscanf(text, "-%d", &pid) != 1)
+		return false;
 	*name = '\0';
-	time = strrchr(cpu + 1, ' ');
-	printf("%s %s %s\n", time ? time + 1 : "-", task, name + strlen(": mbox_"));
+	time = strrchr(text, ' ');
+	printf("%s ", time ? time + 1 : "-");
+	text_print_word(stdout, task + strspn(task, " "));
+	printf("-%d ", pid);
+	text_print_fields(stdout, name + strlen(": mbox_"));
+	putchar('\n');
+
+	return true;
+}
+
+/* What the kernel could not keep, because nobody read it. */
+static void print_lost(const char *text)
+{
+	const char *what = strstr(text, "[LOST ");
+	unsigned long n;
+
+	if (what && sscanf(what, "[LOST %lu EVENTS]", &n) == 1)
+		print_error("%lu events were lost", n);
+	else if (what)
+		print_error("events were lost");
+}
+
+/**
+ * struct trace - what was read of trace_pipe
+ * @text: what has not been shown yet
+ * @len: how much of that there is
+ */
+struct trace {
+	char text[1 << 16];
+	size_t len;
+};
+
+/* Shows the events that are there, at most *@left; 0 is no limit. */
+static void print_events(struct trace *trace, uint64_t *left)
+{
+	char *text = trace->text, *end = text + trace->len;
+	size_t len;
+
+	while ((len = event_len(text, end - text))) {
+		text[len - 1] = '\0';
+		if (*text != ' ')
+			print_lost(text);
+		else if (print_event(text) && *left && !--*left)
+			return;
+		text += len;
+	}
+	/* None is as long as the room for them. */
+	if (text == trace->text && trace->len == sizeof(trace->text))
+		text = end;
+	trace->len = end - text;
+	memmove(trace->text, text, trace->len);
 }
 
 static int follow_events(const struct monitor *job, const sigset_t *waiting)
 {
+	static struct trace trace;
 	struct pollfd pfd = { .events = POLLIN };
-	char path[128], *line = NULL;
-	size_t size = 0;
-	uint64_t n = 0;
-	FILE *pipe;
+	uint64_t left = job->count;
+	char path[128];
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/trace_pipe", instance);
-	pipe = fopen(path, "re");
-	if (!pipe)
+	pfd.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (pfd.fd < 0) {
+		print_perror("cannot read '%s'", path);
 		return EXIT_FAILED;
-	pfd.fd = fileno(pipe);
-	/* What stdio has read ahead would not be polled for. */
-	setvbuf(pipe, NULL, _IONBF, 0);
-	while (!stopped && !ferror(stdout) && (!job->count || n < job->count)) {
-		if (ppoll(&pfd, 1, NULL, waiting) < 0 || getline(&line, &size, pipe) < 0)
-			break;
-		line[strcspn(line, "\n")] = '\0';
-		if (!strstr(line, ": mbox_"))
-			continue;
-		print_event(line);
-		fflush(stdout);
-		n++;
 	}
-	free(line);
-	fclose(pipe);
+	while (!stopped && !ferror(stdout) && (!job->count || left)) {
+		if (ppoll(&pfd, 1, NULL, waiting) < 0)
+			break;
+		n = read(pfd.fd, trace.text + trace.len, sizeof(trace.text) - trace.len);
+		if (n < 0 && errno == EAGAIN)
+			continue;
+		if (n <= 0)
+			break;
+		trace.len += n;
+		print_events(&trace, &left);
+		fflush(stdout);
+	}
+	close(pfd.fd);
 
 	return EXIT_OK;
 }
@@ -308,96 +390,93 @@ static int monitor_events(const struct monitor *job, const struct list *chosen,
 
 /* ---- the command ---------------------------------------------------------- */
 
-static void monitor_help(void)
-{
-	printf("Usage: mboxctl monitor [OPTIONS] [NAME...]\n");
-	printf("\n");
-	printf("Show what goes on in the mailboxes that you may see, or in the given ones: at\n");
-	printf("first all of them, then, at intervals, those in which something has changed,\n");
-	printf("with what was sent, received and dropped since the line before. Ends when it\n");
-	printf("is interrupted.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -i, --interval SECONDS  time between two looks (default 1)\n");
-	printf("  -n, --count N           end after N looks, or after N events\n");
-	printf("  -e, --events            show every event, with time and task (for root)\n");
-	printf("  -j, --json              output a JSON object a line\n");
-	printf("  -h, --help              display this help and exit\n");
-	printf("  -v, --version           output version information and exit\n");
-}
-
-static int run_monitor(const struct monitor *job)
+static int show_activity(const struct monitor *job)
 {
 	struct list all = { 0 }, chosen = { 0 };
 	const struct list *only = job->nnames ? &chosen : NULL;
 	int i, status = EXIT_OK;
+	bool found = true;
 	sigset_t waiting;
 
 	if (only) {
 		if (!list_all(&all))
 			status = EXIT_FAILED;
 		for (i = 0; status == EXIT_OK && i < job->nnames; i++)
-			if (!list_target(&chosen, &all, job->names[i]))
-				status = EXIT_FAILED;
+			found &= list_target(&chosen, &all, job->names[i]);
 		list_free(&all);
+		if (chosen.n)
+			qsort(chosen.items, chosen.n, sizeof(*chosen.items), compare_ids);
 	}
-	if (status == EXIT_OK) {
+	/* Those that are there, whatever else was asked for. */
+	if (status == EXIT_OK && (!only || chosen.n)) {
 		catch_signals(&waiting);
 		status = (job->events ? monitor_events : monitor_figures)(job, only, &waiting);
 	}
+	if (!found)
+		status = EXIT_FAILED;
 	list_free(&chosen);
 
 	return status;
 }
 
-int cmd_monitor(int argc, char **argv)
+static bool set_option(void *data, int id, const char *arg)
 {
-	static const struct option longopts[] = {
-		{ "interval", required_argument, NULL, 'i' },
-		{ "count", required_argument, NULL, 'n' },
-		{ "events", no_argument, NULL, 'e' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct monitor job = { .interval_ns = 1000000000 };
-	int opt;
+	struct monitor *job = data;
 
-	for (;;) {
-		opt = getopt_long(argc, argv, "i:n:ejhv", longopts, NULL);
-		if (opt < 0)
+	switch (id) {
+	case 'i':
+		if (!parse_seconds(arg, &job->interval_ns))
+			return false;
+		if (job->interval_ns >= INTERVAL_MIN_NS)
 			break;
-
-		switch (opt) {
-		case 'i':
-			if (!parse_seconds(optarg, &job.interval_ns))
-				return usage_try_help();
-			break;
-		case 'n':
-			if (!parse_u64(optarg, "count", UINT64_MAX, &job.count))
-				return usage_try_help();
-			break;
-		case 'e':
-			job.events = true;
-			break;
-		case 'j':
-			job.json = true;
-			break;
-		case 'h':
-			monitor_help();
-			return EXIT_OK;
-		case 'v':
-			print_version();
-			return EXIT_OK;
-		default:
-			return usage_try_help();
-		}
+		print_error("the interval '%s' is too short", arg);
+		return false;
+	case 'n':
+		return parse_u64(arg, "count", UINT64_MAX, &job->count);
+	case 'e':
+		job->events = true;
+		break;
+	case 'j':
+		job->json = true;
+		break;
 	}
+
+	return true;
+}
+
+static int run_monitor(int argc, char **argv)
+{
+	struct monitor job = { .interval_ns = 1000000000 };
+	int status;
+
+	status = parse_options(&monitor_command, argc, argv, &job);
+	if (status >= 0)
+		return status;
+
 	if (job.events && job.json)
 		return usage_error("--events and --json exclude each other");
 	job.names = argv + optind;
 	job.nnames = argc - optind;
 
-	return run_monitor(&job);
+	return show_activity(&job);
 }
+
+const struct command monitor_command = {
+	.name = "monitor",
+	.operands = "[MAILBOX...]",
+	.summary = "show activity in mailboxes",
+	.about = "Show activity in the mailboxes that you may see, or in the given ones. First\n"
+		 "there is a line for each mailbox. Each update adds a line for each mailbox that\n"
+		 "has changed, with the messages sent, received and dropped since its previous\n"
+		 "line. The command ends when it is interrupted.\n",
+	.options = {
+		{ 'i', "interval", "SECONDS", "time between updates, at least 0.001 (default 1)" },
+		{ 'n', "count", "COUNT",
+		  "end after that many updates or events\n"
+		  "(default: never)" },
+		{ 'e', "events", NULL, "show each event, with its time and task (for root)" },
+		{ 'j', "json", NULL, "print one JSON object a line" },
+	},
+	.set = set_option,
+	.run = run_monitor,
+};

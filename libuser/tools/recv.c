@@ -7,6 +7,23 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "output.h"
+
+/* Of the line about a message, and the newline after it. */
+#define META_MAX 128
+
+enum {
+	OPT_SKIP = OPT_FIRST,
+	OPT_MATCH_NOT,
+	OPT_MATCH_LE,
+	OPT_NO_NEWLINE,
+};
+
+enum newline {
+	NEWLINE_ON_TERMINAL,
+	NEWLINE_ALWAYS,
+	NEWLINE_NEVER,
+};
 
 /**
  * struct recv_job - what is wanted
@@ -14,6 +31,7 @@
  * @mailbox: the argument that says so
  * @output: where they go
  * @output_name: the argument that says so
+ * @to_file: it is a file, in which room can be reserved
  * @count: how many; 0: until there are no more
  * @timeout_ns: how long to wait for each
  * @timed: @timeout_ns counts
@@ -28,41 +46,16 @@ struct recv_job {
 	const char *mailbox;
 	FILE *output;
 	const char *output_name;
+	bool to_file;
 	uint64_t count;
 	uint64_t timeout_ns;
 	bool timed;
 	bool meta;
-	bool newline;
+	enum newline newline;
 	uint32_t flags;
 	uint32_t skip;
 	uint64_t type;
 };
-
-static void help(void)
-{
-	printf("Usage: mboxctl recv [OPTIONS] NAME\n");
-	printf("\n");
-	printf("Receive a message and write it to standard output.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -n, --count N        receive N messages; 0: until there are no more, or for ever\n");
-	printf("  -o, --output FILE    write to FILE instead\n");
-	printf("  -T, --timeout SECS   wait at most that long for each message\n");
-	printf("  -d, --dontwait       never wait\n");
-	printf("  -p, --peek           leave the messages in the mailbox\n");
-	printf("      --skip N         look past N messages (with --peek)\n");
-	printf("  -m, --match TYPE     only messages of this type\n");
-	printf("      --match-not TYPE only messages of other types\n");
-	printf("      --match-le TYPE  the lowest type that is not above TYPE\n");
-	printf("  -M, --meta           write a line about each message before it\n");
-	printf("  -N, --newline        write a newline after each message (default on terminals)\n");
-	printf("      --no-newline     write none\n");
-	printf("  -h, --help           display this help and exit\n");
-	printf("  -v, --version        output version information and exit\n");
-	printf("\n");
-	printf("Ends with status 3 when a message would have to be waited for (longer); with\n");
-	printf("--count 0 that is the normal end.\n");
-}
 
 static bool write_message(const struct recv_job *job, const struct mbox_msg *msg, const char *data)
 {
@@ -72,22 +65,66 @@ static bool write_message(const struct recv_job *job, const struct mbox_msg *msg
 			" gid=%" PRIu32 " len=%" PRIu32 "\n",
 			msg->prio, (uint64_t)msg->type, msg->pid, msg->uid, msg->gid, msg->len);
 	fwrite(data, 1, msg->len, job->output);
-	if (job->newline)
+	if (job->newline == NEWLINE_ALWAYS)
 		fputc('\n', job->output);
 
-	/* The mailbox has it no longer: it must not be lost in a buffer. */
-	if (fflush(job->output) || ferror(job->output)) {
+	if (fflush(job->output) == 0 && !ferror(job->output))
+		return true;
+	if (job->flags & MBOX_PEEK)
 		print_perror("cannot write to '%s'", job->output_name);
-		return false;
-	}
+	else
+		print_perror("a message of %" PRIu32
+			     " bytes is lost: it was received, and cannot be written to '%s'",
+			     msg->len, job->output_name);
 
-	return true;
+	return false;
+}
+
+/*
+ * How long the message is that the next receive gets: 0 if there is none, @msg_max
+ * if it would be waited for, or cannot be known.
+ */
+static size_t next_len(const struct recv_job *job, uint32_t msg_max)
+{
+	struct mbox_msg msg = {
+		.flags = job->flags | MBOX_PEEK | MBOX_TRUNC | MBOX_DONTWAIT,
+		.type = job->type,
+	};
+
+	if (mbox_recvmsg(job->mb, &msg) >= 0)
+		return msg.len;
+
+	return errno == EAGAIN && job->flags & MBOX_DONTWAIT ? 0 : msg_max;
+}
+
+/* Before a message is taken: once it is, there is no other copy. */
+static bool check_output(const struct recv_job *job, uint32_t msg_max)
+{
+	size_t len = 0;
+
+	if (job->flags & MBOX_PEEK)
+		return true;
+	if (job->to_file)
+		len = META_MAX + next_len(job, msg_max);
+	if (!output_gone() && output_ready(job->output, len))
+		return true;
+	if (output_gone())
+		errno = EPIPE;
+	print_perror("cannot write to '%s'", job->output_name);
+
+	return false;
 }
 
 /* The exit status when a receive has failed. */
 static int recv_failed(const struct recv_job *job, int error)
 {
 	bool late = error == EAGAIN || error == ETIMEDOUT;
+
+	if (error == EINTR && output_gone()) {
+		errno = EPIPE;
+		print_perror("cannot write to '%s'", job->output_name);
+		return EXIT_FAILED;
+	}
 
 	/* Ways in which "until there are no more" ends. */
 	if (!job->count && (late || error == EPIPE))
@@ -118,13 +155,22 @@ static int recv_all(const struct recv_job *job)
 	}
 
 	for (i = 0; !job->count || i < job->count; i++) {
+		if (!check_output(job, st.attr.msg_max)) {
+			status = EXIT_FAILED;
+			break;
+		}
 		memset(&msg, 0, sizeof(msg));
 		msg.buf = (uintptr_t)data;
 		msg.len = st.attr.msg_max;
 		msg.flags = job->flags;
 		msg.type = job->type;
-		if (job->flags & MBOX_PEEK)
+		if (job->flags & MBOX_PEEK) {
+			if (i > UINT32_MAX - job->skip) {
+				status = recv_failed(job, EAGAIN);
+				break;
+			}
 			msg.skip = job->skip + i;
+		}
 		if (job->timed)
 			msg.deadline_ns = deadline_after(job->timeout_ns);
 
@@ -146,7 +192,7 @@ static int recv_all(const struct recv_job *job)
 }
 
 /* Opens what the job needs, does it, closes. */
-static int run_job(struct recv_job *job, int newline)
+static int run_job(struct recv_job *job)
 {
 	struct target target;
 	int status;
@@ -170,109 +216,87 @@ static int run_job(struct recv_job *job, int newline)
 		mbox_close(job->mb);
 		return EXIT_FAILED;
 	}
-	job->newline = newline < 0 ? isatty(fileno(job->output)) : newline;
+	job->to_file = output_is_file(job->output);
+	if (job->newline == NEWLINE_ON_TERMINAL && isatty(fileno(job->output)))
+		job->newline = NEWLINE_ALWAYS;
 
-	status = recv_all(job);
+	status = EXIT_FAILED;
+	if (!(job->flags & MBOX_DONTWAIT) && !output_watch(job->output))
+		print_perror("cannot watch '%s'", job->output_name);
+	else
+		status = recv_all(job);
 
-	if (job->output != stdout)
-		fclose(job->output);
+	if (job->output != stdout && fclose(job->output)) {
+		print_perror("cannot write to '%s'", job->output_name);
+		status = EXIT_FAILED;
+	}
 	mbox_close(job->mb);
 
 	return status;
 }
 
-static uint32_t match_flag(int opt)
+static bool set_match(struct recv_job *job, uint32_t flag, const char *arg)
 {
-	switch (opt) {
-	case OPT_MATCH_NOT:
-		return MBOX_MATCH_NOT;
-	case OPT_MATCH_LE:
-		return MBOX_MATCH_LE;
-	default:
-		return MBOX_MATCH;
+	if (!parse_u64(arg, "type", UINT64_MAX, &job->type))
+		return false;
+	if (job->flags & (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE)) {
+		print_error("only one --match option is possible");
+		return false;
 	}
+	job->flags |= flag;
+
+	return true;
 }
 
-int cmd_recv(int argc, char **argv)
+static bool set_option(void *data, int id, const char *arg)
 {
-	static const struct option longopts[] = {
-		{ "count", required_argument, NULL, 'n' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "timeout", required_argument, NULL, 'T' },
-		{ "dontwait", no_argument, NULL, 'd' },
-		{ "peek", no_argument, NULL, 'p' },
-		{ "skip", required_argument, NULL, OPT_SKIP },
-		{ "match", required_argument, NULL, 'm' },
-		{ "match-not", required_argument, NULL, OPT_MATCH_NOT },
-		{ "match-le", required_argument, NULL, OPT_MATCH_LE },
-		{ "meta", no_argument, NULL, 'M' },
-		{ "newline", no_argument, NULL, 'N' },
-		{ "no-newline", no_argument, NULL, OPT_NO_NEWLINE },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct recv_job job = { .count = 1 };
-	int opt, newline = -1;
-	uint32_t match = 0;
+	struct recv_job *job = data;
 
-	for (;;) {
-		opt = getopt_long(argc, argv, "n:o:T:dpm:MNhv", longopts, NULL);
-		if (opt < 0)
-			break;
-
-		switch (opt) {
-		case 'n':
-			if (!parse_u64(optarg, "count", UINT64_MAX, &job.count))
-				return usage_try_help();
-			break;
-		case 'o':
-			job.output_name = optarg;
-			break;
-		case 'T':
-			if (!parse_seconds(optarg, &job.timeout_ns))
-				return usage_try_help();
-			job.timed = true;
-			break;
-		case 'd':
-			job.flags |= MBOX_DONTWAIT;
-			break;
-		case 'p':
-			job.flags |= MBOX_PEEK;
-			break;
-		case OPT_SKIP:
-			if (!parse_u32(optarg, "number", UINT32_MAX, &job.skip))
-				return usage_try_help();
-			break;
-		case 'm':
-		case OPT_MATCH_NOT:
-		case OPT_MATCH_LE:
-			if (!parse_u64(optarg, "type", UINT64_MAX, &job.type))
-				return usage_try_help();
-			if (match)
-				return usage_error("only one --match option is possible");
-			match = match_flag(opt);
-			break;
-		case 'M':
-			job.meta = true;
-			break;
-		case 'N':
-			newline = 1;
-			break;
-		case OPT_NO_NEWLINE:
-			newline = 0;
-			break;
-		case 'h':
-			help();
-			return EXIT_OK;
-		case 'v':
-			print_version();
-			return EXIT_OK;
-		default:
-			return usage_try_help();
-		}
+	switch (id) {
+	case 'n':
+		return parse_u64(arg, "count", UINT64_MAX, &job->count);
+	case 'o':
+		job->output_name = arg;
+		break;
+	case 'T':
+		job->timed = true;
+		return parse_seconds(arg, &job->timeout_ns);
+	case 'd':
+		job->flags |= MBOX_DONTWAIT;
+		break;
+	case 'p':
+		job->flags |= MBOX_PEEK;
+		break;
+	case OPT_SKIP:
+		return parse_u32(arg, "number", UINT32_MAX, &job->skip);
+	case 'm':
+		return set_match(job, MBOX_MATCH, arg);
+	case OPT_MATCH_NOT:
+		return set_match(job, MBOX_MATCH_NOT, arg);
+	case OPT_MATCH_LE:
+		return set_match(job, MBOX_MATCH_LE, arg);
+	case 'M':
+		job->meta = true;
+		break;
+	case 'N':
+		job->newline = NEWLINE_ALWAYS;
+		break;
+	case OPT_NO_NEWLINE:
+		job->newline = NEWLINE_NEVER;
+		break;
 	}
-	job.flags |= match;
+
+	return true;
+}
+
+static int run_recv(int argc, char **argv)
+{
+	struct recv_job job = { .count = 1 };
+	int status;
+
+	status = parse_options(&recv_command, argc, argv, &job);
+	if (status >= 0)
+		return status;
 
 	if (argc - optind != 1)
 		return usage_error("exactly one mailbox is needed");
@@ -280,5 +304,37 @@ int cmd_recv(int argc, char **argv)
 		return usage_error("--skip needs --peek");
 	job.mailbox = argv[optind];
 
-	return run_job(&job, newline);
+	return run_job(&job);
 }
+
+const struct command recv_command = {
+	.name = "recv",
+	.operands = "MAILBOX",
+	.summary = "receive messages",
+	.about = "Receive a message and write it to standard output.\n",
+	.options = {
+		{ 'n', "count", "COUNT",
+		  "receive that many messages; with 0, receive until\n"
+		  "there are no more" },
+		{ 'o', "output", "FILE", "write to FILE instead" },
+		{ 'T', "timeout", "SECONDS", "wait at most that long for each message" },
+		{ 'd', "dontwait", NULL, "never wait" },
+		{ 'p', "peek", NULL, "leave the messages in the mailbox" },
+		{ OPT_SKIP, "skip", "COUNT", "pass over that many messages (with --peek)" },
+		{ 'm', "match", "TYPE", "only messages of this type" },
+		{ OPT_MATCH_NOT, "match-not", "TYPE", "only messages of other types" },
+		{ OPT_MATCH_LE, "match-le", "TYPE", "the lowest type that is not above TYPE" },
+		{ 'M', "meta", NULL, "write a line about each message before it" },
+		{ 'N', "newline", NULL,
+		  "write a newline after each message (default on a\n"
+		  "terminal)" },
+		{ OPT_NO_NEWLINE, "no-newline", NULL, "write no newline after messages" },
+	},
+	.notes = "If the output cannot be written, the command fails before it receives a\n"
+		 "message.\n"
+		 "\n"
+		 "The exit status is 3 if no message came in time, or none was there\n"
+		 "(--dontwait). With --count 0, this is the normal end, and the exit status is 0.\n",
+	.set = set_option,
+	.run = run_recv,
+};

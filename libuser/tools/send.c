@@ -6,15 +6,16 @@
 
 #include "common.h"
 
-/* No module accepts longer messages, so there is no point in reading them. */
-#define READ_MAX (16U << 20)
-
 /**
  * struct send_job - what all messages of one command have in common
  * @mb: where they go
  * @mailbox: the argument that says so
+ * @data: room for its longest message and one byte more
+ * @size: so much
  * @timeout_ns: how long each may wait
  * @timed: @timeout_ns counts
+ * @files: the arguments of --file
+ * @nfiles: how many
  * @lines: input is cut into a message per line
  * @flags: of each call
  * @prio: of each message
@@ -23,34 +24,17 @@
 struct send_job {
 	struct mbox *mb;
 	const char *mailbox;
+	char *data;
+	size_t size;
 	uint64_t timeout_ns;
 	bool timed;
+	const char **files;
+	int nfiles;
 	bool lines;
 	uint32_t flags;
 	uint32_t prio;
 	uint64_t type;
 };
-
-static void help(void)
-{
-	printf("Usage: mboxctl send [OPTIONS] NAME [TEXT...]\n");
-	printf("\n");
-	printf("Send each TEXT as a message; '-' stands for the whole standard input. Without\n");
-	printf("TEXT and --file the standard input is sent.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -f, --file FILE      send the content of FILE; can be repeated\n");
-	printf("  -l, --lines          make each line of the input a message, without its newline\n");
-	printf("  -p, --prio N         priority, 0 (default) to %d\n", MBOX_PRIO_MAX);
-	printf("  -t, --type N         type, any number (default 0)\n");
-	printf("  -T, --timeout SECS   wait at most that long for each message\n");
-	printf("  -d, --dontwait       never wait\n");
-	printf("  -s, --sync           wait until a receiver has the message\n");
-	printf("  -h, --help           display this help and exit\n");
-	printf("  -v, --version        output version information and exit\n");
-	printf("\n");
-	printf("Ends with status 3 at the first message that would have to wait (longer).\n");
-}
 
 /*
  * Sends one message. Worsens *status if that fails; false: no further message
@@ -85,55 +69,51 @@ static bool send_message(const struct send_job *job, const void *data, size_t le
 	return error == EMSGSIZE;
 }
 
+/*
+ * A line that is too long is refused when that is known, with as much of it as
+ * there is room for, and the rest of it is passed over.
+ */
 static bool send_lines(const struct send_job *job, FILE *input, int *status)
 {
-	bool go_on = true;
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
+	bool go_on = true, partial = false;
+	size_t len = 0;
+	int c;
 
 	while (go_on) {
-		len = getline(&line, &size, input);
-		if (len < 0)
+		c = getc_unlocked(input);
+		if (c == EOF)
 			break;
-		if (line[len - 1] == '\n')
-			len--;
-		go_on = send_message(job, line, len, status);
+		if (c == '\n') {
+			if (len < job->size)
+				go_on = send_message(job, job->data, len, status);
+			len = 0;
+			partial = false;
+			continue;
+		}
+		partial = true;
+		if (len == job->size)
+			continue;
+		job->data[len++] = c;
+		if (len == job->size)
+			go_on = send_message(job, job->data, len, status);
 	}
-	free(line);
+	/* What could be read only in part is not sent. */
+	if (go_on && partial && len < job->size && !ferror(input))
+		go_on = send_message(job, job->data, len, status);
 
 	return go_on;
 }
 
+/* What is too long is refused as such, with one byte too much. */
 static bool send_whole(const struct send_job *job, FILE *input, int *status)
 {
-	size_t len = 0, size = 0, got;
-	bool go_on = true;
-	char *data = NULL;
-	char *bigger;
-
-	do {
-		if (len == size) {
-			size = size ? 2 * size : 8192;
-			bigger = realloc(data, size);
-			if (!bigger) {
-				print_perror("cannot read");
-				*status = EXIT_FAILED;
-				free(data);
-				return false;
-			}
-			data = bigger;
-		}
-		got = fread(data + len, 1, size - len, input);
-		len += got;
-	} while (got && len <= READ_MAX);
+	size_t len = fread(job->data, 1, job->size, input);
 
 	/* What could be read only in part is not sent. */
-	if (!ferror(input))
-		go_on = send_message(job, data, len, status);
-	free(data);
+	if (ferror(input))
+		return true;
 
-	return go_on;
+	return send_message(job, job->data, len, status);
 }
 
 static bool send_input(const struct send_job *job, FILE *input, const char *name, int *status)
@@ -173,16 +153,16 @@ static bool send_file(const struct send_job *job, const char *name, int *status)
 	return go_on;
 }
 
-static int send_all(const struct send_job *job, char **files, int nfiles, char **texts, int ntexts)
+static int send_all(const struct send_job *job, char **texts, int ntexts)
 {
 	int i, status = EXIT_OK;
 	bool go_on = true;
 
-	if (!nfiles && !ntexts)
+	if (!job->nfiles && !ntexts)
 		send_file(job, "-", &status);
 
-	for (i = 0; go_on && i < nfiles; i++)
-		go_on = send_file(job, files[i], &status);
+	for (i = 0; go_on && i < job->nfiles; i++)
+		go_on = send_file(job, job->files[i], &status);
 
 	for (i = 0; go_on && i < ntexts; i++) {
 		if (!strcmp(texts[i], "-"))
@@ -194,99 +174,119 @@ static int send_all(const struct send_job *job, char **files, int nfiles, char *
 	return status;
 }
 
-int cmd_send(int argc, char **argv)
+/* Room for a message, as long as one can be. */
+static bool make_room(struct send_job *job)
 {
-	static const struct option longopts[] = {
-		{ "file", required_argument, NULL, 'f' },
-		{ "lines", no_argument, NULL, 'l' },
-		{ "prio", required_argument, NULL, 'p' },
-		{ "type", required_argument, NULL, 't' },
-		{ "timeout", required_argument, NULL, 'T' },
-		{ "dontwait", no_argument, NULL, 'd' },
-		{ "sync", no_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct send_job job = { 0 };
-	int opt, status, nfiles = 0;
+	struct mbox_stat st;
+
+	if (mbox_stat(job->mb, &st) < 0)
+		return false;
+	job->size = (size_t)st.attr.msg_max + 1;
+	job->data = malloc(job->size);
+
+	return job->data;
+}
+
+static bool set_option(void *data, int id, const char *arg)
+{
+	struct send_job *job = data;
+
+	switch (id) {
+	case 'f':
+		job->files[job->nfiles++] = arg;
+		break;
+	case 'l':
+		job->lines = true;
+		break;
+	case 'p':
+		return parse_u32(arg, "priority", MBOX_PRIO_MAX, &job->prio);
+	case 't':
+		return parse_u64(arg, "type", UINT64_MAX, &job->type);
+	case 'T':
+		job->timed = true;
+		return parse_seconds(arg, &job->timeout_ns);
+	case 'd':
+		job->flags |= MBOX_DONTWAIT;
+		break;
+	case 's':
+		job->flags |= MBOX_SYNC;
+		break;
+	}
+
+	return true;
+}
+
+static int run_job(struct send_job *job, int argc, char **argv)
+{
 	struct target target;
-	char **files;
+	int status;
+
+	status = parse_options(&send_command, argc, argv, job);
+	if (status >= 0)
+		return status;
+
+	if (optind == argc)
+		return usage_error("no mailbox given");
+	job->mailbox = argv[optind++];
+	if (!parse_target(job->mailbox, &target))
+		return usage_try_help();
+
+	job->mb = open_target(&target, O_WRONLY | O_CLOEXEC);
+	if (!job->mb) {
+		print_perror("cannot open '%s'", job->mailbox);
+		return EXIT_FAILED;
+	}
+	status = EXIT_FAILED;
+	if (make_room(job))
+		status = send_all(job, argv + optind, argc - optind);
+	else
+		print_perror("cannot send to '%s'", job->mailbox);
+	free(job->data);
+	mbox_close(job->mb);
+
+	return status;
+}
+
+static int run_send(int argc, char **argv)
+{
+	struct send_job job = { 0 };
+	int status;
 
 	/* There are not more files than arguments. */
-	files = calloc(argc, sizeof(*files));
-	if (!files) {
+	job.files = calloc(argc, sizeof(*job.files));
+	if (!job.files) {
 		print_perror("cannot start");
 		return EXIT_FAILED;
 	}
+	status = run_job(&job, argc, argv);
+	free(job.files);
 
-	status = EXIT_USAGE;
-	for (;;) {
-		opt = getopt_long(argc, argv, "f:lp:t:T:dshv", longopts, NULL);
-		if (opt < 0)
-			break;
-
-		switch (opt) {
-		case 'f':
-			files[nfiles++] = optarg;
-			break;
-		case 'l':
-			job.lines = true;
-			break;
-		case 'p':
-			if (!parse_u32(optarg, "priority", MBOX_PRIO_MAX, &job.prio))
-				goto try_help;
-			break;
-		case 't':
-			if (!parse_u64(optarg, "type", UINT64_MAX, &job.type))
-				goto try_help;
-			break;
-		case 'T':
-			if (!parse_seconds(optarg, &job.timeout_ns))
-				goto try_help;
-			job.timed = true;
-			break;
-		case 'd':
-			job.flags |= MBOX_DONTWAIT;
-			break;
-		case 's':
-			job.flags |= MBOX_SYNC;
-			break;
-		case 'h':
-			help();
-			status = EXIT_OK;
-			goto free_files;
-		case 'v':
-			print_version();
-			status = EXIT_OK;
-			goto free_files;
-		default:
-			goto try_help;
-		}
-	}
-
-	if (optind == argc) {
-		usage_error("no mailbox given");
-		goto free_files;
-	}
-
-	job.mailbox = argv[optind++];
-	if (!parse_target(job.mailbox, &target))
-		goto try_help;
-
-	status = EXIT_FAILED;
-	job.mb = open_target(&target, O_WRONLY | O_CLOEXEC);
-	if (!job.mb) {
-		print_perror("cannot open '%s'", job.mailbox);
-		goto free_files;
-	}
-	status = send_all(&job, files, nfiles, argv + optind, argc - optind);
-	mbox_close(job.mb);
-	goto free_files;
-
-try_help:
-	usage_try_help();
-free_files:
-	free(files);
 	return status;
 }
+
+/* The value of a macro, as text. */
+#define TEXT_OF(x) #x
+#define VALUE_OF(x) TEXT_OF(x)
+
+const struct command send_command = {
+	.name = "send",
+	.operands = "MAILBOX [TEXT...]",
+	.summary = "send messages",
+	.about = "Send each TEXT as a message. The text '-' stands for the whole standard input.\n"
+		 "Without TEXT and --file, standard input is sent.\n",
+	.options = {
+		{ 'f', "file", "FILE", "send the content of FILE; can be repeated" },
+		{ 'l', "lines", NULL,
+		  "make each line of the input a message, without its\n"
+		  "newline" },
+		{ 'p', "prio", "PRIORITY", "0 (default) to " VALUE_OF(MBOX_PRIO_MAX) },
+		{ 't', "type", "TYPE", "any number (default 0)" },
+		{ 'T', "timeout", "SECONDS", "wait at most that long for each message" },
+		{ 'd', "dontwait", NULL, "never wait" },
+		{ 's', "sync", NULL, "wait until a receiver has each message" },
+	},
+	.notes = "If a message cannot be sent in time, or without waiting (--dontwait), the\n"
+		 "command sends no further message, and the exit status is 3.\n",
+	.set = set_option,
+	.run = run_send,
+};

@@ -119,6 +119,9 @@ static void print_long(const struct mbox_walk *item)
 	printf("dropped:           %" PRIu64 "\n", (uint64_t)st->dropped);
 	printf("send handles:      %" PRIu32 "\n", st->send_handles);
 	printf("receive handles:   %" PRIu32 "\n", st->recv_handles);
+	if (st->stalled_ns)
+		printf("stalled:           for %.3f s by process %" PRIu32 "\n",
+		       st->stalled_ns / 1e9, st->stalled_pid);
 }
 
 void list_print_json_item(const struct mbox_walk *item)
@@ -151,8 +154,12 @@ void list_print_json_item(const struct mbox_walk *item)
 	       st->waiting_senders, st->waiting_receivers);
 	printf(",\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"dropped\":%" PRIu64,
 	       (uint64_t)st->sent, (uint64_t)st->received, (uint64_t)st->dropped);
-	printf(",\"send_handles\":%" PRIu32 ",\"recv_handles\":%" PRIu32 "}", st->send_handles,
+	printf(",\"send_handles\":%" PRIu32 ",\"recv_handles\":%" PRIu32, st->send_handles,
 	       st->recv_handles);
+	if (st->attr.mode == MBOX_RING)
+		printf(",\"stalled_ns\":%" PRIu64 ",\"stalled_pid\":%" PRIu32,
+		       (uint64_t)st->stalled_ns, st->stalled_pid);
+	printf("}");
 }
 
 static void print_json(const struct list *list)
@@ -175,59 +182,6 @@ static void print_blocks(const struct list *list)
 		if (i)
 			putchar('\n');
 		print_long(&list->items[i]);
-	}
-}
-
-static void ls_help(void)
-{
-	printf("Usage: mboxctl ls [OPTIONS] [NAME...]\n");
-	printf("\n");
-	printf("List the mailboxes that you could open or that you own, or only the given ones.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -j, --json     output a JSON array\n");
-	printf("  -h, --help     display this help and exit\n");
-	printf("  -v, --version  output version information and exit\n");
-}
-
-static void stat_help(void)
-{
-	printf("Usage: mboxctl stat [OPTIONS] NAME...\n");
-	printf("\n");
-	printf("Show everything about mailboxes.\n");
-	printf("\n");
-	printf("Options:\n");
-	printf("  -j, --json     output a JSON array\n");
-	printf("  -h, --help     display this help and exit\n");
-	printf("  -v, --version  output version information and exit\n");
-}
-
-/* The options of both; -1: go on. */
-static int parse_options(int argc, char **argv, void (*help)(void), bool *json)
-{
-	static const struct option longopts[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 },
-	};
-
-	for (;;) {
-		switch (getopt_long(argc, argv, "jhv", longopts, NULL)) {
-		case -1:
-			return -1;
-		case 'j':
-			*json = true;
-			break;
-		case 'h':
-			help();
-			return EXIT_OK;
-		case 'v':
-			print_version();
-			return EXIT_OK;
-		default:
-			return usage_try_help();
-		}
 	}
 }
 
@@ -257,24 +211,48 @@ static int show(char **names, int n, bool json, void (*print)(const struct list 
 	return status;
 }
 
-int cmd_ls(int argc, char **argv)
+static bool set_option(void *data, int id, const char *arg)
+{
+	bool *json = data;
+
+	(void)arg;
+	if (id == 'j')
+		*json = true;
+
+	return true;
+}
+
+static int run_ls(int argc, char **argv)
 {
 	bool json = false;
 	int status;
 
-	status = parse_options(argc, argv, ls_help, &json);
+	status = parse_options(&ls_command, argc, argv, &json);
 	if (status >= 0)
 		return status;
 
 	return show(argv + optind, argc - optind, json, print_table);
 }
 
-int cmd_stat(int argc, char **argv)
+const struct command ls_command = {
+	.name = "ls",
+	.operands = "[MAILBOX...]",
+	.summary = "list the mailboxes that you may see",
+	.about = "List the mailboxes that you can open or that you own. With MAILBOX, list only\n"
+		 "the given ones.\n",
+	.options = {
+		{ 'j', "json", NULL, "print a JSON array" },
+	},
+	.set = set_option,
+	.run = run_ls,
+};
+
+static int run_stat(int argc, char **argv)
 {
 	bool json = false;
 	int status;
 
-	status = parse_options(argc, argv, stat_help, &json);
+	status = parse_options(&stat_command, argc, argv, &json);
 	if (status >= 0)
 		return status;
 
@@ -283,3 +261,15 @@ int cmd_stat(int argc, char **argv)
 
 	return show(argv + optind, argc - optind, json, print_blocks);
 }
+
+const struct command stat_command = {
+	.name = "stat",
+	.operands = "MAILBOX...",
+	.summary = "show all attributes and counters of mailboxes",
+	.about = "Show all attributes and counters of mailboxes.\n",
+	.options = {
+		{ 'j', "json", NULL, "print a JSON array" },
+	},
+	.set = set_option,
+	.run = run_stat,
+};

@@ -1,11 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Names as text, for people and for JSON. */
+/* Text from others, for people and for JSON. */
+#include <ctype.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "text.h"
+
+/* What print_escaped() does with characters that are harmless. */
+#define ESCAPE_BLANKS 1
+#define KEEP_BACKSLASHES 2
+
+static bool only_ascii;
+
+void text_init(void)
+{
+	const char *codeset;
+
+	if (!setlocale(LC_CTYPE, ""))
+		return;
+	codeset = nl_langinfo(CODESET);
+	/* The locale "C" says nothing about the terminal. */
+	only_ascii = strcmp(codeset, "UTF-8") && strcmp(codeset, "ANSI_X3.4-1968");
+}
 
 /*
  * The number of bytes of the UTF-8 character at @p and its code point; 0 if it
@@ -48,13 +70,35 @@ static int utf8_decode(const unsigned char *p, uint32_t *code)
 
 static bool printable(uint32_t code)
 {
-	/* C0, DEL and C1 control characters; line and direction marks. */
-	return code >= 0x20 && (code < 0x7f || code >= 0xa0) && (code < 0x200b || code > 0x200f) &&
-	       (code < 0x2028 || code > 0x202e) && (code < 0x2066 || code > 0x2069);
+	/* What is not seen, or turns the direction of what is around it. */
+	static const struct {
+		uint32_t first, last;
+	} hidden[] = {
+		{ 0x00, 0x1f },
+		{ 0x7f, 0x9f },
+		{ 0x61c, 0x61c },
+		{ 0x180e, 0x180e },
+		{ 0x200b, 0x200f },
+		{ 0x2028, 0x202e },
+		{ 0x2060, 0x206f },
+		{ 0xfeff, 0xfeff },
+		{ 0xfff9, 0xfffb },
+		{ 0xe0000, 0xe0fff },
+	};
+	size_t i;
+
+	if (code >= 0x80 && only_ascii)
+		return false;
+	for (i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+		if (code >= hidden[i].first && code <= hidden[i].last)
+			return false;
+	}
+
+	return true;
 }
 
 /* Prints to @out, or only counts if that is NULL. */
-static int print_escaped(FILE *out, const char *text)
+static int print_escaped(FILE *out, const char *text, int how)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	uint32_t code;
@@ -62,12 +106,12 @@ static int print_escaped(FILE *out, const char *text)
 
 	while (*p) {
 		len = utf8_decode(p, &code);
-		if (len == 1 && code == '\\') {
+		if (len == 1 && code == '\\' && !(how & KEEP_BACKSLASHES)) {
 			if (out)
 				fputs("\\\\", out);
 			width += 2;
 			p++;
-		} else if (len && printable(code)) {
+		} else if (len && printable(code) && !(code == ' ' && how & ESCAPE_BLANKS)) {
 			if (out)
 				fwrite(p, 1, len, out);
 			width++;
@@ -83,16 +127,62 @@ static int print_escaped(FILE *out, const char *text)
 	return width;
 }
 
+void text_print(FILE *out, const char *text)
+{
+	print_escaped(out, text, 0);
+}
+
+void text_print_word(FILE *out, const char *text)
+{
+	print_escaped(out, text, ESCAPE_BLANKS);
+}
+
+/* The byte that begins with "\x" at @p, or -1 if there is none. */
+static int escaped_byte(const char *p)
+{
+	unsigned int byte;
+
+	if (p[0] != '\\' || p[1] != 'x' || !isxdigit((unsigned char)p[2]) ||
+	    !isxdigit((unsigned char)p[3]) || sscanf(p + 2, "%2x", &byte) != 1)
+		return -1;
+
+	return byte;
+}
+
+void text_print_fields(FILE *out, const char *text)
+{
+	char *bytes = malloc(strlen(text) + 1), *to = bytes;
+	int byte;
+
+	if (!bytes) {
+		print_escaped(out, text, KEEP_BACKSLASHES);
+		return;
+	}
+	while (*text) {
+		byte = escaped_byte(text);
+		/* ASCII stays escaped: there it has a meaning in the line. */
+		if (byte >= 0x80) {
+			*to++ = byte;
+			text += 4;
+		} else {
+			*to++ = *text++;
+		}
+	}
+	*to = '\0';
+	print_escaped(out, bytes, KEEP_BACKSLASHES);
+	free(bytes);
+}
+
 int text_width(const char *text)
 {
-	return print_escaped(NULL, text);
+	return print_escaped(NULL, text, 0);
 }
 
 void text_print_padded(const char *text, int width)
 {
 	int used;
 
-	used = print_escaped(stdout, text);
+	used = print_escaped(stdout, text, 0);
 	if (used < width)
 		printf("%*s", width - used, "");
 }
@@ -113,7 +203,7 @@ void text_print_json(const char *text)
 		}
 		if (code == '"' || code == '\\')
 			printf("\\%c", (int)code);
-		else if (code < 0x20 || code == 0x7f)
+		else if (code < 0x20 || (code >= 0x7f && code < 0xa0))
 			printf("\\u%04x", (unsigned int)code);
 		else
 			fwrite(p, 1, len, stdout);

@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Names as text: they are bytes that may hold anything but '/' and NUL. */
+/* Text from others: bytes that may be anything but NUL. */
 #ifndef MBOXCTL_TEXT_H
 #define MBOXCTL_TEXT_H
 
+#include <stdio.h>
+
+/*
+ * Reads the locale. Where it names a character set that is not UTF-8, only ASCII
+ * is printable: a byte of a UTF-8 character can be a control character there.
+ */
+void text_init(void);
+
 /*
  * For people: printable UTF-8 as it is; backslashes doubled; every other byte
- * as \xNN, so that no name can send control sequences to a terminal.
+ * as \xNN, so that no text can send control sequences to a terminal. All output
+ * of mboxctl that is not a message goes through here or text_print_json().
  */
+void text_print(FILE *out, const char *text);
+/* The same, and a blank as \x20: one text is one word. */
+void text_print_word(FILE *out, const char *text);
+/* What the kernel has escaped: printable UTF-8 in it is decoded again. */
+void text_print_fields(FILE *out, const char *text);
+
 int text_width(const char *text);
 void text_print_padded(const char *text, int width);
 

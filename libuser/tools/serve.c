@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* mboxctl serve. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common.h"
+
+/* What a shell says of a command that it cannot run. */
+#define STATUS_NO_COMMAND 127
+
+/* A command that is ended has so long to end by itself. */
+#define GRACE_STEPS 100
+#define GRACE_STEP_NS 10000000
+
+/**
+ * struct serve_job - what is served, and how
+ * @mb: the mailbox
+ * @mailbox: the argument that says so
+ * @id: its id
+ * @msg_max: its longest message
+ * @data: room for that much, and one byte more
+ * @timeout_ns: how long to wait
+ * @timed: @timeout_ns counts
+ * @count: how many messages; 0: all
+ * @command: what serves a message, with its arguments
+ */
+struct serve_job {
+	struct mbox *mb;
+	const char *mailbox;
+	uint64_t id;
+	uint32_t msg_max;
+	char *data;
+	uint64_t timeout_ns;
+	bool timed;
+	uint64_t count;
+	char **command;
+};
+
+/* How a command ended. */
+enum outcome {
+	OUTCOME_OK,
+	OUTCOME_FAILED,
+	/* It was ended: it wrote more than a reply can have. */
+	OUTCOME_TOO_LONG,
+	/* It could not be run. */
+	OUTCOME_NONE,
+};
+
+/* ---- the process ---------------------------------------------------------- */
+
+static const int end_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+#define NSIGNALS (sizeof(end_signals) / sizeof(end_signals[0]))
+
+/* The command that runs, and leads a process group; 0: none. */
+static volatile sig_atomic_t running;
+
+/* End the command and what it has started in its process group, and reap it. */
+static void end_command(pid_t pid)
+{
+	const struct timespec step = { .tv_nsec = GRACE_STEP_NS };
+	int i;
+
+	kill(-pid, SIGTERM);
+	/* One that is stopped does not end otherwise. */
+	kill(-pid, SIGCONT);
+	for (i = 0; i < GRACE_STEPS && waitpid(pid, NULL, WNOHANG) == 0; i++)
+		nanosleep(&step, NULL);
+	kill(-pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* No command outlives mboxctl, which ends as if it had no handler. */
+static void end_by_signal(int sig)
+{
+	if (running)
+		end_command(running);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = end_by_signal }, old;
+	size_t i;
+
+	for (i = 0; i < NSIGNALS; i++)
+		sigaddset(&action.sa_mask, end_signals[i]);
+	for (i = 0; i < NSIGNALS; i++) {
+		/* nohup(1) */
+		if (sigaction(end_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(end_signals[i], &action, NULL);
+	}
+	/* Inherited, it would reap the command unseen. */
+	signal(SIGCHLD, SIG_DFL);
+}
+
+static void block_signals(sigset_t *old)
+{
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < NSIGNALS; i++)
+		sigaddset(&set, end_signals[i]);
+	sigprocmask(SIG_BLOCK, &set, old);
+}
+
+/* A file in memory with the message in it, to be read from the beginning. */
+static int message_file(const char *data, size_t len)
+{
+	int fd = memfd_create("message", MFD_CLOEXEC);
+	size_t done = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	while (done < len) {
+		n = write(fd, data + done, len - done);
+		if (n <= 0)
+			goto fail;
+		done += n;
+	}
+	if (lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+fail:
+	close(fd);
+
+	return -1;
+}
+
+static void exec_command(char **command, pid_t parent, int input, int output, const sigset_t *mask)
+{
+	size_t i;
+
+	setpgid(0, 0);
+	/* Where mboxctl is killed, nobody is left to end the command. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(STATUS_NO_COMMAND);
+	for (i = 0; i < NSIGNALS; i++) {
+		struct sigaction old;
+
+		if (sigaction(end_signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			signal(end_signals[i], SIG_DFL);
+	}
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0)
+		_exit(STATUS_NO_COMMAND);
+	execvp(command[0], command);
+	print_perror("cannot run '%s'", command[0]);
+	_exit(STATUS_NO_COMMAND);
+}
+
+/* Returns the process, with @output to read from, or -1. */
+static pid_t start_command(const struct serve_job *job, size_t len, int *output)
+{
+	pid_t pid = -1, parent = getpid();
+	int input, pipe[2];
+	sigset_t old;
+
+	input = message_file(job->data, len);
+	if (input < 0)
+		return -1;
+	if (pipe2(pipe, O_CLOEXEC) == 0) {
+		block_signals(&old);
+		pid = fork();
+		if (!pid)
+			exec_command(job->command, parent, input, pipe[1], &old);
+		if (pid > 0) {
+			/* Whichever of the two comes first. */
+			setpgid(pid, pid);
+			running = pid;
+		}
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		close(pipe[1]);
+		*output = pipe[0];
+		if (pid < 0)
+			close(pipe[0]);
+	}
+	close(input);
+
+	return pid;
+}
+
+/* ---- what it writes -------------------------------------------------------- */
+
+/* Reads up to @len bytes. False: there are no more, ever. */
+static bool read_output(struct serve_job *job, int fd, size_t *done, size_t len)
+{
+	ssize_t n;
+
+	if (len > (size_t)job->msg_max + 1 - *done)
+		len = (size_t)job->msg_max + 1 - *done;
+	n = read(fd, job->data + *done, len);
+	if (n > 0)
+		*done += n;
+
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/*
+ * Waits for the end of the command, and not of what it leaves in the background with
+ * its output open. Anything but OUTCOME_OK: it has not ended.
+ */
+static enum outcome await_command(struct serve_job *job, pid_t pid, int output, size_t *done)
+{
+	struct pollfd fds[2] = {
+		{ .fd = output, .events = POLLIN },
+		{ .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN },
+	};
+	int left;
+
+	if (fds[1].fd < 0)
+		return OUTCOME_NONE;
+	while (*done <= job->msg_max) {
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[1].revents) {
+			/* All that it wrote is in the pipe. */
+			while (*done <= job->msg_max && ioctl(output, FIONREAD, &left) == 0 &&
+			       left > 0 && read_output(job, output, done, left))
+				;
+			break;
+		}
+		if (fds[0].revents && !read_output(job, output, done, SIZE_MAX))
+			fds[0].fd = -1;
+	}
+	close(fds[1].fd);
+
+	return *done <= job->msg_max ? OUTCOME_OK : OUTCOME_TOO_LONG;
+}
+
+/* Run the command with *@len bytes of job->data, which is replaced by its output. */
+static enum outcome run_command(struct serve_job *job, size_t *len)
+{
+	int output, error, how = 0;
+	enum outcome outcome;
+	siginfo_t info;
+	sigset_t old;
+	pid_t pid;
+
+	pid = start_command(job, *len, &output);
+	if (pid < 0)
+		return OUTCOME_NONE;
+	*len = 0;
+	outcome = await_command(job, pid, output, len);
+	error = errno;
+	close(output);
+	/* Once it is reaped, its number can be another's. */
+	if (outcome == OUTCOME_OK)
+		while (waitid(P_PID, pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+			;
+	block_signals(&old);
+	running = 0;
+	if (outcome == OUTCOME_OK)
+		waitpid(pid, &how, 0);
+	else
+		end_command(pid);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = error;
+	if (outcome == OUTCOME_OK && (!WIFEXITED(how) || WEXITSTATUS(how)))
+		outcome = OUTCOME_FAILED;
+
+	return outcome;
+}
+
+/* ---- the messages ---------------------------------------------------------- */
+
+/*
+ * The caller's call fails when the handle that received its request is closed.
+ * Another one is opened before, so that the mailbox never is without a receiver.
+ */
+static bool drop_request(struct serve_job *job)
+{
+	struct mbox *mb = mbox_open_id(job->id, O_RDONLY | O_CLOEXEC);
+
+	if (!mb) {
+		print_perror("cannot open '%s' again", job->mailbox);
+		return false;
+	}
+	mbox_close(job->mb);
+	job->mb = mb;
+
+	return true;
+}
+
+/* Serve one message. False: no further one has a chance. */
+static bool serve_one(struct serve_job *job, int *status)
+{
+	struct mbox_msg msg = {
+		.buf = (uintptr_t)job->data,
+		.len = job->msg_max,
+	};
+	size_t len;
+	int error;
+
+	if (job->timed)
+		msg.deadline_ns = deadline_after(job->timeout_ns);
+	if (mbox_recvmsg(job->mb, &msg) < 0) {
+		error = errno;
+		print_perror("cannot receive from '%s'", job->mailbox);
+		*status = error == ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
+		return false;
+	}
+
+	len = msg.len;
+	switch (run_command(job, &len)) {
+	case OUTCOME_OK:
+		break;
+	case OUTCOME_FAILED:
+		print_error("'%s' failed", job->command[0]);
+		*status = EXIT_FAILED;
+		return !msg.token || drop_request(job);
+	case OUTCOME_TOO_LONG:
+		print_error("'%s' wrote more than a reply can have", job->command[0]);
+		*status = EXIT_FAILED;
+		/* A reply that is too long says so to the caller. */
+		if (msg.token)
+			mbox_reply(job->mb, msg.token, job->data, (size_t)job->msg_max + 1);
+		return true;
+	case OUTCOME_NONE:
+		print_perror("cannot run '%s'", job->command[0]);
+		*status = EXIT_FAILED;
+		return false;
+	}
+	if (msg.token && mbox_reply(job->mb, msg.token, job->data, len) < 0) {
+		error = errno;
+		print_perror("cannot reply to process %u", (unsigned int)msg.pid);
+		*status = EXIT_FAILED;
+		/* A caller that gives up is no reason to. */
+		return error == ESRCH || error == EMSGSIZE;
+	}
+
+	return true;
+}
+
+static bool open_job(struct serve_job *job)
+{
+	struct target target;
+	struct mbox_stat st;
+
+	if (!parse_target(job->mailbox, &target))
+		return false;
+	job->mb = open_target(&target, O_RDONLY | O_CLOEXEC);
+	if (!job->mb) {
+		print_perror("cannot open '%s'", job->mailbox);
+		return false;
+	}
+	if (mbox_stat(job->mb, &st) == 0) {
+		job->id = st.id;
+		job->msg_max = st.attr.msg_max;
+		job->data = malloc((size_t)job->msg_max + 1);
+	}
+	if (job->data)
+		return true;
+	print_perror("cannot use '%s'", job->mailbox);
+	mbox_close(job->mb);
+
+	return false;
+}
+
+static bool set_option(void *data, int id, const char *arg)
+{
+	struct serve_job *job = data;
+
+	switch (id) {
+	case 'n':
+		return parse_u64(arg, "count", UINT64_MAX, &job->count);
+	case 'T':
+		job->timed = true;
+		return parse_seconds(arg, &job->timeout_ns);
+	}
+
+	return true;
+}
+
+static int run_serve(int argc, char **argv)
+{
+	struct serve_job job = { 0 };
+	uint64_t i;
+	int status;
+
+	status = parse_options(&serve_command, argc, argv, &job);
+	if (status >= 0)
+		return status;
+
+	if (optind == argc)
+		return usage_error("no mailbox given");
+	if (argc - optind < 2)
+		return usage_error("no command given");
+	job.mailbox = argv[optind];
+	job.command = argv + optind + 1;
+	if (!open_job(&job))
+		return EXIT_FAILED;
+	catch_signals();
+	status = EXIT_OK;
+	for (i = 0; !job.count || i < job.count; i++)
+		if (!serve_one(&job, &status))
+			break;
+	free(job.data);
+	mbox_close(job.mb);
+
+	return status;
+}
+
+const struct command serve_command = {
+	.name = "serve",
+	.operands = "MAILBOX COMMAND [ARGUMENT...]",
+	.summary = "run a command for each message, and reply with its output",
+	.about = "Receive messages, and run COMMAND for each, one after the other, with the\n"
+		 "message as its standard input. The standard output of COMMAND is the reply to a\n"
+		 "request; for other messages it is dropped. If COMMAND fails there is no reply,\n"
+		 "and the call of the sender fails.\n",
+	.options = {
+		{ 'n', "count", "COUNT", "end after that many messages (default: never)" },
+		{ 'T', "timeout", "SECONDS", "wait at most that long for each message" },
+	},
+	.notes = "The exit status is 3 if no message came in time.\n",
+	/* COMMAND has options of its own. */
+	.options_first = true,
+	.set = set_option,
+	.run = run_serve,
+};
