@@ -2,7 +2,7 @@
 # A thin front: the module is built by kbuild (Kbuild), the library in libuser/,
 # the tests in selftests/. Everything made is in build/.
 
-# Which kernel: a name of selftests/vm/kernel.sh. With KDIR, modules are built
+# Which kernel: a name of selftests/tools/vm/kernel.sh. With KDIR, modules are built
 # against that folder instead, say KDIR=/lib/modules/$(uname -r)/build.
 KERNEL ?= 6.1
 KDIR ?=
@@ -13,8 +13,25 @@ COUNTS ?=
 # Of fuzz: how long, and where the random numbers begin.
 MINUTES ?= 5
 SEED ?=
+# Of bench-holds: a tenth of the waiters, messages and so on.
+QUICK ?=
+# Of bench-rates: fail when a ring misses its target.
+JUDGE ?=
 
-VM := selftests/vm
+# Of vm: a command instead of a shell, and files for the guest ("SRC:DEST ..."). As
+# they were written, for the shell in the guest.
+vm: override export CMD := $(value CMD)
+vm: override export FILES := $(value FILES)
+# Of lint-quick: changed since when.
+lint-quick: export BASE ?=
+# Of all that boots a machine: auto, kvm or tcg.
+ACCEL ?= auto
+export ACCEL
+
+# A path as it is from every folder: a relative one begins here.
+absolute = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
+
+VM := selftests/tools/vm
 # The name of build/ folder.
 TARGET := $(if $(KDIR),custom,$(KERNEL))
 export KERNEL
@@ -23,49 +40,70 @@ export KERNEL
 all: modules lib
 
 help:
-	@echo 'all              module, library and programs, in build/'
-	@echo 'modules          the module for KERNEL ($(KERNEL)), or against KDIR'
-	@echo 'lib              library and programs'
-	@echo 'install          library, programs, man pages (PREFIX, DESTDIR)'
-	@echo 'modules_install  the module, for the running kernel or KDIR'
+	@echo 'Try:'
+	@echo '  demo             a tour of what it does, in a virtual machine'
+	@echo '  vm               a shell in a virtual machine with the module loaded;'
+	@echo '                   CMD="..." for a command, FILES="SRC:DEST ..." to take along'
 	@echo
-	@echo 'demo             a tour of what it does, in a virtual machine'
-	@echo 'vm               a shell in a virtual machine with the module loaded'
-	@echo 'check            every test in a virtual machine; TESTS="a b" for some'
-	@echo 'check-all        check on every kernel, one table; KERNELS="a b" for some'
-	@echo 'fuzz             fuzz the module for MINUTES=n on the debug kernel'
-	@echo 'check-vm         whether the virtual machine runner sees failures'
-	@echo 'bench-count      instructions per send and receive, counted'
-	@echo 'bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
-	@echo 'bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
-	@echo 'bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
-	@echo 'bench-crossover  the message size from which copying or mapping is faster'
-	@echo 'model            the model of the ring, and the code against it'
-	@echo 'lint             every static check'
-	@echo 'clean            remove build/'
+	@echo 'Build:'
+	@echo '  all              module, library and programs, in build/ (the default)'
+	@echo '  modules          the module for KERNEL ($(KERNEL)), or against KDIR'
+	@echo '  lib              library and programs'
+	@echo
+	@echo 'Test:'
+	@echo '  check            every test in a virtual machine; TESTS="a b" for some'
+	@echo '  check-all        check on every kernel, one table; KERNELS="a b" for some'
+	@echo '  check-vm         whether the virtual machine runner sees failures'
+	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
+	@echo '  fuzz             fuzz the module for MINUTES=n on the debug kernel'
+	@echo '  model            the model of the ring, and the code against it'
+	@echo
+	@echo 'Measure:'
+	@echo '  bench-count      instructions per send and receive, counted'
+	@echo '  bench-holds      how long operations keep preemption off; QUICK=1 for less'
+	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
+	@echo '  bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
+	@echo '  bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
+	@echo '  bench-crossover  the message size from which copying or mapping is faster'
+	@echo
+	@echo 'Check the source:'
+	@echo '  lint             every static check'
+	@echo '  lint-quick       in seconds, some of them of changed files; BASE=commit'
+	@echo '  compile_commands.json  how each C file is compiled, for clangd and editors'
+	@echo
+	@echo 'Install:'
+	@echo '  install          library, programs, man pages (PREFIX, DESTDIR)'
+	@echo '  modules_install  the module, for the running kernel or KDIR'
+	@echo
+	@echo 'Clean:'
+	@echo '  clean            remove build/ and compile_commands.json'
 	@echo
 	@echo 'KERNEL is one of:' $$($(VM)/kernel.sh --list)
+	@echo 'ACCEL=auto|kvm|tcg: how QEMU runs a machine; auto tries whether KVM works'
 	@echo 'Kernels are kept in $${XDG_CACHE_HOME:-~/.cache}/mbox, and packages'
 	@echo 'that a target needs are installed, with a word about which.'
 
 modules:
-	@$(if $(KDIR),:,$(VM)/deps.sh module $(if $(filter debug% kcsan,$(KERNEL)),kernel))
-	@KDIR=$(KDIR) $(VM)/module.sh $(TARGET)
+	@$(if $(KDIR),:,$(VM)/deps.sh module $(if $(filter debug% lockdep kcsan um%,$(KERNEL)),kernel))
+	@KDIR='$(KDIR)' $(VM)/module.sh $(TARGET)
 
 modules_install: KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
+modules_install: ROOT := $(or $(INSTALL_MOD_PATH),$(DESTDIR))
 modules_install:
-	@KDIR=$(KDIR) $(VM)/module.sh custom
-	@KDIR=$(KDIR) $(VM)/module.sh custom modules_install \
-		INSTALL_MOD_PATH=$(or $(INSTALL_MOD_PATH),$(DESTDIR)) cmd_depmod=:
-	@[ -n '$(INSTALL_MOD_PATH)$(DESTDIR)' ] || \
-		depmod "$$(cat $(KDIR)/include/config/kernel.release)"
+	@[ -z '$(word 2,$(ROOT))' ] || \
+		{ echo "kbuild cannot install to a path with a blank: '$(ROOT)'" >&2; exit 1; }
+	@KDIR='$(KDIR)' $(VM)/module.sh custom
+	@umask 022 && KDIR='$(KDIR)' $(VM)/module.sh custom modules_install \
+		INSTALL_MOD_PATH='$(if $(ROOT),$(call absolute,$(ROOT)))' cmd_depmod=:
+	@[ -n '$(ROOT)' ] || { umask 022 && \
+		depmod "$$(cat '$(KDIR)'/include/config/kernel.release)"; }
 
 lib:
-	@$(MAKE) -s -C libuser O=$(abspath build/lib) PREFIX=$(PREFIX) all
+	@$(MAKE) -s -C libuser O=../build/lib PREFIX='$(PREFIX)' all
 
 install:
-	@$(MAKE) -C libuser O=$(abspath build/lib) PREFIX=$(PREFIX) \
-		DESTDIR=$(DESTDIR) install
+	@$(MAKE) -C libuser O=../build/lib PREFIX='$(PREFIX)' \
+		DESTDIR='$(if $(DESTDIR),$(call absolute,$(DESTDIR)))' install
 
 demo:
 	@$(VM)/in-vm demo
@@ -74,7 +112,7 @@ vm:
 	@$(VM)/in-vm shell
 
 check:
-	@$(VM)/check $(COUNTS)
+	@$(VM)/check $(if $(COUNTS),'$(COUNTS)')
 
 check-all:
 	@$(VM)/check-all
@@ -82,12 +120,18 @@ check-all:
 check-vm:
 	@$(VM)/selftest.sh
 
+check-fresh:
+	@$(VM)/fresh-roots.sh
+
 # On the debug kernel, whatever KERNEL says.
 fuzz:
 	@selftests/fuzz/run -m $(MINUTES) $(if $(SEED),-s $(SEED))
 
 bench-count:
 	@$(VM)/in-vm count
+
+bench-holds:
+	@$(VM)/in-vm holds $(if $(QUICK),-w 1000 -m 10000 -p 300 -r 100 -M 100)
 
 bench-latency:
 	@$(VM)/in-vm latency
@@ -109,18 +153,25 @@ bench-crossover:
 	@echo 'its figure is build/crossover.svg'
 
 model:
-	@selftests/model/run
+	@selftests/host/models/run
+
+lint-quick:
+	@selftests/tools/lint/run -q
 
 lint:
-	@selftests/lint/run $(if $(COUNTS),-o $(COUNTS))
+	@selftests/tools/lint/run $(if $(COUNTS),-o '$(COUNTS)')
+
+compile_commands.json:
+	@selftests/tools/lint/compile-commands '$(CURDIR)/$@'
 
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
 	find . -path ./build -prune -o \( -name '*.o' -o -name '*.ko' -o \
 		-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o \
 		-name Module.symvers -o -name modules.order \) -type f \
 		-exec rm -f {} +
 
+# Each is in the text of help.
 .PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm fuzz bench-count bench-latency bench-inherit bench-rates bench-crossover \
-	model lint clean
+	check-vm check-fresh fuzz bench-count bench-holds bench-latency bench-inherit \
+	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

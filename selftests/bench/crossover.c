@@ -2,7 +2,7 @@
 /*
  * Copy or map: nanoseconds of a send and a receive by message size, through the
  * library: a queue, whose messages the kernel copies, and rings, whose messages
- * are in memory that is mapped. One process does both in turn, so that nobody
+ * are in memory that is mapped. One process does both in turn, so that none
  * waits. The three take turns, batch by batch, and the sizes round by round. What
  * counts is the batch that a tenth of all are faster than: on a busy machine most are
  * disturbed.

@@ -29,7 +29,7 @@
 #define CAPACITY 1024
 #define MQ_NAME "/mbox-bench-rates"
 
-/* What System V wants in front of a message; nobody else sends it. */
+/* What System V wants in front of a message; no other transport sends it. */
 static struct {
 	long type;
 	union {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Coverage: KCOV writes the address of every place of the module that a task
- * passes into an area of ours. There is an area for each lane, one for its
+ * passes into an area of ours. There is an area for each worker, one for its
  * children and one for the main process, all made before the processes are.
  */
 #include <dirent.h>

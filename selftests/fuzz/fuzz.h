@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The fuzzer: programs of operations on mailboxes, run by several processes
- * and threads at once (lanes), and what is checked around them.
+ * and threads at once (workers), and what is checked around them.
  *
  *   input.c	bytes <-> programs: parse, generate, mutate, show
  *   corpus.c	programs that are kept, and why
  *   cover.c	which places of the module were reached (KCOV)
  *   module.c	loading and unloading the module, its parameters
  *   memory.c	buffers, good and bad
- *   lane.c	the processes and threads that run programs
+ *   worker.c	the processes and threads that run programs
  *   sync.c	futexes and locks
  *   ops_*.c	the operations
+ *   scene.c	mailboxes of one operation, and threads for many calls
  *   check.c	what has to be true when a program has ended
  *   run.c	one program from beginning to end, as the main process sees it
  *   tracing.c	the tracepoints
@@ -22,6 +23,7 @@
 #define FUZZ_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,8 +39,8 @@
 
 #define DEVICE		"/dev/mbox"
 #define MAX_OPS		48
-/* Lanes 0 and 1 are threads of one process; the last has a time namespace. */
-#define LANES		4
+/* Workers 0 and 1 are threads of one process; the last has a time namespace. */
+#define WORKERS		4
 #define PROCS		3
 /* Descriptors that a process plays with. */
 #define SLOTS		16
@@ -46,6 +48,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)	((a) < (b) ? (a) : (b))
+#define LLU(x)		((unsigned long long)(x))
 
 /* ---- programs (input.c) ------------------------------------------------- */
 
@@ -55,7 +58,7 @@
  */
 struct op {
 	uint8_t code;
-	uint8_t lane;
+	uint8_t worker;
 	uint8_t a[8];
 	/* How the argument of an ioctl is spoilt. */
 	uint8_t tweak;
@@ -94,18 +97,31 @@ uint64_t pick64(uint8_t b);
 uint32_t pick_len(uint8_t b);
 /* An absolute time for struct mbox_msg. */
 uint64_t pick_deadline(uint8_t b, bool real);
+uint32_t pick_prio(uint8_t b);
+uint64_t pick_type(uint8_t b);
 
 /* ---- shared between the processes --------------------------------------- */
 
-struct lane_shared {
-	/* Futex: the number of the program that the lane is to run. */
+struct worker_shared {
+	/* Futex: the number of the program that the worker is to run. */
 	uint32_t go;
-	/* What the lane is at; for the watchdog. */
+	/* What the worker is at; for the watchdog. */
 	uint32_t at;
 	pid_t pid;
 	pid_t tid;
 	uint64_t calls;
 	uint64_t ioctls;
+};
+
+/* A request that receivers can tell from others. */
+struct request {
+	/* As its receiver got it; 0: none has. */
+	uint64_t token;
+	uint32_t received;
+	/* When its call had ended, by shared->events; 0: it has not. */
+	uint32_t ended;
+	/* The call had a ticket, so that nothing is to be sent. */
+	bool refused;
 };
 
 struct shared {
@@ -117,8 +133,10 @@ struct shared {
 	bool has_setns;
 	bool has_nice;
 	bool has_memory;
-	uint32_t lanes;
-	/* Futexes: lanes that have not ended; processes whose lanes have. */
+	/* The module's parameters are not what they were. */
+	bool has_params;
+	uint32_t workers;
+	/* Futexes: workers that have not ended; processes whose workers have. */
 	uint32_t running;
 	uint32_t arrived;
 	/* A lock: one process receives what is left. */
@@ -134,10 +152,22 @@ struct shared {
 	/* Of requests that were received last. */
 	uint64_t tokens[8];
 	uint32_t ntokens;
+	/* Bit n % 64: some reply to a token that falls here had n bytes. */
+	uint64_t lengths[64];
+	struct request requests[64];
+	uint32_t nrequests;
+	uint32_t events;
+	/* Numbers that calls had when they were interrupted. */
+	uint64_t tickets[8];
+	uint32_t ntickets;
+	/* Calls that have begun and not ended, even if no thread waits for them. */
+	uint32_t calls_away;
+	/* Held by the worker that changes the limits of one user. */
+	uint32_t quota;
 	/* The first thing that was wrong. */
 	uint32_t broken;
 	char why[400];
-	struct lane_shared lane[LANES];
+	struct worker_shared worker[WORKERS];
 };
 
 extern struct shared *shared;
@@ -157,15 +187,29 @@ void futex_wait(uint32_t *word, uint32_t value, long nsec);
 void futex_wake(uint32_t *word);
 uint64_t now_ns(clockid_t clock);
 
-/* ---- a lane (lane.c) ---------------------------------------------------- */
+/* ---- a worker (worker.c) ---------------------------------------------------- */
 
-#define LANE_CHILDREN	4
+#define WORKER_CHILDREN	4
+/* Threads beside a worker, each of them for one call. */
+#define CROWD_MAX	20
+
+struct member {
+	pthread_t thread;
+	int fd;
+	unsigned int cmd;
+	/* Real user, 0 as the worker has; and whether it is without privileges. */
+	uint32_t uid;
+	bool poor;
+	struct mbox_msg m;
+	long ret;
+	uint8_t room[64];
+};
 
 struct process {
 	unsigned int index;
-	unsigned int first_lane;
-	unsigned int nlanes;
-	/* Lanes that are through with the program. */
+	unsigned int first_worker;
+	unsigned int nworkers;
+	/* Workers that are through with the program. */
 	unsigned int ended;
 	int slots[SLOTS];
 	/* Descriptors from this one on are the program's. */
@@ -173,13 +217,15 @@ struct process {
 	int device;
 	int epoll;
 	int null;
+	/* A pidfd of a process that has exited. */
+	int gone;
 	struct uring *uring;
 };
 
-struct lane {
+struct worker {
 	unsigned int index;
 	struct process *proc;
-	struct lane_shared *shared;
+	struct worker_shared *shared;
 	/* The operation that is carried out, for messages. */
 	unsigned int at;
 	bool child;
@@ -192,8 +238,21 @@ struct lane {
 	/* The file above is open. */
 	bool ready;
 	timer_t timer;
-	pid_t children[LANE_CHILDREN];
-	bool patient[LANE_CHILDREN];
+	timer_t nudge;
+	/* A call is under way on that descriptor; see ops_call.c. */
+	bool calling;
+	int call_fd;
+	unsigned int how_call;
+	sigjmp_buf away;
+	/* What a call gave that a handler made in its place. */
+	long inside;
+	uint64_t ticket;
+	/* Calls that this thread has left behind in the kernel. */
+	unsigned int left;
+	struct member crowd[CROWD_MAX];
+	unsigned int ncrowd;
+	pid_t children[WORKER_CHILDREN];
+	bool patient[WORKER_CHILDREN];
 	unsigned int nchildren;
 	/* Memory: see memory.c. */
 	uint8_t *recv;
@@ -202,21 +261,23 @@ struct lane {
 	uint8_t *arg_readonly;
 };
 
-/* Of the worker process that we are in. */
+/* Of the process that we are in. */
 extern struct process process;
 extern int net_ns[2];
 extern int inbox_tx[PROCS];
 extern int inbox_rx[PROCS];
 
-unsigned int lane_process(unsigned int lane);
-void workers_start(void);
-void workers_stop(void);
-bool workers_alive(void);
-/* Run operations @from to @to of the program, those of this lane. */
-void lane_run_ops(struct lane *l, unsigned int from, unsigned int to);
-void lane_become_child(struct lane *l);
+unsigned int worker_process(unsigned int worker);
+void processes_start(void);
+void processes_stop(void);
+bool processes_alive(void);
+/* Run operations @from to @to of the program, those of this worker. */
+void worker_run_ops(struct worker *l, unsigned int from, unsigned int to);
+void worker_become_child(struct worker *l);
 /* The signal that ends calls that wait. */
-void lane_tick(struct lane *l, bool on);
+void worker_tick(struct worker *l, bool on);
+/* One that does not, soon. */
+void nudge(struct worker *l, uint8_t when);
 
 /* The descriptor of a slot, or of another one; -1 when there is none. */
 int slot_fd(uint8_t b);
@@ -229,7 +290,7 @@ int slot_take(uint8_t b);
 struct operation {
 	const char *name;
 	/* Returns what the call returned, or -errno. */
-	long (*run)(struct lane *l, const struct op *op);
+	long (*run)(struct worker *l, const struct op *op);
 	/* How often it is generated. */
 	unsigned int weight;
 	/* It takes much time, so it is generated less often still. */
@@ -246,7 +307,7 @@ extern const unsigned int noperations;
 unsigned int fork_ops(const struct op *op);
 const struct operation *operation_of(const struct op *op);
 
-#define OPERATION(name) long op_##name(struct lane *l, const struct op *op)
+#define OPERATION(name) long op_##name(struct worker *l, const struct op *op)
 OPERATION(create);
 OPERATION(open);
 OPERATION(open_id);
@@ -289,20 +350,67 @@ OPERATION(reply);
 OPERATION(reply_recv);
 OPERATION(notify);
 OPERATION(direct);
+OPERATION(recall);
+OPERATION(nudge);
+OPERATION(fill);
+OPERATION(crowd);
+OPERATION(press);
+OPERATION(narrow);
+OPERATION(deep);
+OPERATION(quota);
+OPERATION(poor);
+OPERATION(pidfd);
 
-/* Undo what the operations above did to the lane's task. */
-void ops_process_reset(struct lane *l);
-/* The children of the lane end. */
-void ops_process_reap(struct lane *l);
+/* Undo what the operations above did to the worker's task. */
+void ops_process_reset(struct worker *l);
+/* The children of the worker end. */
+void ops_process_reap(struct worker *l);
 
 /* The names that programs use: their bytes, and how many. */
 #define NAMES		7
 size_t pool_name(unsigned int i, char *name);
 
 /* Carry out an ioctl, spoilt as the operation says. */
-long do_ioctl(struct lane *l, const struct op *op, int fd, unsigned int cmd,
+long do_ioctl(struct worker *l, const struct op *op, int fd, unsigned int cmd,
 	      void *arg, size_t size);
 bool op_is_wild(const struct op *op);
+
+/* Returns whether what is received can be looked at. */
+bool fill_recv(struct worker *l, const struct op *op, struct mbox_msg *m);
+void check_payload(const void *at, size_t room, size_t len);
+bool matches(uint32_t flags, uint64_t asked, uint64_t type);
+void *make_vec(struct worker *l, const struct mbox_msg *m, unsigned int n,
+	       uint32_t size);
+
+/* What a call does when a handler with SA_RESTART runs: it does not come back. */
+#define CALL_LEAVE	1
+/* Or another one goes on with it. */
+#define CALL_INSIDE	2
+/* Or it takes its time. */
+#define CALL_PAUSE	16
+#define CALL_LEFT	(-100000L)
+void call_begins(void);
+void call_ended(void);
+void call_interrupted(struct worker *l);
+/* When a receive begins, and what it got. */
+uint32_t request_receive_begins(void);
+void request_received(const struct mbox_msg *m, uint32_t began);
+
+/* ---- scenes (scene.c) --------------------------------------------------- */
+
+/* Returns the new thread, or NULL when there are too many. */
+struct member *crowd_add(struct worker *l, const struct member *m);
+void crowd_join(struct worker *l);
+/* Whether it can be known what happens in a mailbox of one operation. */
+bool scene_begins(struct worker *l);
+int scene_mailbox(struct worker *l, uint32_t flags, uint32_t capacity,
+		  uint32_t msg_max);
+struct mbox_stat scene_state(int fd);
+/* Nothing but the envelope, at once: the length, or an error. */
+long scene_receive(int fd, struct mbox_msg *m, uint32_t flags, uint32_t skip);
+uint64_t scene_deadline(unsigned int ms);
+/* Users of scenes, and of nothing else. */
+uint32_t scene_user(unsigned int i);
 
 /* ---- memory (memory.c) -------------------------------------------------- */
 
@@ -310,14 +418,14 @@ bool op_is_wild(const struct op *op);
 #define RECV_SIZE	(256UL << 10)
 
 void memory_init_process(void);
-void memory_init_lane(struct lane *l);
-void memory_become_child(struct lane *l);
+void memory_init_worker(struct worker *l);
+void memory_become_child(struct worker *l);
 void memory_renew(void);
 void memory_shake(uint8_t how);
 /* Where to send @len bytes from: byte i there is (len + i) & 255. */
-void *memory_source(struct lane *l, uint8_t kind, size_t len);
+void *memory_source(struct worker *l, uint8_t kind, size_t len);
 /* Where to receive to; *@sure: the content can be looked at afterwards. */
-void *memory_target(struct lane *l, uint8_t kind, size_t room, bool *sure);
+void *memory_target(struct worker *l, uint8_t kind, size_t room, bool *sure);
 /* Whether @have bytes at @data are the beginning of a message of @len. */
 bool memory_is_message(const void *data, size_t have, size_t len);
 void *memory_hole(void);
@@ -330,7 +438,7 @@ void uring_settle(struct uring *u);
 
 /* ---- checks (check.c) --------------------------------------------------- */
 
-/* Nobody else may see errors like these: @strict, or those of an ioctl. */
+/* No other call may see errors like these: @strict, or those of an ioctl. */
 void check_errno(long ret, bool strict);
 void check_process(struct process *p);
 /* In the main process: no mailbox is left in the network namespace. */
@@ -349,10 +457,10 @@ struct cover {
 	uint64_t sites[MAX_SITES / 64];
 };
 
-/* Areas: one for each lane, one for its children, one for the main process. */
-#define COVER_CHILD	LANES
-#define COVER_MAIN	(2 * LANES)
-#define COVER_AREAS	(2 * LANES + 1)
+/* Areas: one for each worker, one for its children, one for the main process. */
+#define COVER_CHILD	WORKERS
+#define COVER_MAIN	(2 * WORKERS)
+#define COVER_AREAS	(2 * WORKERS + 1)
 
 bool cover_init(void);
 bool cover_available(void);
@@ -381,7 +489,7 @@ void corpus_init(void);
 unsigned int corpus_size(void);
 void corpus_add(const struct program *p, const struct cover *c);
 void corpus_pick(struct program *p);
-/* What of @c nobody has reached before: now it is reached. */
+/* What of @c was not reached before: now it is. */
 unsigned int corpus_claim(const struct cover *c, struct cover *fresh);
 const struct cover *corpus_reached(void);
 /* The files of a folder, or a file: calls @fn for each. */
@@ -399,6 +507,8 @@ void module_unload(void);
 void module_params_init(void);
 void module_params_reset(void);
 void module_param_set(unsigned int which, uint8_t value);
+void module_set_user_bytes(unsigned long bytes);
+bool program_has_params(const struct program *p);
 unsigned long module_param_get(unsigned int which);
 bool write_file(const char *path, const char *text);
 
@@ -412,7 +522,7 @@ void tracing_step(uint64_t program);
 /*
  * Lines: "P job hex" a program that is about to run, "K hex" one that is kept,
  * "D hex" one of the distilled corpus, "F hex" one that failed and "E text" why,
- * "W hex" one that a worker did not survive, "C section offset" a place that was
+ * "W hex" one that a process did not survive, "C section offset" a place that was
  * reached.
  */
 void log_to_port(void);
@@ -425,10 +535,10 @@ void log_program(const char *what, const struct program *p);
 unsigned int run_program(const struct program *p, struct cover *c);
 void run_end(void);
 
-/* What is common to all jobs: processes like this one, each with its lanes. */
+/* What is common to all jobs: processes like this one, each with its workers. */
 struct jobs {
 	uint32_t log_lock;
-	/* Held by who changes the module's parameters. */
+	/* Held by the worker that changes the module's parameters. */
 	uint32_t param_lock;
 	uint32_t failed;
 	uint64_t programs;

@@ -213,7 +213,7 @@ static void generate_op(struct op *op)
 	unsigned int i;
 
 	op->code = pick_operation();
-	op->lane = below(LANES);
+	op->worker = below(WORKERS);
 	for (i = 0; i < sizeof(op->a); i++)
 		op->a[i] = pick_byte();
 	/* Where that is memory; of a new mailbox it is the size of messages. */
@@ -237,20 +237,20 @@ static unsigned int find_operation(const char *name)
 
 void program_generate(struct program *p)
 {
-	/* Mostly two lanes: every process more costs time. */
-	unsigned int i, n = 4 + below(28), lanes = 1 + below(6) % LANES;
+	/* Mostly two workers: every process more costs time. */
+	unsigned int i, n = 4 + below(28), workers = 1 + below(6) % WORKERS;
 
-	uint8_t other = 1 + below(LANES - 1);
+	uint8_t other = 1 + below(WORKERS - 1);
 
 	memset(p, 0, sizeof(*p));
 	p->flags = below(4) ? PROGRAM_STAGGERED : 0;
 	p->n = n;
 	for (i = 0; i < n; i++) {
 		generate_op(&p->ops[i]);
-		p->ops[i].lane %= lanes;
+		p->ops[i].worker %= workers;
 		/* Two processes as often as two threads. */
-		if (lanes == 2 && p->ops[i].lane)
-			p->ops[i].lane = other;
+		if (workers == 2 && p->ops[i].worker)
+			p->ops[i].worker = other;
 	}
 	/* Without a mailbox, little happens. */
 	p->ops[0].code = find_operation("create");
@@ -258,9 +258,9 @@ void program_generate(struct program *p)
 	if (below(2))
 		/* Named, so that others can open it. */
 		p->ops[0].a[1] = 96 + below(2);
-	if (lanes > 2 || (lanes == 2 && other > 1)) {
+	if (workers > 2 || (workers == 2 && other > 1)) {
 		p->ops[1].code = find_operation("create");
-		p->ops[1].lane = lanes == 2 ? other : 2 + below(lanes - 2);
+		p->ops[1].worker = workers == 2 ? other : 2 + below(workers - 2);
 		p->ops[1].a[1] = p->ops[0].a[1];
 		p->ops[1].tweak = 0;
 	}
@@ -291,7 +291,7 @@ static void mutate_once(struct program *p, const struct program *other)
 	case 0 ... 2:
 		generate_op(&op);
 		if (below(4))
-			op.lane = p->ops[at].lane;
+			op.worker = p->ops[at].worker;
 		insert(p, below(p->n + 1), &op);
 		break;
 	case 3:
@@ -315,8 +315,8 @@ static void mutate_once(struct program *p, const struct program *other)
 		p->ops[n] = op;
 		break;
 	case 9:
-		p->ops[at].lane = below(3) ? p->ops[below(p->n)].lane :
-					     below(LANES);
+		p->ops[at].worker = below(3) ? p->ops[below(p->n)].worker :
+					     below(WORKERS);
 		break;
 	case 10:
 		p->ops[at].tweak = random64();
@@ -360,11 +360,11 @@ void program_show(const struct program *p, FILE *out)
 	unsigned int i, j;
 
 	fprintf(out, "# %s\n", p->flags & PROGRAM_STAGGERED ?
-		"staggered" : "all lanes at once");
+		"staggered" : "all workers at once");
 	for (i = 0; i < p->n; i++) {
 		const struct op *op = &p->ops[i];
 
-		fprintf(out, "# %2u: lane %u %-12s", i, op->lane % LANES,
+		fprintf(out, "# %2u: worker %u %-12s", i, op->worker % WORKERS,
 			operation_of(op)->name);
 		for (j = 0; j < sizeof(op->a); j++)
 			fprintf(out, " %02x", op->a[j]);

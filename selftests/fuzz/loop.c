@@ -55,7 +55,7 @@ static void prepare(void)
 		inbox_tx[i] = pair[0];
 		inbox_rx[i] = pair[1];
 	}
-	workers_start();
+	processes_start();
 }
 
 static bool time_is_up(void)
@@ -175,7 +175,7 @@ void job_main(unsigned int number)
 			corpus_load(options.seeds[i], load_program);
 		fuzz();
 	}
-	workers_stop();
+	processes_stop();
 	run_end();
 	exit(0);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Options, jobs, figures; and what is done before and after, when the module is
- * in nobody's use.
+ * not in use.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -110,7 +110,7 @@ static void report(const char *word)
 {
 	double s = (now_ns(CLOCK_MONOTONIC) - start_ns) / 1e9;
 
-	printf("%s: %.0f s, %llu programs (%.1f/s), %llu operations, %llu ioctls (%.0f/s), %u places, corpus %u, %llu mailboxes checked, %llu workers lost\n",
+	printf("%s: %.0f s, %llu programs (%.1f/s), %llu operations, %llu ioctls (%.0f/s), %u places, corpus %u, %llu mailboxes checked, %llu processes lost\n",
 	       word, s, (unsigned long long)jobs->programs, jobs->programs / s,
 	       (unsigned long long)jobs->calls,
 	       (unsigned long long)jobs->ioctls, jobs->ioctls / s,

@@ -5,7 +5,7 @@
  * Every message of n bytes has n + i as its i-th byte, modulo 256. All memory
  * that messages are sent from therefore has its own address in each byte,
  * modulo 256, and a message begins where that fits its length. So a receiver
- * can tell whether what it got is a message, without anybody writing one.
+ * can tell whether what it got is a message, without one being written.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -115,7 +115,7 @@ void memory_init_process(void)
 	make_lazy();
 }
 
-void memory_init_lane(struct lane *l)
+void memory_init_worker(struct worker *l)
 {
 	int fd = memfd_create("argument", MFD_CLOEXEC);
 
@@ -138,7 +138,7 @@ void memory_init_lane(struct lane *l)
 }
 
 /* What a child shares with its parent is not the child's to write to. */
-void memory_become_child(struct lane *l)
+void memory_become_child(struct worker *l)
 {
 	l->arg_shared = NULL;
 	fault_fd = -1;
@@ -152,7 +152,7 @@ void memory_renew(void)
 	       MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
-/* Change memory that somebody may be receiving to. */
+/* Change memory that a call may be receiving to. */
 void memory_shake(uint8_t how)
 {
 	uint8_t *at = shaky + (how >> 4) % 4 * PAGE;
@@ -189,7 +189,7 @@ static void *bad_address(uint8_t kind)
 	return (void *)(uintptr_t)addresses[kind % ARRAY_SIZE(addresses)];
 }
 
-void *memory_source(struct lane *l, uint8_t kind, size_t len)
+void *memory_source(struct worker *l, uint8_t kind, size_t len)
 {
 	size_t offset = len & 255;
 
@@ -209,7 +209,7 @@ void *memory_source(struct lane *l, uint8_t kind, size_t len)
 	return pattern + offset;
 }
 
-void *memory_target(struct lane *l, uint8_t kind, size_t room, bool *sure)
+void *memory_target(struct worker *l, uint8_t kind, size_t room, bool *sure)
 {
 	*sure = true;
 	switch (kind) {
@@ -224,7 +224,7 @@ void *memory_target(struct lane *l, uint8_t kind, size_t room, bool *sure)
 	case 196 ... 211:
 		if (fault_fd < 0)
 			break;
-		/* Lanes of one process share these pages. */
+		/* Workers of one process share these pages. */
 		*sure = false;
 		/* Late, and then missing all the same. */
 		if (kind >= 208)

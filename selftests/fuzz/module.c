@@ -74,7 +74,7 @@ static void set(unsigned int which, unsigned long value)
 
 	snprintf(path, sizeof(path), PARAM_DIR "%s", names[which]);
 	snprintf(text, sizeof(text), "%lu", value);
-	/* An unprivileged lane may not. */
+	/* An unprivileged worker may not. */
 	write_file(path, text);
 }
 
@@ -92,6 +92,17 @@ void module_params_reset(void)
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		set(i, defaults[i]);
+}
+
+void module_set_user_bytes(unsigned long bytes)
+{
+	set(1, bytes);
+}
+
+bool program_has_params(const struct program *p)
+{
+	return program_has(p, "param") || program_has(p, "poor") ||
+	       program_has(p, "quota");
 }
 
 void module_param_set(unsigned int which, uint8_t value)

@@ -48,6 +48,16 @@ const struct operation operations[] = {
 	{ "reply_recv", op_reply_recv, 6, .may_fail = true },
 	{ "notify", op_notify, 5, .may_fail = true, .opens = true },
 	{ "direct", op_direct, 6, .may_fail = true },
+	{ "recall", op_recall, 10, .may_fail = true },
+	{ "nudge", op_nudge, 3 },
+	{ "fill", op_fill, 3, .may_fail = true },
+	{ "crowd", op_crowd, 4, .costly = true },
+	{ "press", op_press, 3, .costly = true },
+	{ "narrow", op_narrow, 3, .costly = true },
+	{ "deep", op_deep, 2, .costly = true, .may_fail = true },
+	{ "quota", op_quota, 2, .costly = true },
+	{ "poor", op_poor, 2, .costly = true },
+	{ "pidfd", op_pidfd, 2, .may_fail = true, .opens = true },
 };
 
 const unsigned int noperations = ARRAY_SIZE(operations);

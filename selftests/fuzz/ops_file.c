@@ -48,7 +48,7 @@ static int rw_flags(uint8_t b)
 	return flags[b & 7];
 }
 
-long op_read(struct lane *l, const struct op *op)
+long op_read(struct worker *l, const struct op *op)
 {
 	size_t len = MIN(pick_len(op->a[1]), RECV_SIZE);
 	uint8_t variant = op->a[2], how = op->a[3];
@@ -86,7 +86,7 @@ long op_read(struct lane *l, const struct op *op)
 	return result(ret);
 }
 
-long op_write(struct lane *l, const struct op *op)
+long op_write(struct worker *l, const struct op *op)
 {
 	uint8_t variant = op->a[2], how = op->a[3];
 	size_t len = pick_len(op->a[1]);
@@ -131,7 +131,7 @@ static short pick_events(uint8_t b)
 	return events[b & 7];
 }
 
-long op_poll(struct lane *l, const struct op *op)
+long op_poll(struct worker *l, const struct op *op)
 {
 	struct timespec timeout = { .tv_nsec = (op->a[1] & 31) * 20000 };
 	struct pollfd fds[3];
@@ -144,7 +144,7 @@ long op_poll(struct lane *l, const struct op *op)
 	return result(ppoll(fds, n, &timeout, NULL));
 }
 
-long op_epoll(struct lane *l, const struct op *op)
+long op_epoll(struct worker *l, const struct op *op)
 {
 	static const uint32_t modes[] = {
 		0, EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT,
@@ -171,7 +171,7 @@ long op_epoll(struct lane *l, const struct op *op)
 	return result(epoll_wait(l->proc->epoll, events, 8, op->a[4] & 1));
 }
 
-long op_dup(struct lane *l, const struct op *op)
+long op_dup(struct worker *l, const struct op *op)
 {
 	int fd = slot_fd(op->a[0]), ret;
 
@@ -199,14 +199,14 @@ long op_dup(struct lane *l, const struct op *op)
 	return ret;
 }
 
-long op_close(struct lane *l, const struct op *op)
+long op_close(struct worker *l, const struct op *op)
 {
 	int fd = slot_take(op->a[0]);
 
 	return fd < 0 ? -EBADF : result(close(fd));
 }
 
-/* Who gets the signals of O_ASYNC, and which. Never a group: it is not ours. */
+/* Which process gets the signals of O_ASYNC, and which ones. Never a group: it is not ours. */
 static long set_owner(int fd, uint8_t how)
 {
 	struct f_owner_ex owner = { .type = F_OWNER_TID, .pid = gettid() };
@@ -222,7 +222,7 @@ static long set_owner(int fd, uint8_t how)
 	return fcntl(fd, F_SETOWN, getpid());
 }
 
-long op_fcntl(struct lane *l, const struct op *op)
+long op_fcntl(struct worker *l, const struct op *op)
 {
 	static const int flags[] = {
 		O_NONBLOCK, 0, 0, O_NONBLOCK, O_APPEND, O_ASYNC | O_NONBLOCK,
@@ -272,7 +272,7 @@ static size_t region_size(int fd, unsigned int region)
 }
 
 /* Map a region of a ring, scribble over it, and maul the mapping. */
-static long try_ring(struct lane *l, int fd, const struct op *op)
+static long try_ring(struct worker *l, int fd, const struct op *op)
 {
 	static const int prots[] = {
 		PROT_READ | PROT_WRITE, PROT_READ, PROT_WRITE, PROT_NONE,
@@ -333,7 +333,7 @@ static long try_mmap(int fd, uint8_t how)
 }
 
 /* Calls that a mailbox has no answer to, but that must not hurt it. */
-long op_misc(struct lane *l, const struct op *op)
+long op_misc(struct worker *l, const struct op *op)
 {
 	int fd = op->a[0] & 128 ? l->proc->device : slot_fd(op->a[0]);
 	struct stat st;
@@ -385,7 +385,7 @@ long op_misc(struct lane *l, const struct op *op)
 	return 0;
 }
 
-long op_fdinfo(struct lane *l, const struct op *op)
+long op_fdinfo(struct worker *l, const struct op *op)
 {
 	char path[64], text[1024];
 	ssize_t len;
@@ -401,7 +401,7 @@ long op_fdinfo(struct lane *l, const struct op *op)
 	return len;
 }
 
-long op_memory(struct lane *l, const struct op *op)
+long op_memory(struct worker *l, const struct op *op)
 {
 	memory_shake(op->a[1]);
 	return 0;

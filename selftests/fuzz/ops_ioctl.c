@@ -77,13 +77,24 @@ static void tame(unsigned int nr, uint8_t *arg)
 		n->signo = n->signo ? SIGUSR2 : 0;
 }
 
+/* A call that the kernel keeps, because the thread was to come back for it. */
+static bool is_left(const struct worker *l, const uint8_t *at, long ret)
+{
+	const struct mbox_request *r = (void *)at;
+
+	return at == l->arg ? ret < 0 && r->ticket : ret == -EINTR;
+}
+
 /* An error is one of those that the interface lists. */
-static void check_result(unsigned int cmd, long ret)
+static void check_result(const struct worker *l, unsigned int cmd, long ret)
 {
 	long most = 0;
 
 	if (ret < 0) {
 		check_errno(ret, true);
+		if (ret == -EDQUOT && !shared->has_setuid && !l->child)
+			broken("ioctl %#x: a limit of a user without limits",
+			       cmd);
 		return;
 	}
 	switch (_IOC_NR(cmd)) {
@@ -107,13 +118,14 @@ static void check_result(unsigned int cmd, long ret)
 		broken("ioctl %#x returned %ld", cmd, ret);
 }
 
-long do_ioctl(struct lane *l, const struct op *op, int fd, unsigned int cmd,
+long do_ioctl(struct worker *l, const struct op *op, int fd, unsigned int cmd,
 	      void *arg, size_t size)
 {
 	unsigned int tweak = tweak_of(op);
 	uint8_t value = op->tweak_arg;
 	size_t longer = size;
 	uint8_t *at = l->arg;
+	bool call;
 	long ret;
 
 	memcpy(at, arg, size);
@@ -152,7 +164,7 @@ long do_ioctl(struct lane *l, const struct op *op, int fd, unsigned int cmd,
 		at = memory_source(l, 189, 0);
 		break;
 	case STRADDLING:
-		/* Behind the lane's pages there is nothing. */
+		/* Behind the worker's pages there is nothing. */
 		at = l->arg + 16 * PAGE - (size ? value % size : 0);
 		memmove(at, l->arg, l->arg + 16 * PAGE - at);
 		break;
@@ -171,9 +183,15 @@ long do_ioctl(struct lane *l, const struct op *op, int fd, unsigned int cmd,
 	}
 
 	l->shared->ioctls++;
+	call = _IOC_TYPE(cmd) == MBOX_IOC_MAGIC &&
+	       _IOC_NR(cmd) == _IOC_NR(MBOX_IOC_CALL);
+	if (call)
+		call_begins();
 	ret = ioctl(fd, cmd, at);
 	if (ret < 0)
 		ret = -errno;
+	if (call && !is_left(l, at, ret))
+		call_ended();
 	if (at == l->arg) {
 		/* What the caller does not know of stays as it is. */
 		if (longer > size && tweak != LONGER_JUNK && ret >= 0 &&
@@ -182,12 +200,12 @@ long do_ioctl(struct lane *l, const struct op *op, int fd, unsigned int cmd,
 			broken("ioctl %#x wrote behind what it knows", cmd);
 		memcpy(arg, at, size);
 	}
-	check_result(cmd, ret);
+	check_result(l, cmd, ret);
 	return ret;
 }
 
 /* Any number with any content on any descriptor. */
-long op_raw(struct lane *l, const struct op *op)
+long op_raw(struct worker *l, const struct op *op)
 {
 	static const unsigned int cmds[] = {
 		MBOX_IOC_INFO, MBOX_IOC_CREATE, MBOX_IOC_OPEN,

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+
+#include <mbox.h>
 
 #include "fuzz.h"
 
@@ -20,7 +23,7 @@ size_t pool_name(unsigned int i, char *name)
 }
 
 /* A name: none, one of a few, or a bad one. Sets *@len; returns its address. */
-static uint64_t pick_name(struct lane *l, uint8_t b, uint32_t *len)
+static uint64_t pick_name(struct worker *l, uint8_t b, uint32_t *len)
 {
 	char *name = (char *)l->arg + 8 * PAGE;
 
@@ -126,7 +129,7 @@ static void note_id(uint64_t id)
 	shared->ids[n % ARRAY_SIZE(shared->ids)] = id;
 }
 
-long op_create(struct lane *l, const struct op *op)
+long op_create(struct worker *l, const struct op *op)
 {
 	struct mbox_create create = {};
 	long ret;
@@ -143,7 +146,7 @@ long op_create(struct lane *l, const struct op *op)
 	return ret;
 }
 
-long op_open(struct lane *l, const struct op *op)
+long op_open(struct worker *l, const struct op *op)
 {
 	struct mbox_open open = {};
 	long ret;
@@ -160,7 +163,7 @@ long op_open(struct lane *l, const struct op *op)
 	return ret;
 }
 
-long op_open_id(struct lane *l, const struct op *op)
+long op_open_id(struct worker *l, const struct op *op)
 {
 	struct mbox_open open = {};
 	long ret;
@@ -176,17 +179,17 @@ long op_open_id(struct lane *l, const struct op *op)
 	return ret;
 }
 
-/* A process that plays, a child of the lane, or some number. */
-static int32_t pick_peer(struct lane *l, uint8_t b)
+/* A process that plays, a child of the worker, or some number. */
+static int32_t pick_peer(struct worker *l, uint8_t b)
 {
 	if (b < 160)
-		return shared->lane[b % shared->lanes].pid;
+		return shared->worker[b % shared->workers].pid;
 	if (b < 208 && l->nchildren)
 		return l->children[b % l->nchildren];
 	return b < 224 ? getppid() : (int32_t)pick32(b & 31);
 }
 
-long op_direct(struct lane *l, const struct op *op)
+long op_direct(struct worker *l, const struct op *op)
 {
 	struct mbox_direct direct = {};
 	long ret;
@@ -200,7 +203,58 @@ long op_direct(struct lane *l, const struct op *op)
 	return ret;
 }
 
-long op_unlink(struct lane *l, const struct op *op)
+/* Sets *@opened when it is to be closed. */
+static int pick_pidfd(struct worker *l, uint8_t b, bool *opened)
+{
+	*opened = b < 176;
+	if (*opened)
+		return syscall(SYS_pidfd_open, pick_peer(l, b), 0);
+	if (b < 224)
+		return l->proc->gone;
+	return b < 248 ? slot_fd(b) : (int)pick32(b & 31);
+}
+
+/* By the library, which names a process by what cannot become another's. */
+long op_pidfd(struct worker *l, const struct op *op)
+{
+	static const int known[] = {
+		EACCES, EBADF, EDQUOT, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT,
+		ENOMEM, EPERM, ESRCH,
+	};
+	int pidfd, fd, error;
+	struct mbox *mb;
+	unsigned int i;
+	bool opened;
+
+	/* It allocates, which a child of a process with threads cannot. */
+	if (l->child)
+		return -EOPNOTSUPP;
+	pidfd = pick_pidfd(l, op->a[1], &opened);
+	mb = mbox_direct_pidfd(pidfd, pick_oflags(op->a[2] & 7, 0));
+	error = errno;
+	if (opened && pidfd >= 0)
+		close(pidfd);
+	if (mb) {
+		if (pidfd == l->proc->gone)
+			broken("a link to a process that has exited");
+		fd = fcntl(mbox_fd(mb), F_DUPFD_CLOEXEC, 0);
+		mbox_close(mb);
+		if (fd >= 0)
+			slot_put(op->a[0], fd);
+		return fd;
+	}
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (error == known[i])
+			break;
+	if (i == ARRAY_SIZE(known) && !l->failing)
+		broken("a link by pidfd: %s", strerror(error));
+	if (pidfd == l->proc->gone && error != ESRCH && !l->failing)
+		broken("a link to a process that has exited: %s",
+		       strerror(error));
+	return -error;
+}
+
+long op_unlink(struct worker *l, const struct op *op)
 {
 	struct mbox_unlink unlink = {};
 
@@ -209,7 +263,7 @@ long op_unlink(struct lane *l, const struct op *op)
 			sizeof(unlink));
 }
 
-long op_walk(struct lane *l, const struct op *op)
+long op_walk(struct worker *l, const struct op *op)
 {
 	struct mbox_walk walk = {};
 	unsigned int i;
@@ -238,7 +292,7 @@ long op_walk(struct lane *l, const struct op *op)
 	return ret;
 }
 
-long op_info(struct lane *l, const struct op *op)
+long op_info(struct worker *l, const struct op *op)
 {
 	struct mbox_info info;
 	long ret;
@@ -251,7 +305,7 @@ long op_info(struct lane *l, const struct op *op)
 	return ret;
 }
 
-long op_stat(struct lane *l, const struct op *op)
+long op_stat(struct worker *l, const struct op *op)
 {
 	struct mbox_stat stat;
 
@@ -260,7 +314,7 @@ long op_stat(struct lane *l, const struct op *op)
 			sizeof(stat));
 }
 
-long op_set_capacity(struct lane *l, const struct op *op)
+long op_set_capacity(struct worker *l, const struct op *op)
 {
 	static const uint32_t capacities[] = {
 		0, 0, 1, 1, 2, 3, 16, MBOX_UNBOUNDED,
@@ -273,12 +327,12 @@ long op_set_capacity(struct lane *l, const struct op *op)
 			sizeof(set));
 }
 
-long op_destroy(struct lane *l, const struct op *op)
+long op_destroy(struct worker *l, const struct op *op)
 {
 	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_DESTROY, "", 0);
 }
 
-long op_notify(struct lane *l, const struct op *op)
+long op_notify(struct worker *l, const struct op *op)
 {
 	static const uint32_t signals[] = { SIGUSR1, SIGUSR2, SIGIO, 0 };
 	struct mbox_notify n = { .kind = op->a[1] & 3 };

@@ -2,23 +2,25 @@
 /*
  * Operations that send and receive by ioctl.
  */
+#include <sys/ioctl.h>
+
 #include "fuzz.h"
 
 /* Where the structures of a batch are: behind what do_ioctl() uses. */
 #define VEC_OFFSET	(9 * PAGE)
 #define VEC_SIZE	(7 * PAGE)
 
-static uint32_t pick_prio(uint8_t b)
+uint32_t pick_prio(uint8_t b)
 {
 	return b < 192 ? b & 3 : pick32(b & 31);
 }
 
-static uint64_t pick_type(uint8_t b)
+uint64_t pick_type(uint8_t b)
 {
 	return b < 224 ? b & 3 : pick64(b & 31);
 }
 
-static void fill_send(struct lane *l, const struct op *op, struct mbox_msg *m)
+static void fill_send(struct worker *l, const struct op *op, struct mbox_msg *m)
 {
 	uint8_t f = op->a[2];
 
@@ -38,8 +40,7 @@ static void fill_send(struct lane *l, const struct op *op, struct mbox_msg *m)
 	m->deadline_ns = pick_deadline(op->a[4], f & 4);
 }
 
-/* Returns whether what is received can be looked at. */
-static bool fill_recv(struct lane *l, const struct op *op, struct mbox_msg *m)
+bool fill_recv(struct worker *l, const struct op *op, struct mbox_msg *m)
 {
 	static const uint32_t flags[] = {
 		MBOX_DONTWAIT, MBOX_PEEK, MBOX_TRUNC, MBOX_MATCH,
@@ -57,7 +58,8 @@ static bool fill_recv(struct lane *l, const struct op *op, struct mbox_msg *m)
 	if (f & 128)
 		m->flags |= 1U << (op->a[7] & 31);
 	if (m->flags & MBOX_PEEK || op->a[3] >= 160)
-		m->skip = op->a[3] < 240 ? op->a[3] & 3 :
+		m->skip = op->a[3] < 128 ? op->a[3] & 3 :
+			  op->a[3] < 240 ? op->a[3] - 128 :
 					   pick32(op->a[3] & 31);
 	m->type = pick_type(op->a[6]);
 	m->deadline_ns = pick_deadline(op->a[4], f & 64);
@@ -65,38 +67,24 @@ static bool fill_recv(struct lane *l, const struct op *op, struct mbox_msg *m)
 	return sure;
 }
 
-static void check_payload(struct lane *l, const void *at, size_t room,
-			  size_t len)
+void check_payload(const void *at, size_t room, size_t len)
 {
 	if (!shared->wild && !memory_is_message(at, MIN(room, len), len))
 		broken("a message of %zu bytes has the wrong content", len);
 }
 
-/* ---- tokens ------------------------------------------------------------- */
-
-static void token_found(uint64_t token)
+bool matches(uint32_t flags, uint64_t asked, uint64_t type)
 {
-	uint32_t n = __atomic_fetch_add(&shared->ntokens, 1, __ATOMIC_RELAXED);
-
-	__atomic_store_n(&shared->tokens[n % ARRAY_SIZE(shared->tokens)], token,
-			 __ATOMIC_RELAXED);
-}
-
-/* One of the last, mostly; also of other handles, and used ones. */
-static uint64_t pick_token(uint8_t b)
-{
-	uint32_t n = __atomic_load_n(&shared->ntokens, __ATOMIC_RELAXED);
-
-	if (b >= 240)
-		return pick64(b & 15);
-	n -= 1 + (b & 3);
-	return __atomic_load_n(&shared->tokens[n % ARRAY_SIZE(shared->tokens)],
-			       __ATOMIC_RELAXED);
+	if (flags & MBOX_MATCH_LE)
+		return type <= asked;
+	if (flags & MBOX_MATCH_NOT)
+		return type != asked;
+	return !(flags & MBOX_MATCH) || type == asked;
 }
 
 /* ---- one message -------------------------------------------------------- */
 
-long op_send(struct lane *l, const struct op *op)
+long op_send(struct worker *l, const struct op *op)
 {
 	struct mbox_msg m, before;
 	long ret;
@@ -109,8 +97,9 @@ long op_send(struct lane *l, const struct op *op)
 	return ret;
 }
 
-long op_recv(struct lane *l, const struct op *op)
+long op_recv(struct worker *l, const struct op *op)
 {
+	uint32_t began = request_receive_begins();
 	struct mbox_msg m, before;
 	bool sure;
 	long ret;
@@ -125,8 +114,7 @@ long op_recv(struct lane *l, const struct op *op)
 			broken("a receive that failed changed its argument");
 		return ret;
 	}
-	if (m.token)
-		token_found(m.token);
+	request_received(&m, began);
 	if (m.len != ret || (m.token && before.flags & MBOX_PEEK) || m.nfds || m.fds ||
 	    m.prio > MBOX_PRIO_MAX || m.flags != before.flags ||
 	    m.buf != before.buf)
@@ -134,22 +122,20 @@ long op_recv(struct lane *l, const struct op *op)
 		       m.prio);
 	if (ret > before.len && !(before.flags & MBOX_TRUNC))
 		broken("received %ld bytes into %u", ret, before.len);
-	if ((before.flags & (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE)) ==
-	    MBOX_MATCH && m.type != before.type)
-		broken("asked for type %llu, got %llu",
-		       (unsigned long long)before.type,
+	if (!matches(before.flags, before.type, m.type))
+		broken("asked for type %llu, flags %#x, got %llu",
+		       (unsigned long long)before.type, before.flags,
 		       (unsigned long long)m.type);
 	if (sure)
-		check_payload(l, (void *)(uintptr_t)before.buf, before.len,
-			      ret);
+		check_payload((void *)(uintptr_t)before.buf, before.len, ret);
 	return ret;
 }
 
 /* ---- batches ------------------------------------------------------------ */
 
 /* An array of @n messages like @m, @size bytes each, one after the other. */
-static void *make_vec(struct lane *l, const struct mbox_msg *m, unsigned int n,
-		      uint32_t size)
+void *make_vec(struct worker *l, const struct mbox_msg *m, unsigned int n,
+	       uint32_t size)
 {
 	uint8_t *vec = l->arg + VEC_OFFSET;
 	unsigned int i;
@@ -179,7 +165,7 @@ static void vary(uint8_t *vec, unsigned int n, uint32_t size, uint8_t flags)
 	}
 }
 
-static long batch(struct lane *l, const struct op *op, unsigned int cmd,
+static long batch(struct worker *l, const struct op *op, unsigned int cmd,
 		  struct mbox_msg *m)
 {
 	static const uint32_t sizes[] = {
@@ -217,7 +203,7 @@ static long batch(struct lane *l, const struct op *op, unsigned int cmd,
 	return ret;
 }
 
-long op_sendv(struct lane *l, const struct op *op)
+long op_sendv(struct worker *l, const struct op *op)
 {
 	struct mbox_msg m;
 
@@ -225,86 +211,42 @@ long op_sendv(struct lane *l, const struct op *op)
 	return batch(l, op, MBOX_IOC_SENDV, &m);
 }
 
-long op_recvv(struct lane *l, const struct op *op)
+long op_recvv(struct worker *l, const struct op *op)
 {
+	const struct mbox_msg *got = (void *)(l->arg + VEC_OFFSET);
+	uint32_t began = request_receive_begins();
 	struct mbox_msg m;
+	long i, ret;
 
 	fill_recv(l, op, &m);
-	return batch(l, op, MBOX_IOC_RECVV, &m);
-}
-
-/* ---- call and reply ----------------------------------------------------- */
-
-long op_call(struct lane *l, const struct op *op)
-{
-	struct mbox_request r = {};
-	bool sure;
-	long ret;
-
-	r.len = pick_len(op->a[1]);
-	r.rep_len = pick_len(op->a[7]);
-	r.buf = (uintptr_t)memory_source(l, op->a[5], r.len);
-	r.rep = (uintptr_t)memory_target(l, op->a[2] >> 3, r.rep_len, &sure);
-	if (op->a[2] & 4)
-		r.flags |= MBOX_REALTIME;
-	if (op->a[2] >= 0xf0)
-		r.flags |= 1U << (op->a[3] & 31);
-	r.prio = pick_prio(op->a[3]);
-	r.type = pick_type(op->a[6]);
-	r.deadline_ns = pick_deadline(op->a[4], op->a[2] & 4);
-	ret = do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_CALL, &r, sizeof(r));
-	if (op->tweak || ret < 0)
-		return ret;
-	if (ret > r.rep_len)
-		broken("a reply of %ld bytes in %u", ret, r.rep_len);
-	if (sure)
-		check_payload(l, (void *)(uintptr_t)r.rep, r.rep_len, ret);
+	ret = batch(l, op, MBOX_IOC_RECVV, &m);
+	/* See there: which of them are whole structures, in place. */
+	if (!op->tweak && op->a[7] < 0xe0 && (op->a[7] >> 3 & 7) < 3)
+		for (i = 0; i < ret; i++)
+			request_received(&got[i], began);
 	return ret;
 }
 
-static void fill_reply(struct lane *l, const struct op *op, unsigned int len,
-		       struct mbox_reply *r)
+/* Many messages of several types at once, so that the queue is long. */
+long op_fill(struct worker *l, const struct op *op)
 {
-	memset(r, 0, sizeof(*r));
-	r->token = pick_token(op->a[7]);
-	r->len = len;
-	r->buf = (uintptr_t)memory_source(l, op->a[5], len);
-}
+	struct mbox_set_capacity set = { .capacity = MBOX_UNBOUNDED };
+	unsigned int i, n = 65 + op->a[1] % 136;
+	int fd = slot_fd(op->a[0]);
+	struct mbox_msg m = {
+		.len = op->a[6] & 15, .flags = MBOX_DONTWAIT,
+	};
+	struct mbox_vec vec = { .n = n, .msg_size = sizeof(m) };
+	struct mbox_msg *msgs;
 
-long op_reply(struct lane *l, const struct op *op)
-{
-	struct mbox_reply r;
-
-	fill_reply(l, op, pick_len(op->a[1]), &r);
-	if (op->a[2] >= 0xf0)
-		r.reserved = pick32(op->a[3] & 31);
-	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_REPLY, &r,
-			sizeof(r));
-}
-
-long op_reply_recv(struct lane *l, const struct op *op)
-{
-	struct mbox_reply_recv r = {};
-	struct mbox_msg m, before, *next;
-	long ret;
-
-	fill_recv(l, op, &m);
-	before = m;
-	/* Short, mostly, so that it is not refused. */
-	fill_reply(l, op, op->a[6] & 63, &r.reply);
-	if (op->a[7] & 64)
-		r.reply.token = 0;
-	next = make_vec(l, &m, 1, sizeof(m));
-	r.next = (uintptr_t)next;
-	r.next_size = op->a[3] < 240 ? sizeof(m) : pick32(op->a[3] & 31);
-	ret = do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_REPLY_RECV, &r,
-		       sizeof(r));
-	if (op->tweak || ret < 0 || r.next_size < sizeof(m))
-		return ret;
-	if (next->token)
-		token_found(next->token);
-	if (next->len != ret || next->flags != before.flags ||
-	    (ret > before.len && !(before.flags & MBOX_TRUNC)))
-		broken("reply and receive: %ld bytes, len %u", ret, next->len);
-	return ret;
+	if (op->a[2] & 1)
+		ioctl(fd, MBOX_IOC_SET_CAPACITY, &set);
+	m.buf = (uintptr_t)memory_source(l, 0, m.len);
+	msgs = make_vec(l, &m, n, sizeof(m));
+	for (i = 0; i < n; i++) {
+		msgs[i].type = i * (1 + (op->a[3] & 7)) % 5;
+		msgs[i].prio = op->a[4] & 1 ? i % 3 : 0;
+	}
+	vec.msgs = (uintptr_t)msgs;
+	return do_ioctl(l, op, fd, MBOX_IOC_SENDV, &vec, sizeof(vec));
 }

@@ -14,7 +14,7 @@
 
 /* ---- descriptors over sockets ------------------------------------------- */
 
-long op_pass(struct lane *l, const struct op *op)
+long op_pass(struct worker *l, const struct op *op)
 {
 	int fds[3], i, n = 1 + op->a[2] % 3;
 	union {
@@ -39,7 +39,7 @@ long op_pass(struct lane *l, const struct op *op)
 		       MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-long op_take(struct lane *l, const struct op *op)
+long op_take(struct worker *l, const struct op *op)
 {
 	int fds[3], i, n = 0;
 	union {
@@ -88,18 +88,18 @@ static void child_namespaces(uint8_t how)
 }
 
 /* The next operations of the program are the child's. */
-long op_fork(struct lane *l, const struct op *op)
+long op_fork(struct worker *l, const struct op *op)
 {
 	unsigned int from = l->at + 1;
 	pid_t pid;
 
-	if (l->child || l->nchildren == LANE_CHILDREN)
+	if (l->child || l->nchildren == WORKER_CHILDREN)
 		return 0;
 	/* A signal makes clone() begin anew, and it can take longer than a tick. */
-	lane_tick(l, false);
+	worker_tick(l, false);
 	pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid)
-		lane_tick(l, true);
+		worker_tick(l, true);
 	if (pid < 0)
 		return -errno;
 	if (pid) {
@@ -107,15 +107,15 @@ long op_fork(struct lane *l, const struct op *op)
 		l->children[l->nchildren++] = pid;
 		return 0;
 	}
-	lane_become_child(l);
+	worker_become_child(l);
 	child_namespaces(op->a[2]);
-	lane_run_ops(l, from, from + fork_ops(op));
+	worker_run_ops(l, from, from + fork_ops(op));
 	_exit(0);
 }
 
-long op_kill(struct lane *l, const struct op *op)
+long op_kill(struct worker *l, const struct op *op)
 {
-	const struct lane_shared *to = &shared->lane[op->a[1] % LANES];
+	const struct worker_shared *to = &shared->worker[op->a[1] % WORKERS];
 	pid_t child = l->nchildren ? l->children[op->a[1] % l->nchildren] : 0;
 	static const int signals[] = { SIGUSR1, SIGUSR2 };
 	static const int child_signals[] = {
@@ -130,7 +130,7 @@ long op_kill(struct lane *l, const struct op *op)
 	return syscall(SYS_tgkill, to->pid, to->tid, signals[op->a[2] & 1]);
 }
 
-void ops_process_reap(struct lane *l)
+void ops_process_reap(struct worker *l)
 {
 	uint64_t limit = now_ns(CLOCK_MONOTONIC) + NSEC / 2;
 	unsigned int i;
@@ -143,7 +143,7 @@ void ops_process_reap(struct lane *l)
 		       !waitpid(pid, &status, WNOHANG))
 			usleep(500);
 		kill(pid, SIGKILL);
-		/* Interrupted by the lane's timer; already waited for. */
+		/* Interrupted by the worker's timer; already waited for. */
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
 	}
@@ -151,7 +151,7 @@ void ops_process_reap(struct lane *l)
 }
 
 /* A signal soon, also in the midst of a call. */
-long op_alarm(struct lane *l, const struct op *op)
+long op_alarm(struct worker *l, const struct op *op)
 {
 	struct itimerspec spec = {
 		.it_value.tv_nsec = (1 + op->a[0]) * 30000,
@@ -161,7 +161,14 @@ long op_alarm(struct lane *l, const struct op *op)
 	return l->child ? 0 : timer_settime(l->timer, 0, &spec, NULL);
 }
 
-long op_sleep(struct lane *l, const struct op *op)
+/* As op_alarm(), but calls go on after it. */
+long op_nudge(struct worker *l, const struct op *op)
+{
+	nudge(l, op->a[0]);
+	return 0;
+}
+
+long op_sleep(struct worker *l, const struct op *op)
 {
 	struct timespec ts = { .tv_nsec = (op->a[0] & 127) * 5000 };
 
@@ -172,7 +179,7 @@ long op_sleep(struct lane *l, const struct op *op)
 
 /* ---- identity, namespaces, priority ------------------------------------- */
 
-long op_setuid(struct lane *l, const struct op *op)
+long op_setuid(struct worker *l, const struct op *op)
 {
 	unsigned int id = job_user(op->a[0]), gid = job_user(op->a[1]);
 
@@ -189,12 +196,12 @@ long op_setuid(struct lane *l, const struct op *op)
 	}
 }
 
-long op_setns(struct lane *l, const struct op *op)
+long op_setns(struct worker *l, const struct op *op)
 {
 	return setns(net_ns[op->a[0] & 1], CLONE_NEWNET);
 }
 
-long op_nice(struct lane *l, const struct op *op)
+long op_nice(struct worker *l, const struct op *op)
 {
 	struct sched_param param = { .sched_priority = 1 + op->a[1] % 3 };
 
@@ -206,7 +213,7 @@ long op_nice(struct lane *l, const struct op *op)
 			   (int)(op->a[0] % 40) - 20);
 }
 
-void ops_process_reset(struct lane *l)
+void ops_process_reset(struct worker *l)
 {
 	struct sched_param param = {};
 
@@ -226,14 +233,24 @@ void ops_process_reset(struct lane *l)
 /* ---- the kernel --------------------------------------------------------- */
 
 /* One allocation or copy of the next operation fails. */
-long op_fail(struct lane *l, const struct op *op)
+long op_fail(struct worker *l, const struct op *op)
 {
 	l->fail_nth = 1 + op->a[0] % 24;
 	return 0;
 }
 
-long op_param(struct lane *l, const struct op *op)
+long op_param(struct worker *l, const struct op *op)
 {
 	module_param_set(op->a[0], op->a[1]);
 	return 0;
+}
+
+/* From here on the worker is a user with a low limit of messages. */
+long op_poor(struct worker *l, const struct op *op)
+{
+	static const unsigned long bytes[] = { 192, 320, 640, 1024, 2048, 8192 };
+	uint32_t id = job_user(1 + (op->a[1] & 1));
+
+	module_set_user_bytes(bytes[op->a[0] % ARRAY_SIZE(bytes)]);
+	return syscall(SYS_setresuid, id, id, 0);
 }

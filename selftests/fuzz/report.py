@@ -25,7 +25,7 @@ SUFFIX = re.compile(r"\.(cold|part|isra|constprop)(\.\d+)*")
 TRACING = re.compile(r"^(trace_event_raw_event_|trace_raw_output_|perf_trace_"
                      r"|__traceiter_|__bpf_trace_|__probestub_)")
 
-# Lines whose other side nobody reaches while the module is right: assertions,
+# Lines whose other side is never reached while the module is right: assertions,
 # and what the kernel's debugging adds to locks and counters.
 ASSERTION = re.compile(r"lockdep_assert|WARN_ON|BUG_ON|\b(?:spin_(?:un)?lock"
                        r"|kref_\w+|refcount_\w+|list_\w+|rb_\w+|atomic\w*"

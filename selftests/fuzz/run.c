@@ -11,17 +11,17 @@
 #include "fuzz.h"
 
 /* A program that takes this long hangs. */
-#define PATIENCE_SEC	60
+#define WAIT_LIMIT_SEC	60
 
 static uint64_t programs_run;
 
-static uint32_t lanes_of(const struct program *p)
+static uint32_t workers_of(const struct program *p)
 {
 	uint32_t mask = 0;
 	unsigned int i;
 
 	for (i = 0; i < p->n; i++)
-		mask |= 1 << p->ops[i].lane % LANES;
+		mask |= 1 << p->ops[i].worker % WORKERS;
 	return mask;
 }
 
@@ -60,17 +60,17 @@ static void print_file(const char *path)
 	close(fd);
 }
 
-/* Where everybody is that should have ended. */
+/* Where the workers are that should have ended. */
 static void show_hang(void)
 {
 	static const char *const files[] = { "syscall", "stack", "status" };
 	char path[300];
 	unsigned int i, j;
 
-	for (i = 0; i < LANES; i++) {
-		const struct lane_shared *l = &shared->lane[i];
+	for (i = 0; i < WORKERS; i++) {
+		const struct worker_shared *l = &shared->worker[i];
 
-		printf("# lane %u is at operation %u\n", i, l->at);
+		printf("# worker %u is at operation %u\n", i, l->at);
 		for (j = 0; j < ARRAY_SIZE(files); j++) {
 			snprintf(path, sizeof(path), "/proc/%d/task/%d/%s",
 				 l->pid, l->tid, files[j]);
@@ -98,16 +98,16 @@ static void __attribute__((noreturn)) failed(const struct program *p)
 	exit(1);
 }
 
-/* Returns whether the program has ended; if not, a worker has. */
+/* Returns whether the program has ended; if not, a process has. */
 static bool wait_for_end(void)
 {
-	uint64_t limit = now_ns(CLOCK_MONOTONIC) + PATIENCE_SEC * NSEC;
+	uint64_t limit = now_ns(CLOCK_MONOTONIC) + WAIT_LIMIT_SEC * NSEC;
 	uint32_t running;
 
 	while ((running = __atomic_load_n(&shared->running,
 					  __ATOMIC_ACQUIRE))) {
 		futex_wait(&shared->running, running, NSEC / 10);
-		if (!workers_alive())
+		if (!processes_alive())
 			return false;
 		if (now_ns(CLOCK_MONOTONIC) > limit) {
 			show_hang();
@@ -118,17 +118,17 @@ static bool wait_for_end(void)
 	return true;
 }
 
-static void start_lanes(uint32_t lanes)
+static void start_workers(uint32_t workers)
 {
 	unsigned int i;
 
-	for (i = 0; i < LANES; i++) {
-		if (!(lanes & 1 << i))
+	for (i = 0; i < WORKERS; i++) {
+		if (!(workers & 1 << i))
 			continue;
-		shared->lane[i].calls = 0;
-		shared->lane[i].ioctls = 0;
-		__atomic_add_fetch(&shared->lane[i].go, 1, __ATOMIC_ACQ_REL);
-		futex_wake(&shared->lane[i].go);
+		shared->worker[i].calls = 0;
+		shared->worker[i].ioctls = 0;
+		__atomic_add_fetch(&shared->worker[i].go, 1, __ATOMIC_ACQ_REL);
+		futex_wake(&shared->worker[i].go);
 	}
 }
 
@@ -164,7 +164,7 @@ static void clean_up(const struct program *p)
 {
 	if (program_has(p, "pass"))
 		empty_inboxes();
-	if (program_has(p, "param")) {
+	if (program_has_params(p)) {
 		module_params_reset();
 		unlock(&jobs->param_lock);
 	}
@@ -184,8 +184,8 @@ static void add_figures(void)
 
 	programs_run++;
 	__atomic_add_fetch(&jobs->programs, 1, __ATOMIC_RELAXED);
-	for (i = 0; i < LANES; i++) {
-		struct lane_shared *l = &shared->lane[i];
+	for (i = 0; i < WORKERS; i++) {
+		struct worker_shared *l = &shared->worker[i];
 
 		__atomic_add_fetch(&jobs->calls, l->calls, __ATOMIC_RELAXED);
 		__atomic_add_fetch(&jobs->ioctls, l->ioctls, __ATOMIC_RELAXED);
@@ -204,6 +204,18 @@ void run_end(void)
 		failed(&none);
 }
 
+static void forget_requests(void)
+{
+	memset(shared->requests, 0, sizeof(shared->requests));
+	memset(shared->lengths, 0, sizeof(shared->lengths));
+	shared->nrequests = 0;
+	shared->events = 0;
+	memset(shared->tickets, 0, sizeof(shared->tickets));
+	shared->ntickets = 0;
+	shared->calls_away = 0;
+	shared->quota = 0;
+}
+
 unsigned int run_program(const struct program *p, struct cover *c)
 {
 	unsigned int fresh;
@@ -212,28 +224,31 @@ unsigned int run_program(const struct program *p, struct cover *c)
 	tracing_step(programs_run);
 	snprintf(what, sizeof(what), "P %u", job);
 	log_program(what, p);
-	if (program_has(p, "param"))
+	if (program_has_params(p))
 		lock(&jobs->param_lock);
 	shared->program = *p;
 	shared->wild = is_wild(p);
-	shared->has_setuid = program_has(p, "setuid");
+	shared->has_params = program_has_params(p);
+	shared->has_setuid = program_has(p, "setuid") ||
+			     program_has(p, "poor") || program_has(p, "quota");
 	shared->has_setns = program_has(p, "setns");
 	shared->has_nice = program_has(p, "nice");
 	shared->has_memory = uses_memory(p);
 	shared->progress_waiters = 0;
-	shared->lanes = lanes_of(p);
+	forget_requests();
+	shared->workers = workers_of(p);
 	memset(shared->state, 0, sizeof(shared->state));
 	shared->arrived = 0;
 	shared->checking = 0;
-	shared->running = __builtin_popcount(shared->lanes);
+	shared->running = __builtin_popcount(shared->workers);
 	cover_reset();
-	start_lanes(shared->lanes);
+	start_workers(shared->workers);
 	if (!wait_for_end()) {
 		__atomic_add_fetch(&jobs->lost, 1, __ATOMIC_RELAXED);
 		log_program("W", p);
-		workers_stop();
+		processes_stop();
 		/* With it, what it may have spoilt. */
-		workers_start();
+		processes_start();
 	}
 	add_figures();
 	if (!shared->broken)

@@ -15,7 +15,7 @@
 #define PERIOD	1000
 #define TRACED	60
 
-static int perf[LANES * 16];
+static int perf[WORKERS * 16];
 static unsigned int nperf;
 
 static void attach(unsigned long event)
@@ -28,8 +28,8 @@ static void attach(unsigned long event)
 	unsigned int i;
 	int fd;
 
-	for (i = 0; i < LANES && nperf < ARRAY_SIZE(perf); i++) {
-		fd = syscall(SYS_perf_event_open, &attr, shared->lane[i].tid,
+	for (i = 0; i < WORKERS && nperf < ARRAY_SIZE(perf); i++) {
+		fd = syscall(SYS_perf_event_open, &attr, shared->worker[i].tid,
 			     -1, -1, 0);
 		if (fd >= 0)
 			perf[nperf++] = fd;
@@ -74,7 +74,7 @@ void tracing_step(uint64_t program)
 }
 
 /* Have what was recorded made into text. */
-long op_trace(struct lane *l, const struct op *op)
+long op_trace(struct worker *l, const struct op *op)
 {
 	int fd = open("/sys/kernel/tracing/trace", O_RDONLY | O_CLOEXEC);
 	char text[4096];

@@ -26,7 +26,7 @@ struct uring {
 	struct io_uring_cqe *cqes;
 	/* Requests that have not ended. */
 	int pending;
-	/* Both lanes of a process use the ring. */
+	/* Both workers of a process use the ring. */
 	uint32_t busy;
 	/* What is received goes here, and is not looked at. */
 	uint8_t room[ROOM];
@@ -105,7 +105,7 @@ static long submit(struct uring *u, const struct io_uring_sqe *sqe)
 	return ret;
 }
 
-static void fill(struct lane *l, const struct op *op, struct io_uring_sqe *sqe)
+static void fill(struct worker *l, const struct op *op, struct io_uring_sqe *sqe)
 {
 	size_t len = MIN(pick_len(op->a[1]), (uint32_t)ROOM);
 	struct uring *u = l->proc->uring;
@@ -152,7 +152,7 @@ static void fill(struct lane *l, const struct op *op, struct io_uring_sqe *sqe)
 		sqe->flags |= IOSQE_ASYNC;
 }
 
-long op_uring(struct lane *l, const struct op *op)
+long op_uring(struct worker *l, const struct op *op)
 {
 	struct uring *u = l->proc->uring;
 	struct io_uring_sqe sqe;

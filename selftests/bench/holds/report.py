@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Say what came out of counting stretches with preemption off, and judge it.
+
+usage: report.py MAX FOLDER...
+
+Each FOLDER has two files of one run: "operations", what bench/holds printed, and
+"windows", one line for each operation from its plugin. The longest stretches by
+state and by operation are printed, then all that are longer than MAX
+instructions. Exits 1 if there are any, 2 if a run is not complete.
+"""
+import os
+import sys
+
+
+class Window:
+    """What one operation came to."""
+
+    def __init__(self, announced, counted):
+        self.state, self.operation = announced[len("op "):].split("|")
+        fields = counted.split()
+        self.all = int(fields[0])
+        self.interrupt = int(fields[2])
+        self.insns = int(fields[4])
+        self.holder, self.locker, self.top = fields[5:8]
+        self.scheduler = int(fields[9])
+
+    def line(self, first, second):
+        """One row of a table."""
+        function = self.holder if self.insns else "-"
+        return (f"{first:<27}{second:<27}{self.insns:>10}  {function:<24}"
+                f"{self.scheduler:>9}{self.interrupt:>10}")
+
+
+def read_run(folder):
+    """The windows of one run."""
+    with open(os.path.join(folder, "operations"), encoding="ascii") as file:
+        lines = [line.strip() for line in file]
+    announced = [line for line in lines if line.startswith("op ")]
+    with open(os.path.join(folder, "windows"), encoding="ascii") as file:
+        counted = file.readlines()
+    if "end" not in lines or not announced or len(announced) != len(counted):
+        print(f"{folder}: {len(announced)} operations, {len(counted)} counted: not complete")
+        sys.exit(2)
+    return [Window(*pair) for pair in zip(announced, counted)]
+
+
+def in_turn(runs):
+    """All windows, by the order of their states: the runs have them in turn."""
+    numbered = []
+    for first, run in enumerate(runs):
+        number, state = first - len(runs), None
+        for window in run:
+            if window.state != state:
+                number, state = number + len(runs), window.state
+            numbered.append((number, window))
+    return [window for _, window in sorted(numbered, key=lambda pair: pair[0])]
+
+
+def table(windows, title, key, other):
+    """The longest stretch for each key, and of the other two figures too."""
+    groups = {}
+    for window in windows:
+        groups.setdefault(key(window), []).append(window)
+    print(f"{title[0]:<27}{title[1]:<27}{'longest':>10}  {'held by':<24}"
+          f"{'scheduler':>9}{'interrupt':>10}")
+    for name, group in groups.items():
+        worst = max(group, key=lambda w: w.insns)
+        worst.scheduler = max(w.scheduler for w in group)
+        worst.interrupt = max(w.interrupt for w in group)
+        print(worst.line(name, other(worst)))
+    print()
+
+
+def main(limit, folders):
+    """Print everything, and return the exit status."""
+    windows = in_turn([read_run(folder) for folder in folders])
+    if not any(window.insns for window in windows if window.operation == "stat"):
+        print("no stretch was seen where there must be one")
+        return 2
+    print("instructions with preemption off: the longest stretch that a function of")
+    print("the module is on the stack of; beside it the scheduler's own stretches, and")
+    print("interrupts")
+    print()
+    table(windows, ("there are", "longest in"), lambda w: w.state, lambda w: w.operation)
+    table(windows, ("operation", "longest with"), lambda w: w.operation, lambda w: w.state)
+    long = sorted((w for w in windows if w.insns > limit), key=lambda w: -w.insns)
+    for window in long:
+        print(f"{window.insns:>10}  {window.state} | {window.operation}: {window.holder}"
+              f" took it in {window.locker}; {window.top}")
+    print(f"{len(windows)} operations, {len(long)} with more than {limit} instructions: "
+          f"{'too much' if long else 'ok'}")
+    return 1 if long else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

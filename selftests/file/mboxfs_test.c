@@ -1,0 +1,1160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Mailboxes as files: what each system call does with them, and who may. */
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+
+#include "peers.h"
+
+#define MBX_FS_MAGIC 0x6d626f78
+
+/* A mount of the instance of this network namespace, in a mount namespace of its own. */
+FIXTURE(fs)
+{
+	char dir[64];
+	char path[128];
+	char other[128];
+	char name[64];
+	struct mbox_attr attr;
+	int fd;
+	int root;
+};
+
+static int mount_at(const char *dir, const char *options)
+{
+	return neg(mount("mbox", dir, "mbox", 0, options));
+}
+
+FIXTURE_SETUP(fs)
+{
+	umask(0);
+	self->root = -1;
+	self->fd = -1;
+	ASSERT_EQ(0, unshare(CLONE_NEWNS | CLONE_NEWNET));
+	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	snprintf(self->dir, sizeof(self->dir), "/tmp/mboxfs-%d", getpid());
+	ASSERT_EQ(0, mkdir(self->dir, 0755));
+	ASSERT_EQ(0, mount_at(self->dir, NULL));
+	test_name(self->name, sizeof(self->name), "fs");
+	snprintf(self->path, sizeof(self->path), "%s/%s", self->dir, self->name);
+	snprintf(self->other, sizeof(self->other), "%s/other", self->dir);
+	self->attr = attr_of(0, 4);
+	self->fd = raw_create(self->name, O_RDWR | O_EXCL, &self->attr);
+	ASSERT_LE(0, self->fd);
+	self->root = open(self->dir, O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, self->root);
+}
+
+FIXTURE_TEARDOWN(fs)
+{
+	close(self->fd);
+	close(self->root);
+	umount2(self->dir, MNT_DETACH);
+	rmdir(self->dir);
+}
+
+static int open_as(const char *path, int oflags)
+{
+	errno = 0;
+	return neg(open(path, oflags | O_CLOEXEC, 0600));
+}
+
+/* 0 when it can be opened, or -errno. */
+static int tried(const char *path, int oflags)
+{
+	int fd = open_as(path, oflags);
+
+	return fd < 0 ? fd : close(fd);
+}
+
+static int reopen(int fd, int oflags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open_as(path, oflags);
+}
+
+static struct stat attributes(const char *path)
+{
+	struct stat st;
+
+	memset(&st, POISON, sizeof(st));
+	stat(path, &st);
+	return st;
+}
+
+/* ---- what a mailbox looks like ------------------------------------------- */
+
+TEST_F(fs, a_mailbox_is_a_fifo_with_its_id_as_number)
+{
+	struct mbox_stat st = stat_of(self->fd);
+	struct stat file = attributes(self->path), same;
+
+	EXPECT_TRUE(S_ISFIFO(file.st_mode));
+	EXPECT_EQ(0600, file.st_mode & 07777);
+	EXPECT_EQ(st.id, file.st_ino);
+	EXPECT_EQ(1, file.st_nlink);
+	EXPECT_EQ(0, file.st_size);
+	ASSERT_EQ(0, fstat(self->fd, &same));
+	EXPECT_EQ(file.st_ino, same.st_ino);
+	EXPECT_EQ(file.st_dev, same.st_dev);
+}
+
+TEST_F(fs, the_size_is_what_is_queued)
+{
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(0, put(self->fd, 2));
+	EXPECT_EQ(8, attributes(self->path).st_size);
+	ASSERT_EQ(1, take(self->fd));
+	EXPECT_EQ(4, attributes(self->path).st_size);
+}
+
+static __s64 mtime_ns(const char *path)
+{
+	struct stat st = attributes(path);
+
+	return st.st_mtim.tv_sec * 1000 * NSEC_PER_MSEC + st.st_mtim.tv_nsec;
+}
+
+TEST_F(fs, the_time_of_modification_is_that_of_the_last_send)
+{
+	__s64 created = mtime_ns(self->path), sent;
+
+	usleep(100000);
+	EXPECT_EQ(created, mtime_ns(self->path));
+	ASSERT_EQ(0, put(self->fd, 1));
+	sent = mtime_ns(self->path);
+	EXPECT_LE(created + 50 * NSEC_PER_MSEC, sent);
+	EXPECT_GE(now_ns(CLOCK_REALTIME), sent);
+	usleep(100000);
+	EXPECT_EQ(sent, mtime_ns(self->path));
+	/* Receiving changes nothing. */
+	ASSERT_EQ(1, take(self->fd));
+	EXPECT_EQ(sent, mtime_ns(self->path));
+}
+
+TEST_F(fs, the_directory)
+{
+	struct stat st = attributes(self->dir);
+	struct statfs fs;
+
+	EXPECT_TRUE(S_ISDIR(st.st_mode));
+	EXPECT_EQ(01777, st.st_mode & 07777);
+	EXPECT_EQ(0, st.st_uid);
+	ASSERT_EQ(0, statfs(self->dir, &fs));
+	EXPECT_EQ(MBX_FS_MAGIC, fs.f_type);
+	EXPECT_EQ(MBOX_NAME_MAX, fs.f_namelen);
+	ASSERT_EQ(0, fstatfs(self->fd, &fs));
+	EXPECT_EQ(MBX_FS_MAGIC, fs.f_type);
+}
+
+/* ---- opening --------------------------------------------------------------- */
+
+TEST_F(fs, open_modes_are_rights)
+{
+	static const struct {
+		int oflags;
+		long put, take;
+	} cases[] = {
+		{ O_RDONLY, -EBADF, 1 }, { O_WRONLY, 0, -EBADF }, { O_RDWR, 0, 1 },
+		{ O_RDWR | O_NONBLOCK, 0, 1 }, { O_RDWR | O_TRUNC, 0, 1 },
+		{ O_RDWR | O_APPEND, 0, 1 },
+	};
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_EQ(0, put(self->fd, 1));
+		fd = open_as(self->path, cases[i].oflags);
+		ASSERT_LE(0, fd)
+			TH_LOG("case %u", i);
+		EXPECT_EQ(cases[i].put, put(fd, 2))
+			TH_LOG("case %u", i);
+		EXPECT_EQ(cases[i].take, take(fd))
+			TH_LOG("case %u", i);
+		close(fd);
+		while (take(self->fd) >= 0)
+			;
+	}
+}
+
+TEST_F(fs, open_errors)
+{
+	char longer[512];
+
+	EXPECT_EQ(-ENOENT, tried(self->other, O_RDWR));
+	EXPECT_EQ(-EINVAL, tried(self->path, O_ACCMODE));
+	EXPECT_EQ(-EINVAL, tried(self->path, O_RDWR | O_DIRECT));
+	EXPECT_EQ(-ENOTDIR, tried(self->path, O_RDONLY | O_DIRECTORY));
+	EXPECT_EQ(-EEXIST, tried(self->path, O_RDWR | O_CREAT | O_EXCL));
+	EXPECT_EQ(-EOPNOTSUPP, tried(self->dir, O_RDWR | O_TMPFILE));
+	EXPECT_EQ(-EISDIR, tried(self->dir, O_WRONLY));
+	snprintf(longer, sizeof(longer), "%s/%0256d", self->dir, 1);
+	EXPECT_EQ(-ENAMETOOLONG, tried(longer, O_RDWR | O_CREAT));
+	snprintf(longer, sizeof(longer), "%s/%0255d", self->dir, 1);
+	EXPECT_EQ(0, tried(longer, O_RDWR | O_CREAT));
+	EXPECT_EQ(0, unlink(longer));
+}
+
+TEST_F(fs, O_CREAT_makes_a_default_mailbox)
+{
+	int fd = open_as(self->other, O_RDWR | O_CREAT | O_EXCL);
+	struct mbox_stat st;
+
+	ASSERT_LE(0, fd);
+	st = stat_of(fd);
+	EXPECT_EQ(MBOX_QUEUE, st.attr.mode);
+	EXPECT_EQ(0, st.attr.flags);
+	EXPECT_EQ(64, st.attr.capacity);
+	EXPECT_EQ(8192, st.attr.msg_max);
+	EXPECT_EQ(0600, st.attr.perm);
+	close(fd);
+	/* The ioctl finds it. */
+	fd = raw_open("other", O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(st.id, stat_of(fd).id);
+	close(fd);
+	/* Opening it again changes nothing. */
+	EXPECT_EQ(0, tried(self->other, O_RDWR | O_CREAT));
+	EXPECT_EQ(st.id, attributes(self->other).st_ino);
+	EXPECT_EQ(0, raw_unlink("other"));
+	EXPECT_EQ(-ENOENT, tried(self->other, O_RDWR));
+}
+
+TEST_F(fs, mkfifo_makes_a_default_mailbox)
+{
+	umask(027);
+	ASSERT_EQ(0, mkfifo(self->other, 0666));
+	umask(0);
+	EXPECT_EQ(0640, attributes(self->other).st_mode & 07777);
+	EXPECT_EQ(0, tried(self->other, O_RDWR));
+	EXPECT_EQ(-EEXIST, neg(mkfifo(self->other, 0600)));
+	EXPECT_EQ(0, unlink(self->other));
+}
+
+TEST_F(fs, one_write_is_one_message)
+{
+	int sender = open_as(self->path, O_WRONLY), receiver = open_as(self->path, O_RDONLY);
+	char buf[16];
+
+	ASSERT_LE(0, sender);
+	ASSERT_LE(0, receiver);
+	EXPECT_EQ(5, write(sender, "first", 5));
+	EXPECT_EQ(6, write(sender, "second", 6));
+	EXPECT_EQ(5, read(receiver, buf, sizeof(buf)));
+	EXPECT_EQ(6, read(receiver, buf, sizeof(buf)));
+	EXPECT_EQ(-EBADF, neg(read(sender, buf, 1)));
+	EXPECT_EQ(-EBADF, neg(write(receiver, buf, 1)));
+	EXPECT_EQ(-ESPIPE, neg(lseek(receiver, 0, SEEK_SET)));
+	EXPECT_EQ(-ESPIPE, neg(pread(receiver, buf, 1, 0)));
+	EXPECT_EQ(-EBADF, neg(fcntl(receiver, F_SETPIPE_SZ, 4096)));
+	EXPECT_EQ(-EINVAL, neg(tee(receiver, sender, 1, 0)));
+	close(receiver);
+	close(sender);
+}
+
+/* ---- the other system calls -------------------------------------------------- */
+
+TEST_F(fs, what_does_not_exist)
+{
+	char target[128];
+
+	snprintf(target, sizeof(target), "%s/target", self->dir);
+	EXPECT_EQ(-EPERM, neg(link(self->path, target)));
+	EXPECT_EQ(-EPERM, neg(symlink(self->path, target)));
+	EXPECT_EQ(-EPERM, neg(mkdir(target, 0700)));
+	EXPECT_EQ(-EPERM, neg(mknod(target, S_IFSOCK | 0600, 0)));
+	EXPECT_EQ(-EPERM, neg(mknod(target, S_IFCHR | 0600, 0x0103)));
+	EXPECT_EQ(-EINVAL, neg(truncate(self->path, 0)));
+	EXPECT_EQ(-EINVAL, neg(ftruncate(self->fd, 0)));
+	EXPECT_EQ(-ENOTDIR, neg(rmdir(self->path)));
+	EXPECT_EQ(-EISDIR, neg(unlinkat(self->root, ".", 0)) == -EINVAL ? -EISDIR :
+		  neg(unlinkat(self->root, ".", 0)));
+	EXPECT_EQ(-ENOTDIR, neg(chdir(self->path)));
+	EXPECT_EQ(-EINVAL, neg(readlink(self->path, target, sizeof(target))));
+	EXPECT_EQ(-EOPNOTSUPP, neg(setxattr(self->path, "trusted.mbox", "1", 1, 0)));
+	EXPECT_EQ(-EACCES, neg(execl(self->path, self->path, NULL)));
+	EXPECT_EQ(-EINVAL, neg(fallocate(self->fd, 0, 0, 1)) == -ESPIPE ? -EINVAL :
+		  neg(fallocate(self->fd, 0, 0, 1)));
+	EXPECT_TRUE(mmap(NULL, 4096, PROT_READ, MAP_SHARED, self->fd, 0) == MAP_FAILED);
+	EXPECT_EQ(ENODEV, errno);
+}
+
+TEST_F(fs, what_files_have)
+{
+	struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 2 } };
+	struct stat st;
+
+	EXPECT_EQ(0, access(self->path, R_OK | W_OK));
+	EXPECT_EQ(-EACCES, neg(access(self->path, X_OK)));
+	EXPECT_EQ(0, chmod(self->path, 0640));
+	EXPECT_EQ(0640, stat_of(self->fd).attr.perm);
+	EXPECT_EQ(0, fchmod(self->fd, 0604));
+	EXPECT_EQ(0604, stat_of(self->fd).attr.perm);
+	EXPECT_EQ(0, chown(self->path, USER_A, GROUP_A));
+	EXPECT_EQ(USER_A, stat_of(self->fd).uid);
+	EXPECT_EQ(GROUP_A, stat_of(self->fd).gid);
+	EXPECT_EQ(0, fchown(self->fd, USER_B, -1));
+	EXPECT_EQ(USER_B, stat_of(self->fd).uid);
+	EXPECT_EQ(0, utimensat(AT_FDCWD, self->path, times, 0));
+	st = attributes(self->path);
+	EXPECT_EQ(1, st.st_atim.tv_sec);
+	EXPECT_EQ(0, flock(self->fd, LOCK_EX | LOCK_NB));
+	EXPECT_EQ(0, fsync(self->fd) && errno != EINVAL);
+}
+
+TEST_F(fs, fchmod_of_an_anonymous_mailbox_changes_only_that)
+{
+	int one = new_mailbox(0, 1), two = new_mailbox(0, 1);
+	struct stat st;
+
+	ASSERT_EQ(0, fchmod(one, 0444));
+	ASSERT_EQ(0, fstat(two, &st));
+	EXPECT_EQ(0600, st.st_mode & 0777);
+	ASSERT_EQ(0, fstat(one, &st));
+	EXPECT_EQ(0444, st.st_mode & 0777);
+	EXPECT_EQ(0, st.st_nlink);
+	close(one);
+	close(two);
+}
+
+TEST_F(fs, unlink_takes_the_name)
+{
+	EXPECT_EQ(0, unlink(self->path));
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+	EXPECT_EQ(-ENOENT, neg(unlink(self->path)));
+	EXPECT_EQ(-ENOENT, raw_unlink(self->name));
+	/* The mailbox goes on, and its id is known. */
+	EXPECT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, take(open_again(self->fd, O_RDONLY)));
+}
+
+TEST_F(fs, destroy_takes_the_name)
+{
+	int path = open_as(self->path, O_PATH);
+
+	ASSERT_LE(0, path);
+	EXPECT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(-ENOENT, tried(self->path, O_RDWR));
+	EXPECT_EQ(-EIDRM, reopen(path, O_RDWR));
+	EXPECT_EQ(-EIDRM, reopen(self->fd, O_RDWR));
+	close(path);
+}
+
+static int rename_flags(const char *from, const char *to, unsigned int flags)
+{
+	return neg(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags));
+}
+
+TEST_F(fs, rename_gives_another_name)
+{
+	__u64 id = stat_of(self->fd).id;
+	struct mbox_walk pos;
+	int fd;
+
+	EXPECT_EQ(0, rename(self->path, self->other));
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+	fd = raw_open("other", O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(id, stat_of(fd).id);
+	close(fd);
+	memset(&pos, POISON, sizeof(pos));
+	pos.id = id - 1;
+	EXPECT_EQ(0, raw_control(MBOX_IOC_WALK, &pos));
+	EXPECT_EQ(0, strcmp(pos.name, "other"));
+	/* Over another one, which loses its name. */
+	fd = raw_create(self->name, O_RDWR | O_EXCL, &self->attr);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EEXIST, rename_flags(self->other, self->path, RENAME_NOREPLACE));
+	EXPECT_EQ(-EINVAL, rename_flags(self->other, self->path, RENAME_EXCHANGE));
+	EXPECT_EQ(0, rename(self->other, self->path));
+	EXPECT_EQ(id, attributes(self->path).st_ino);
+	EXPECT_EQ(0, put(fd, 1));
+	EXPECT_EQ(-EXDEV, neg(rename(self->path, "/tmp/mbox")));
+	EXPECT_EQ(0, raw_unlink(self->name));
+	close(fd);
+}
+
+TEST_F(fs, inotify_tells_who_comes_and_goes)
+{
+	static const __u32 masks[] = { IN_CREATE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE,
+				       IN_CREATE, IN_DELETE, IN_DELETE };
+	char buf[4096] __attribute__((aligned(8)));
+	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), fd;
+	struct inotify_event *ev = (void *)buf;
+	unsigned int i;
+	char third[128];
+	ssize_t n;
+
+	snprintf(third, sizeof(third), "%s/third", self->dir);
+	if (in < 0 && errno == ENOSYS)
+		SKIP(return, "no inotify");
+	ASSERT_LE(0, in);
+	ASSERT_LE(0, inotify_add_watch(in, self->dir, IN_ALL_EVENTS & ~IN_ATTRIB));
+	fd = raw_create("other", O_RDWR | O_EXCL, &self->attr);
+	ASSERT_LE(0, fd);
+	/* Talking raises nothing. */
+	EXPECT_EQ(0, put(fd, 1));
+	EXPECT_EQ(4, write(fd, "text", 4));
+	EXPECT_EQ(1, take(fd));
+	close(fd);
+	EXPECT_EQ(0, rename(self->other, third));
+	EXPECT_EQ(0, raw_unlink("third"));
+	EXPECT_EQ(0, mkfifo(self->other, 0600));
+	EXPECT_EQ(0, unlink(self->other));
+	EXPECT_EQ(0, raw_destroy(self->fd));
+	n = read(in, buf, sizeof(buf));
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		ASSERT_GT((char *)buf + n, (char *)ev)
+			TH_LOG("event %u", i);
+		EXPECT_EQ(masks[i], ev->mask)
+			TH_LOG("event %u of %s", i, ev->name);
+		ev = (void *)((char *)(ev + 1) + ev->len);
+	}
+	EXPECT_EQ((char *)buf + n, (char *)ev);
+	close(in);
+}
+
+TEST_F(fs, links_in_proc_show_the_name)
+{
+	char proc[64], text[256];
+	int anon = new_mailbox(0, 1);
+	ssize_t n;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", self->fd);
+	n = readlink(proc, text, sizeof(text) - 1);
+	ASSERT_LT(0, n);
+	text[n] = '\0';
+	EXPECT_EQ('/', text[0]);
+	EXPECT_EQ(0, strcmp(text + 1, self->name));
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", anon);
+	n = readlink(proc, text, sizeof(text) - 1);
+	ASSERT_LT(0, n);
+	text[n] = '\0';
+	EXPECT_TRUE(!!strstr(text, "[mbox]"));
+	close(anon);
+}
+
+/* ---- rights ------------------------------------------------------------------- */
+
+TEST_F(fs, proc_fd_opens_with_fewer_rights)
+{
+	int anon = new_mailbox(0, 4), receiver, sender, path;
+	int both[] = { self->fd, anon };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(both); i++) {
+		receiver = reopen(both[i], O_RDONLY);
+		ASSERT_LE(0, receiver);
+		EXPECT_EQ(stat_of(both[i]).id, stat_of(receiver).id);
+		EXPECT_EQ(-EBADF, put(receiver, 1));
+		sender = reopen(receiver, O_WRONLY);
+		ASSERT_LE(0, sender);
+		EXPECT_EQ(0, put(sender, 1));
+		EXPECT_EQ(-EBADF, take(sender));
+		EXPECT_EQ(1, take(receiver));
+		path = reopen(sender, O_PATH);
+		ASSERT_LE(0, path);
+		EXPECT_EQ(-EBADF, put(path, 1));
+		close(sender);
+		close(receiver);
+		close(path);
+	}
+	close(anon);
+}
+
+static int reopen_as_stranger(void *arg)
+{
+	int fd = *(int *)arg;
+
+	CHECK_EQ(0, become(USER_B, GROUP_B));
+	CHECK_EQ(-EACCES, reopen(fd, O_RDONLY));
+	CHECK_EQ(-EACCES, reopen(fd, O_WRONLY));
+	CHECK(reopen(fd, O_PATH) >= 0);
+	/* The handle that it has goes on. */
+	CHECK_EQ(0, put(fd, 1));
+	return 0;
+}
+
+TEST_F(fs, proc_fd_checks_the_permission)
+{
+	int anon = new_mailbox(0, 4);
+
+	EXPECT_EQ(0, in_child(reopen_as_stranger, &anon));
+	EXPECT_EQ(0, in_child(reopen_as_stranger, &self->fd));
+	close(anon);
+}
+
+TEST_F(fs, rings_are_opened_as_files)
+{
+	struct mbox_attr attr = { .mode = MBOX_RING, .capacity = 4, .msg_max = 64, .perm = 0600 };
+	int fd = raw_create("other", O_RDWR | O_EXCL, &attr), receiver, sender, anon, i;
+	struct mbox *from, *to;
+	char buf[64];
+
+	ASSERT_LE(0, fd);
+	anon = raw_create(NULL, O_RDWR, &attr);
+	ASSERT_LE(0, anon);
+	for (i = 0; i < 2; i++) {
+		receiver = i ? reopen(anon, O_RDONLY) : open_as(self->other, O_RDONLY);
+		sender = i ? reopen(anon, O_WRONLY) : open_as(self->other, O_WRONLY);
+		ASSERT_LE(0, receiver);
+		ASSERT_LE(0, sender);
+		EXPECT_EQ(O_RDONLY, fcntl(receiver, F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(O_WRONLY, fcntl(sender, F_GETFL) & O_ACCMODE);
+		from = mbox_from_fd(receiver);
+		to = mbox_from_fd(sender);
+		ASSERT_TRUE(from && to);
+		EXPECT_EQ(0, mbox_send(to, "text", 4, 0));
+		EXPECT_EQ(4, mbox_recv(from, buf, sizeof(buf), 0));
+		EXPECT_EQ(-EBADF, neg(mbox_send(from, "text", 4, 0)));
+		EXPECT_EQ(-EBADF, neg(mbox_recv(to, buf, sizeof(buf), 0)));
+		mbox_close(from);
+		mbox_close(to);
+	}
+	close(fd);
+	close(anon);
+	EXPECT_EQ(0, unlink(self->other));
+}
+
+static int open_link(void *arg)
+{
+	int fd = raw_direct(getppid(), O_RDWR);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(-ENXIO, reopen(fd, O_RDWR));
+	CHECK_EQ(-ENXIO, reopen(fd, O_RDONLY));
+	CHECK(reopen(fd, O_PATH) >= 0);
+	return 0;
+}
+
+TEST_F(fs, links_are_not_opened_as_files)
+{
+	EXPECT_EQ(0, in_child(open_link, NULL));
+}
+
+struct who {
+	uid_t uid;
+	gid_t gid;
+	int cap;
+	int may;
+	const char *path;
+	const char *name;
+};
+
+static int become_who(const struct who *who)
+{
+	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	prctl(PR_SET_KEEPCAPS, 1);
+	CHECK_EQ(0, become(who->uid, who->gid));
+	if (who->cap < 0)
+		return 0;
+	data[who->cap / 32].effective = 1U << who->cap % 32;
+	data[who->cap / 32].permitted = 1U << who->cap % 32;
+	return neg(syscall(SYS_capset, &hdr, data));
+}
+
+static int opens_as(void *arg)
+{
+	const struct who *who = arg;
+	int recv = who->may & 4 ? 0 : -EACCES, send = who->may & 2 ? 0 : -EACCES;
+	struct mbox_attr attr = attr_of(0, 1);
+	int fd;
+
+	CHECK_EQ(0, become_who(who));
+	CHECK_EQ(recv, tried(who->path, O_RDONLY));
+	CHECK_EQ(send, tried(who->path, O_WRONLY));
+	CHECK_EQ(recv ? recv : send, tried(who->path, O_RDWR));
+	/* The same decides for ioctls. */
+	fd = raw_open(who->name, O_RDONLY);
+	CHECK_EQ(recv, fd < 0 ? fd : 0);
+	fd = raw_open(who->name, O_WRONLY);
+	CHECK_EQ(send, fd < 0 ? fd : 0);
+	fd = raw_create(who->name, O_WRONLY, &attr);
+	CHECK_EQ(send, fd < 0 ? fd : 0);
+	return 0;
+}
+
+TEST_F(fs, owner_group_mode_and_capabilities_decide)
+{
+	struct who cases[] = {
+		{ USER_A, GROUP_B, -1, 6 }, { USER_B, GROUP_A, -1, 4 }, { USER_B, GROUP_B, -1, 2 },
+		{ USER_B, GROUP_A, CAP_IPC_OWNER, 6 }, { USER_B, GROUP_A, CAP_DAC_OVERRIDE, 6 },
+		{ USER_B, GROUP_A, CAP_FOWNER, 4 },
+	};
+	unsigned int i;
+
+	ASSERT_EQ(0, chown(self->path, USER_A, GROUP_A));
+	ASSERT_EQ(0, chmod(self->path, 0642));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		cases[i].path = self->path;
+		cases[i].name = self->name;
+		EXPECT_EQ(0, in_child(opens_as, &cases[i]))
+			TH_LOG("case %u", i);
+	}
+}
+
+struct remover {
+	struct who who;
+	int rm, unlink, rename, chmod, chown;
+};
+
+static int removes_as(void *arg)
+{
+	const struct remover *r = arg;
+	char to[160];
+
+	CHECK_EQ(0, become_who(&r->who));
+	snprintf(to, sizeof(to), "%s-renamed", r->who.path);
+	CHECK_EQ(r->chmod, neg(chmod(r->who.path, 0600)));
+	CHECK_EQ(r->chown, neg(chown(r->who.path, USER_B, -1)));
+	CHECK_EQ(r->rename, neg(rename(r->who.path, to)));
+	if (!r->rename)
+		CHECK_EQ(0, rename(to, r->who.path));
+	if (r->rm) {
+		CHECK_EQ(r->rm, neg(unlink(r->who.path)));
+		CHECK_EQ(r->unlink, raw_unlink(r->who.name));
+	} else {
+		CHECK_EQ(0, unlink(r->who.path));
+	}
+	return 0;
+}
+
+static int make_as_user_a(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK(raw_create(arg, O_RDWR, &attr) >= 0);
+	return 0;
+}
+
+TEST_F(fs, who_may_remove)
+{
+	struct remover cases[] = {
+		{ { USER_A, GROUP_B, -1 }, 0, 0, 0, 0, -EPERM },
+		{ { USER_B, GROUP_A, -1 }, -EPERM, -EACCES, -EPERM, -EPERM, -EPERM },
+		{ { USER_B, GROUP_B, CAP_FOWNER }, 0, 0, 0, 0, -EPERM },
+		/* The directory is not the mailbox's. */
+		{ { USER_B, GROUP_B, CAP_IPC_OWNER }, -EPERM, 0, -EPERM, -EPERM, -EPERM },
+		/* It makes itself the owner. */
+		{ { USER_B, GROUP_B, CAP_CHOWN }, 0, 0, 0, -EPERM, 0 },
+	};
+	char name[] = "other";
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_EQ(0, in_child(make_as_user_a, name));
+		cases[i].who.path = self->other;
+		cases[i].who.name = "other";
+		EXPECT_EQ(0, in_child(removes_as, &cases[i]))
+			TH_LOG("case %u", i);
+		raw_unlink("other");
+	}
+}
+
+static int squat(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+
+	attr.perm = 0666;
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK(raw_create("other", O_RDWR | O_EXCL, &attr) >= 0);
+	return 0;
+}
+
+static int fall_for_it(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	int protected = *(int *)arg, fd;
+	int ret = protected ? -EACCES : 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/mboxfs-%d/other", getppid());
+	CHECK_EQ(0, become(USER_B, GROUP_B));
+	CHECK_EQ(ret, tried(path, O_RDWR | O_CREAT));
+	fd = raw_create("other", O_RDWR, &attr);
+	CHECK_EQ(ret, fd < 0 ? fd : 0);
+	/* Without O_CREAT nothing is expected of the owner. */
+	CHECK_EQ(0, tried(path, O_RDWR));
+	CHECK(raw_open("other", O_RDWR) >= 0);
+	return 0;
+}
+
+TEST_F(fs, protected_fifos_protects_mailboxes)
+{
+	char before[16];
+	int value;
+
+	if (read_file("/proc/sys/fs/protected_fifos", before, sizeof(before)))
+		SKIP(return, "no fs.protected_fifos");
+	ASSERT_EQ(0, in_child(squat, NULL));
+	for (value = 0; value < 2; value++) {
+		ASSERT_EQ(0, write_file("/proc/sys/fs/protected_fifos", "%d", value));
+		EXPECT_EQ(0, in_child(fall_for_it, &value))
+			TH_LOG("protected_fifos %d", value);
+	}
+	write_file("/proc/sys/fs/protected_fifos", "%s", before);
+	EXPECT_EQ(0, raw_unlink("other"));
+}
+
+/* ---- mounts --------------------------------------------------------------------- */
+
+TEST_F(fs, options)
+{
+	char again[80];
+	struct stat st;
+
+	snprintf(again, sizeof(again), "%s-2", self->dir);
+	ASSERT_EQ(0, mkdir(again, 0700));
+	/* Those of a second mount are ignored. */
+	EXPECT_EQ(0, mount_at(again, "mode=0700,uid=1001"));
+	st = attributes(again);
+	EXPECT_EQ(01777, st.st_mode & 07777);
+	EXPECT_EQ(attributes(self->dir).st_dev, st.st_dev);
+	EXPECT_EQ(0, neg(mount(NULL, again, NULL, MS_REMOUNT, "mode=0750,uid=1001,gid=2001")));
+	st = attributes(self->dir);
+	EXPECT_EQ(0750, st.st_mode & 07777);
+	EXPECT_EQ(1001, st.st_uid);
+	EXPECT_EQ(2001, st.st_gid);
+	EXPECT_EQ(-EINVAL, neg(mount(NULL, again, NULL, MS_REMOUNT, "mode=12345670")));
+	EXPECT_EQ(-EINVAL, neg(mount(NULL, again, NULL, MS_REMOUNT, "size=1")));
+	EXPECT_EQ(0, umount(again));
+	rmdir(again);
+}
+
+TEST_F(fs, a_read_only_mount_is_for_receivers)
+{
+	char again[80], path[160];
+	int fd, before, receiver;
+
+	snprintf(again, sizeof(again), "%s-2", self->dir);
+	snprintf(path, sizeof(path), "%s/%s", again, self->name);
+	ASSERT_EQ(0, mkdir(again, 0700));
+	ASSERT_EQ(0, mount_at(again, NULL));
+	before = open_as(path, O_RDWR);
+	ASSERT_LE(0, before);
+	EXPECT_EQ(0, neg(mount(NULL, again, NULL, MS_REMOUNT | MS_RDONLY, NULL)));
+	EXPECT_EQ(-EROFS, tried(path, O_WRONLY));
+	EXPECT_EQ(-EROFS, tried(path, O_RDWR));
+	EXPECT_EQ(-EROFS, reopen(before, O_WRONLY));
+	receiver = open_as(path, O_RDONLY);
+	ASSERT_LE(0, receiver);
+	EXPECT_EQ(-EROFS, reopen(receiver, O_WRONLY));
+	/* What is open goes on. */
+	EXPECT_EQ(0, put(before, 1));
+	EXPECT_EQ(1, take(receiver));
+	EXPECT_EQ(-EROFS, neg(unlink(path)));
+	EXPECT_EQ(-EROFS, neg(chmod(path, 0)));
+	snprintf(path, sizeof(path), "%s/new", again);
+	EXPECT_EQ(-EROFS, neg(mkfifo(path, 0600)));
+	/* The other mount, and ioctls, are not affected. */
+	EXPECT_EQ(0, tried(self->path, O_RDWR));
+	fd = raw_create("other", O_RDWR, &self->attr);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(0, raw_unlink("other"));
+	close(fd);
+	close(before);
+	close(receiver);
+	EXPECT_EQ(0, umount(again));
+	rmdir(again);
+}
+
+TEST_F(fs, a_bind_mount_gives_one_mailbox)
+{
+	char file[80];
+	int fd;
+
+	snprintf(file, sizeof(file), "%s-bind", self->dir);
+	fd = open(file, O_CREAT | O_RDWR, 0600);
+	close(fd);
+	ASSERT_EQ(0, mount(self->path, file, NULL, MS_BIND, NULL));
+	/* Also where there is neither the network namespace nor the instance. */
+	ASSERT_EQ(0, unshare(CLONE_NEWNET));
+	fd = open_as(file, O_WRONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, put(fd, 7));
+	EXPECT_EQ(7, take(self->fd));
+	close(fd);
+	/* The mount keeps the mailbox. */
+	EXPECT_EQ(0, unlink(self->path));
+	EXPECT_EQ(0, put(self->fd, 8));
+	close(self->fd);
+	self->fd = open_as(file, O_RDWR);
+	EXPECT_EQ(8, take(self->fd));
+	EXPECT_EQ(0, umount2(file, MNT_DETACH));
+	unlink(file);
+}
+
+static int in_user_namespace(void *arg)
+{
+	char dir[64], path[80];
+	int fd;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET))
+		return 77;
+	/* After the change of user, root owns /proc/self. */
+	CHECK_EQ(0, prctl(PR_SET_DUMPABLE, 1));
+	CHECK_EQ(0, write_file("/proc/self/setgroups", "deny"));
+	CHECK_EQ(0, write_file("/proc/self/uid_map", "0 %d 1", USER_A));
+	CHECK_EQ(0, write_file("/proc/self/gid_map", "0 %d 1", GROUP_A));
+	snprintf(dir, sizeof(dir), "/tmp/mboxfs-user-%d", getppid());
+	CHECK_EQ(0, mount_at(dir, NULL));
+	snprintf(path, sizeof(path), "%s/q", dir);
+	fd = open_as(path, O_RDWR | O_CREAT);
+	CHECK(fd >= 0);
+	CHECK_EQ(0, attributes(path).st_uid);
+	CHECK_EQ(-EINVAL, neg(chown(path, 4711, -1)));
+	CHECK_EQ(0, put(fd, 1));
+	return 0;
+}
+
+static int foreign_instance(void *arg)
+{
+	char dir[64];
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return 77;
+	/* After the change of user, root owns /proc/self. */
+	CHECK_EQ(0, prctl(PR_SET_DUMPABLE, 1));
+	CHECK_EQ(0, write_file("/proc/self/setgroups", "deny"));
+	CHECK_EQ(0, write_file("/proc/self/uid_map", "0 %d 1", USER_A));
+	snprintf(dir, sizeof(dir), "/tmp/mboxfs-user-%d", getppid());
+	/* The network namespace is not one that it owns. */
+	CHECK_EQ(-EPERM, mount_at(dir, NULL));
+	return 0;
+}
+
+TEST_F(fs, user_namespaces_mount_their_own)
+{
+	char dir[64];
+	int ret;
+
+	snprintf(dir, sizeof(dir), "/tmp/mboxfs-user-%d", getpid());
+	ASSERT_EQ(0, mkdir(dir, 0755));
+	ret = in_child(in_user_namespace, NULL);
+	if (ret != 77) {
+		EXPECT_EQ(0, ret);
+		EXPECT_EQ(0, in_child(foreign_instance, NULL));
+	}
+	rmdir(dir);
+	if (ret == 77)
+		SKIP(return, "no user namespaces");
+}
+
+/* Creates in a user namespace that maps nothing. */
+static int unmapped(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		return 77;
+	CHECK_EQ(-EOVERFLOW, raw_create(NULL, O_RDWR, &attr));
+	CHECK_EQ(-EOVERFLOW, raw_create("other", O_RDWR, &attr));
+	return 0;
+}
+
+TEST_F(fs, ids_that_are_not_mapped)
+{
+	int ret = in_child(unmapped, NULL);
+
+	if (ret == 77)
+		SKIP(return, "no user namespaces");
+	EXPECT_EQ(0, ret);
+}
+
+/* What creating fails with, as soon as it does; 0: it goes on succeeding. */
+static int await_refusal(const char *path)
+{
+	int i, fd;
+
+	for (i = 0; i < WAIT_LIMIT_MS / 10; i++) {
+		fd = open_as(path, O_RDWR | O_CREAT);
+		if (fd < 0)
+			return fd;
+		close(fd);
+		unlink(path);
+		usleep(10000);
+	}
+	return 0;
+}
+
+TEST_F(fs, a_mount_outlives_its_namespace)
+{
+	char path[128];
+	int fd;
+
+	/* The only process of the namespace leaves it. */
+	ASSERT_EQ(0, unshare(CLONE_NEWNET));
+	snprintf(path, sizeof(path), "%s/new", self->dir);
+	EXPECT_EQ(-ESTALE, await_refusal(path));
+	EXPECT_EQ(-ESTALE, neg(mkfifo(path, 0600)));
+	EXPECT_EQ(-ENOENT, tried(self->path, O_RDWR));
+	EXPECT_EQ(0, put(self->fd, 1));
+	fd = reopen(self->fd, O_RDONLY);
+	EXPECT_EQ(1, take(fd));
+	close(fd);
+}
+
+/* ---- the library ------------------------------------------------------------------ */
+
+TEST_F(fs, mbox_open_takes_a_path)
+{
+	struct mbox *mb = mbox_open(self->path, O_WRONLY | O_NONBLOCK);
+	char fifo[80];
+
+	ASSERT_TRUE(!!mb);
+	EXPECT_EQ(stat_of(self->fd).id, stat_of(mbox_fd(mb)).id);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(mbox_fd(mb), F_GETFD));
+	EXPECT_EQ(0, mbox_send(mb, "text", 4, 0));
+	EXPECT_EQ(0, mbox_close(mb));
+	EXPECT_TRUE(!mbox_open(self->other, O_RDWR) && errno == ENOENT);
+	EXPECT_TRUE(!mbox_open(self->dir, O_RDONLY) && errno == EINVAL);
+	EXPECT_TRUE(!mbox_open("/dev/null", O_RDWR) && errno == EINVAL);
+	EXPECT_TRUE(!mbox_open(self->path, O_RDWR | O_CREAT) && errno == EINVAL);
+	/* Nor does it wait for somebody at a FIFO. */
+	snprintf(fifo, sizeof(fifo), "%s-fifo", self->dir);
+	ASSERT_EQ(0, mkfifo(fifo, 0600));
+	EXPECT_TRUE(!mbox_open(fifo, O_RDONLY) && errno == EINVAL);
+	unlink(fifo);
+}
+
+/* A parent with both rights, a worker that receives, and the end of the queue. */
+TEST_F(fs, mbox_reopen_gives_up_a_right)
+{
+	struct mbox_attr attr = attr_of(MBOX_HANGUP, 4);
+	struct mbox *both = mbox_create(NULL, O_RDWR, &attr), *worker, *parent;
+	char buf[8];
+
+	ASSERT_TRUE(!!both);
+	worker = mbox_reopen(both, O_RDONLY);
+	parent = mbox_reopen(both, O_WRONLY | O_NONBLOCK);
+	ASSERT_TRUE(worker && parent);
+	EXPECT_EQ(0, mbox_close(both));
+	EXPECT_EQ(0, mbox_send(parent, "job", 3, 0));
+	EXPECT_EQ(0, mbox_close(parent));
+	EXPECT_EQ(3, mbox_recv(worker, buf, sizeof(buf), 0));
+	EXPECT_EQ(-EPIPE, neg(mbox_recv(worker, buf, sizeof(buf), 0)));
+	EXPECT_TRUE(!mbox_reopen(worker, O_RDWR | O_EXCL) && errno == EINVAL);
+	EXPECT_EQ(0, fchmod(mbox_fd(worker), 0));
+	EXPECT_EQ(0, mbox_close(worker));
+}
+
+TEST_F(fs, mbox_set_perm_is_fchown_and_fchmod)
+{
+	struct mbox *mb = mbox_open(self->path, O_RDONLY);
+	struct mbox_stat st;
+
+	ASSERT_TRUE(!!mb);
+	EXPECT_EQ(0, mbox_set_perm(mb, USER_A, -1, 0640));
+	st = stat_of(self->fd);
+	EXPECT_EQ(USER_A, st.uid);
+	EXPECT_EQ(0, st.gid);
+	EXPECT_EQ(0640, st.attr.perm);
+	EXPECT_EQ(0, mbox_set_perm(mb, -1, GROUP_A, -1));
+	st = stat_of(self->fd);
+	EXPECT_EQ(USER_A, st.uid);
+	EXPECT_EQ(GROUP_A, st.gid);
+	EXPECT_EQ(0640, st.attr.perm);
+	EXPECT_EQ(-EINVAL, neg(mbox_set_perm(mb, -1, -1, 01640)));
+	EXPECT_EQ(0640, stat_of(self->fd).attr.perm);
+	EXPECT_EQ(0, mbox_close(mb));
+}
+
+/* ---- races ---------------------------------------------------------------------- */
+
+struct racer {
+	char path[128];
+	char other[128];
+	int kind;
+	int turns;
+};
+
+static int race_open(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	struct racer *r = arg;
+	const char *name = strrchr(r->path, '/') + 1;
+	int i, fd;
+
+	for (i = 0; i < r->turns; i++) {
+		switch ((i + r->kind) % 6) {
+		case 0:
+			fd = open_as(r->path, O_RDWR | O_CREAT);
+			break;
+		case 1:
+			fd = raw_create(name, O_RDWR, &attr);
+			break;
+		case 2:
+			fd = raw_open(name, O_RDWR);
+			break;
+		case 3:
+			unlink(r->path);
+			fd = raw_create(NULL, O_RDWR, &attr);
+			break;
+		case 4:
+			raw_unlink(name);
+			fd = open_as(r->path, O_RDONLY);
+			break;
+		default:
+			rename(r->path, r->other);
+			rename(r->other, r->path);
+			fd = raw_create(name, O_RDWR | O_EXCL, &attr);
+			if (fd >= 0 && i % 3 == 0)
+				raw_destroy(fd);
+			break;
+		}
+		if (fd >= 0) {
+			put(fd, 1);
+			take(fd);
+			close(fd);
+		} else {
+			CHECK(fd == -ENOENT || fd == -EEXIST || fd == -EIDRM);
+		}
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(fs, races_of_open_unlink_rename_destroy, 120)
+{
+	struct racer r[4];
+	pid_t pids[4];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		snprintf(r[i].path, sizeof(r[i].path), "%s/racing", self->dir);
+		snprintf(r[i].other, sizeof(r[i].other), "%s/racing-2", self->dir);
+		r[i].kind = i;
+		r[i].turns = 1000;
+		pids[i] = spawn(race_open, &r[i]);
+	}
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, reap(pids[i]));
+	raw_unlink("racing");
+	raw_unlink("racing-2");
+	EXPECT_EQ(1, count_mailboxes());
+}
+
+/* A namespace with a mount ends while others use what was in it. */
+static int leave_namespace(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	char path[128];
+	int fd, i;
+
+	CHECK_EQ(0, unshare(CLONE_NEWNET));
+	CHECK_EQ(0, mount_at(arg, NULL));
+	for (i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s/%d", (char *)arg, i);
+		fd = i % 2 ? raw_create(strrchr(path, '/') + 1, O_RDWR, &attr) :
+			     open_as(path, O_RDWR | O_CREAT);
+		CHECK(fd >= 0);
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(fs, races_of_mount_and_namespace_end, 120)
+{
+	char path[128];
+	int i, j, fd;
+
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, in_child(leave_namespace, self->dir));
+		for (j = 0; j < 20; j++) {
+			snprintf(path, sizeof(path), "%s/%d", self->dir, j % 4);
+			fd = open_as(path, O_RDWR | O_CREAT);
+			EXPECT_TRUE(fd >= 0 || fd == -ESTALE)
+				TH_LOG("open: %d", fd);
+			if (fd >= 0)
+				EXPECT_EQ(0, put(fd, 1));
+			unlink(path);
+			close(fd);
+		}
+		EXPECT_EQ(0, umount2(self->dir, i % 2 ? MNT_DETACH : 0));
+	}
+}
+
+TEST_F_TIMEOUT(fs, many_names, 120)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[128];
+	int i, fd;
+
+	for (i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "many-%d", i);
+		fd = raw_create(name, O_RDWR | O_EXCL, &attr);
+		ASSERT_LE(0, fd);
+		close(fd);
+	}
+	EXPECT_EQ(10001, count_mailboxes());
+	for (i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "%s/many-%d", self->dir, i);
+		ASSERT_EQ(0, unlink(name));
+	}
+	EXPECT_EQ(1, count_mailboxes());
+}
+
+/* ---- descriptors in messages ------------------------------------------------------ */
+
+static long send_fd(int fd, int passed)
+{
+	struct mbox_msg msg = msg_of("x", 1, MBOX_DONTWAIT);
+
+	msg.fds = (uintptr_t)&passed;
+	msg.nfds = 1;
+	return raw(fd, MBOX_IOC_SEND, &msg);
+}
+
+TEST_F(fs, handles_do_not_travel_but_paths_do)
+{
+	int opened = open_as(self->path, O_RDWR), path = open_as(self->path, O_PATH);
+
+	EXPECT_EQ(-ELOOP, send_fd(self->fd, opened));
+	EXPECT_EQ(-ELOOP, send_fd(self->fd, self->fd));
+	EXPECT_EQ(0, send_fd(self->fd, path));
+	EXPECT_EQ(0, send_fd(self->fd, self->root));
+	close(opened);
+	close(path);
+}
+
+/* The namespaces of the tests end some time after their processes: wait for it here. */
+FIXTURE(afterwards)
+{
+	int unused;
+};
+
+FIXTURE_SETUP(afterwards)
+{
+}
+
+FIXTURE_TEARDOWN(afterwards)
+{
+}
+
+TEST_F_TIMEOUT(afterwards, unmounted_instances_do_not_keep_the_module, 60)
+{
+	char text[16] = "";
+	int i;
+
+	for (i = 0; i < WAIT_LIMIT_MS / 100; i++) {
+		if (read_file("/sys/module/mbox/refcnt", text, sizeof(text)))
+			SKIP(return, "the module cannot be unloaded");
+		if (!atoi(text))
+			break;
+		usleep(100000);
+	}
+	EXPECT_EQ(0, atoi(text));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,275 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Building in a folder with a blank in its path, installing with a strict umask and
+# with relative paths, and the completion that was installed. It needs the source
+# tree, a compiler and bash, and neither the module nor a virtual machine. KTAP; each
+# function test_* is one test: it prints what is wrong, and nothing when all is well.
+#
+# shellcheck disable=SC2317 # they are called by the names found at the end
+set -eu
+export LC_ALL=C
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+if [ ! -f "$top/libuser/Makefile" ] || ! command -v "${CC:-cc}" >/dev/null; then
+	echo "TAP version 13"
+	echo "1..0 # SKIP no source tree or no compiler"
+	exit 4
+fi
+self=$top/selftests/host/${0##*/}
+# shellcheck source=host_tests.sh
+. "$top/selftests/host/host_tests.sh"
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 130' INT TERM HUP
+
+# A tree of this test, to build in.
+tree="$tmp/a tree"
+mkdir -p "$tree/selftests/tools/vm"
+cp -R "$top/Makefile" "$top/Kbuild" "$top/libuser" "$top/uapi" "$tree/"
+mkdir -p "$tree/Documentation"
+cp -R "$top/Documentation/man" "$tree/Documentation/"
+cd "$tree"
+
+# make as the user calls it, without what make check has set; not optimized, for time.
+run_make()
+{
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s CFLAGS=-O0 "$@"
+}
+
+# build: once, whichever test comes first.
+build()
+{
+	[ ! -e "$tree/build/lib/tools/mboxctl" ] || return 0
+	run_make lib
+}
+
+# readable FOLDER: prints what in it not every user can read, or enter.
+readable()
+{
+	find "$1" ! -type l \( ! -perm -444 -o -type d ! -perm -555 \) |
+		sed 's/$/: not for every user/'
+}
+
+# has ROOT PREFIX: prints what is missing there.
+has()
+{
+	for file in bin/mboxctl lib/libmbox.so lib/libmbox.so.0 lib/libmbox.a include/mbox.h \
+		include/linux/mbox.h lib/pkgconfig/libmbox.pc share/man/man1/mboxctl.1 \
+		share/man/man3/mbox_send.3 share/man/man3/mbox_timedsend.3 \
+		share/bash-completion/completions/mboxctl; do
+		[ -e "$1$2/$file" ] || echo "no $1$2/$file"
+	done
+}
+
+test_build_in_a_path_with_a_blank()
+{
+	build
+	build/lib/tools/mboxctl --version >"$tmp/version"
+	grep -q '^mboxctl ' "$tmp/version" || echo "mboxctl does not run"
+}
+
+# What is installed has the version that Kbuild names.
+test_one_version()
+{
+	version=$(sed -n 's/^MBOX_VERSION := //p' Kbuild)
+	[ -n "$version" ] || echo "Kbuild: no MBOX_VERSION"
+	build
+	run_make install DESTDIR="$tmp/one" >/dev/null
+	root=$tmp/one/usr/local
+	"$root/bin/mboxctl" --version | head -n 1 | grep -qxF "mboxctl (libmbox) v$version" ||
+		echo "mboxctl --version differs"
+	grep -qxF "Version: $version" "$root/lib/pkgconfig/libmbox.pc" || echo "libmbox.pc differs"
+	[ -e "$root/lib/libmbox.so.$version" ] || echo "no libmbox.so.$version"
+	for page in "$tree"/Documentation/man/*; do
+		page=${page##*/}
+		grep -qxF ".Os mbox $version" "$root/share/man/man${page##*.}/$page" ||
+			echo "$page: its footer differs"
+	done
+}
+
+test_a_strict_umask()
+{
+	build
+	mkdir "$tmp/strict"
+	(umask 077 && run_make install DESTDIR="$tmp/strict/new/root") >/dev/null
+	has "$tmp/strict/new/root" /usr/local
+	readable "$tmp/strict"
+	[ -x "$tmp/strict/new/root/usr/local/bin/mboxctl" ] || echo "mboxctl cannot be run"
+}
+
+test_a_relative_destdir()
+{
+	build
+	run_make install DESTDIR=stage PREFIX=/usr >/dev/null
+	has "$tree/stage" /usr
+	[ ! -e libuser/stage ] || echo "in libuser, too"
+	(cd libuser && run_make install O=../build/lib DESTDIR=stage PREFIX=/usr >/dev/null)
+	has "$tree/libuser/stage" /usr
+	rm -rf stage libuser/stage
+}
+
+test_blanks_in_destdir_and_prefix()
+{
+	build
+	run_make install DESTDIR="$tmp/a b" PREFIX="/opt/c d" >/dev/null
+	has "$tmp/a b" "/opt/c d"
+	[ ! -e "$tmp/a" ] || echo "there is '$tmp/a'"
+	if command -v pkg-config >/dev/null; then
+		flags=$(PKG_CONFIG_PATH="$tmp/a b/opt/c d/lib/pkgconfig" \
+			pkg-config --cflags --libs libmbox)
+		[ "$(eval "printf '%s\n' $flags")" = "$(printf '%s\n' '-I/opt/c d/include' \
+			'-L/opt/c d/lib' -lmbox)" ] || echo "pkg-config: $flags"
+	fi
+}
+
+test_a_relative_prefix_is_refused()
+{
+	build
+	if run_make install DESTDIR="$tmp/none" PREFIX=usr >"$tmp/out" 2>&1; then
+		echo "it succeeds"
+	fi
+	grep -q "not an absolute path: 'usr'" "$tmp/out" || cat "$tmp/out"
+	[ ! -e "$tmp/none" ] || echo "something was installed"
+}
+
+test_a_build_folder_with_a_blank_is_refused()
+{
+	if run_make -C libuser O="$tmp/o p" >"$tmp/out" 2>&1; then
+		echo "it succeeds"
+	fi
+	grep -q "O has a blank in it: '$tmp/o p'" "$tmp/out" || cat "$tmp/out"
+}
+
+# ---- completion in bash ------------------------------------------------------
+
+# In $tmp/complete: mboxctl as it was installed, and a script that prints what bash
+# offers for the words of a command line, the last of which the cursor is behind.
+install_completion()
+{
+	[ ! -e "$tmp/complete" ] || return 0
+	build
+	run_make install DESTDIR="$tmp/complete" PREFIX=/usr >/dev/null
+	mkdir "$tmp/complete/bin"
+	# Only the list of mailboxes would need the module.
+	cat >"$tmp/complete/bin/mboxctl" <<'EOF'
+#!/bin/sh
+here=${0%/bin/*}
+case "$*" in
+"ls --json") cat "$here/mailboxes" ;;
+*) exec "$here/usr/bin/mboxctl" "$@" ;;
+esac
+EOF
+	chmod +x "$tmp/complete/bin/mboxctl"
+	cat >"$tmp/complete/mailboxes" <<'EOF'
+[{"id":1,"name":"jobs","kind":"queue","flags":[]},
+ {"id":2,"name":"job-2","kind":"queue","flags":[]},
+ {"id":3,"name":null,"kind":"queue","flags":[]},
+ {"id":4,"name":"job$(touch broken)","kind":"queue","flags":[]},
+ {"id":5,"name":"job`touch broken`","kind":"queue","flags":[]},
+ {"id":6,"name":"job;touch broken","kind":"queue","flags":[]},
+ {"id":7,"name":"job\\u001b[31m","kind":"queue","flags":[]},
+ {"id":8,"name":"job\",\"name\":\"x","kind":"queue","flags":[]},
+ {"id":9,"name":"--job","kind":"queue","flags":[]},
+ {"id":10,"name":"other","kind":"queue","flags":[]}]
+EOF
+	cat >"$tmp/complete/offer" <<'EOF'
+PATH=$1/bin:$PATH
+cd "$1"
+. usr/share/bash-completion/completions/mboxctl
+shift
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+function=$(complete -p "$1" | sed 's/.* -F \([^ ]*\) .*/\1/')
+"$function" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}" | sort | paste -sd ' '
+EOF
+}
+
+# offers WORDS COMMAND-LINE...: prints what is wrong
+offers()
+{
+	want=$1
+	shift
+	got=$(bash "$tmp/complete/offer" "$tmp/complete" "$@" 2>&1)
+	[ "$got" = "$want" ] || echo "$*: offers '$got', not '$want'"
+}
+
+test_completion_offers_commands_and_options()
+{
+	install_completion
+	offers "--help --version call create ls monitor recv rm send serve set-capacity stat unlink" \
+		mboxctl ""
+	offers "send serve set-capacity" mboxctl se
+	offers "--drop-newest --drop-oldest" mboxctl create --d
+	offers "--destroy --help --version" mboxctl rm --
+	offers "--count --help --timeout --version" mboxctl serve -
+	# It has options of its own.
+	offers "" mboxctl serve jobs cat -
+	offers "" mboxctl nothing --
+}
+
+test_completion_offers_mailboxes()
+{
+	install_completion
+	for command in ls stat monitor send recv call serve set-capacity unlink rm; do
+		offers "job-2 jobs" mboxctl "$command" job
+		offers "job-2 jobs" mboxctl "$command" --help job
+	done
+	offers "job-2 jobs" mboxctl rm -D other job
+	offers "job-2 jobs" mboxctl send -p 3 --type = 5 job
+	offers "job-2 jobs" mboxctl serve -T 1 job
+	# A new one has a new name, and a text is any.
+	offers "" mboxctl create job
+	offers "" mboxctl send jobs job
+	offers "" mboxctl recv jobs job
+	offers "" mboxctl stat id : job
+}
+
+# Other users choose the names: nothing in them is expanded.
+test_completion_runs_nothing_in_a_name()
+{
+	install_completion
+	offers "job-2 jobs other" mboxctl stat ""
+	offers "" mboxctl stat "job\$"
+	[ ! -e "$tmp/complete/broken" ] || echo "a name was run"
+}
+
+test_completion_offers_what_an_argument_can_be()
+{
+	install_completion
+	offers "mailboxes" mboxctl send --file mail
+	offers "mailboxes" mboxctl send -f mail
+	offers "mailboxes" mboxctl recv --output = mail
+	offers "bin mailboxes offer usr" mboxctl recv --output =
+	offers "mailboxes" mboxctl serve jobs cat mail
+	offers "unbounded" mboxctl create -c ""
+	offers "unbounded" mboxctl set-capacity jobs u
+	offers "" mboxctl recv --timeout ""
+	offers "" mboxctl recv -m j
+}
+
+# ---- the module --------------------------------------------------------------
+
+# The module's part, with a script in the place of the one that calls kbuild.
+test_modules_install()
+{
+	cat >selftests/tools/vm/module.sh <<'EOF'
+#!/bin/sh
+echo "$(umask)" "$@"
+EOF
+	chmod +x selftests/tools/vm/module.sh
+	umask 077
+	run_make modules_install KDIR=/nowhere DESTDIR=stage >"$tmp/out" 2>&1
+	grep -qx ".*22 custom modules_install INSTALL_MOD_PATH=$tree/stage cmd_depmod=:" \
+		"$tmp/out" || cat "$tmp/out"
+	run_make modules_install KDIR=/nowhere INSTALL_MOD_PATH=/stage >"$tmp/out" 2>&1
+	grep -q ' INSTALL_MOD_PATH=/stage ' "$tmp/out" || cat "$tmp/out"
+	if run_make modules_install KDIR=/nowhere DESTDIR="/a b" >"$tmp/out" 2>&1; then
+		echo "a blank is no error"
+	fi
+	grep -q "cannot install to a path with a blank: '/a b'" "$tmp/out" || cat "$tmp/out"
+}
+
+# ---- all of them -------------------------------------------------------------
+
+run_tests "$self" "$tmp"

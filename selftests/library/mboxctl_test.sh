@@ -1,0 +1,1338 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# mboxctl as its users see it: what it prints, where, and its exit status. Each
+# function test_* is one test, and fails when any check in it does.
+#
+# shellcheck disable=SC2317 # they are called by the names found at the end
+set -eu
+
+PATH=$PATH:/usr/local/bin
+if ! command -v mboxctl >/dev/null; then
+	echo "1..0 # SKIP no mboxctl"
+	exit 4
+fi
+if [ ! -c /dev/mbox ]; then
+	echo "1..0 # SKIP no /dev/mbox"
+	exit 4
+fi
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+# As other users see it too.
+chmod 755 "$tmp"
+nl='
+'
+# Mailboxes of this run; each test removes its own.
+m=mbox-test-$$
+patience=$((400 * ${MBOX_TIME_FACTOR:-1}))
+
+# Names with everything that a terminal or a JSON reader could stumble over.
+odd=$(printf '%s-\377"\\\033[31m\342\200\256\303\251' "$m")
+odd_shown="$m-"'\xff"\\\x1b[31m\xe2\x80\xae'$(printf '\303\251')
+odd_json="$m-"'\udcff\"\\\u001b[31m'$(printf '\342\200\256\303\251')
+longest=$(printf '%0255d' 0)
+
+wrong()
+{
+	failed=1
+	printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+# check STATUS STDOUT STDERR COMMAND...: STDOUT is exact but for the last
+# newline, STDERR a pattern for all of it.
+check()
+{
+	want_status=$1
+	want_out=$2
+	want_err=$3
+	shift 3
+	status=0
+	err=
+	out=$("$@" 2>"$tmp/stderr") || status=$?
+	[ ! -s "$tmp/stderr" ] || err=$(cat "$tmp/stderr")
+	[ "$status" = "$want_status" ] || wrong "$*: status $status, not $want_status"
+	[ "$out" = "$want_out" ] || wrong "$*: printed '$out', not '$want_out'"
+	# shellcheck disable=SC2254 # a pattern
+	case $err in
+	$want_err) ;;
+	*) wrong "$*: error '$err', not '$want_err'" ;;
+	esac
+}
+
+ok() { check 0 '' '' "$@"; }
+
+same()
+{
+	[ "$1" = "$2" ] || wrong "'$1', not '$2'"
+}
+
+# json MAILBOX KEY...: sets $value to what its JSON says, a word for each. No
+# process more than needed: they are slow on an emulated machine.
+json()
+{
+	all=$(mboxctl stat --json "$1") || all=
+	shift
+	value=
+	for key; do
+		word=${all#*\""$key"\":}
+		word=${word#\"}
+		value=${value:+$value }${word%%[\",\}]*}
+	done
+}
+
+# has MAILBOX VALUES KEY...: the values are what the keys have
+has()
+{
+	values=$2
+	mailbox=$1
+	shift 2
+	json "$mailbox" "$@"
+	same "$value" "$values"
+}
+
+id_of()
+{
+	json "$1" id
+	echo "$value"
+}
+
+# Until $2 calls wait on the $3 (senders, receivers) side of mailbox $1.
+await()
+{
+	i=0
+	while json "$1" "waiting_$3" && [ "$value" != "$2" ]; do
+		i=$((i + 1))
+		if [ "$i" -gt "$patience" ]; then
+			wrong "$1: no $2 waiting $3"
+			return
+		fi
+		sleep 0.05
+	done
+}
+
+# Until "$@" succeeds.
+until_ok()
+{
+	i=0
+	until "$@" >/dev/null 2>&1; do
+		i=$((i + 1))
+		if [ "$i" -gt "$patience" ]; then
+			wrong "in vain: $*"
+			return
+		fi
+		sleep 0.05
+	done
+}
+
+# The last background job ended with status $1.
+ended()
+{
+	status=0
+	wait $! || status=$?
+	same "$status" "$1"
+}
+
+as_nobody()
+{
+	# shellcheck disable=SC2016 # for that shell
+	su -s /bin/sh -c 'exec "$@"' -- nobody sh "$@"
+}
+
+test_create_makes_a_mailbox_and_rm_removes_it()
+{
+	ok mboxctl create "$m"
+	has "$m" "64 8192 0600" capacity msg_max mode
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl rm: cannot unlink '$m': No such file or directory" mboxctl rm "$m"
+}
+
+test_create_sets_the_given_attributes()
+{
+	ok mboxctl create -c 2 -s 100 -m 0640 "$m"
+	has "$m" "2 100 0640" capacity msg_max mode
+	ok mboxctl rm "$m"
+	ok mboxctl create --capacity=0x10 --msg-max 4 --mode=7 --fixed --hangup "$m"
+	has "$m" "16 4 0007" capacity msg_max mode
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo \
+		"flags:             fixed,hangup"
+	ok mboxctl rm "$m"
+	ok mboxctl create -c unbounded "$m"
+	has "$m" unbounded capacity
+	ok mboxctl rm "$m"
+}
+
+test_create_mode_ignores_the_umask()
+{
+	(umask 077 && mboxctl create -m 0666 "$m" && mboxctl create "$m-plain")
+	has "$m" 0666 mode
+	has "$m-plain" 0600 mode
+	ok mboxctl rm "$m" "$m-plain"
+}
+
+test_create_leaves_an_existing_mailbox_as_it_is()
+{
+	ok mboxctl create -c 2 "$m"
+	ok mboxctl create -c 3 "$m"
+	has "$m" 2 capacity
+	check 1 '' "mboxctl create: cannot create '$m': File exists" mboxctl create -x "$m"
+	check 1 '' "*File exists" mboxctl create --exclusive "$m"
+	ok mboxctl rm "$m"
+	ok mboxctl create -x "$m"
+	ok mboxctl rm "$m"
+}
+
+test_create_goes_on_after_an_error()
+{
+	check 1 '' "mboxctl create: cannot create 'a/b': Invalid argument" \
+		mboxctl create a/b "$m"
+	ok mboxctl rm "$m"
+	check 1 '' "*as 'id:5'" mboxctl create id:5 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_create_refuses_wrong_arguments()
+{
+	try="${nl}try mboxctl create --help"
+	check 2 '' "mboxctl create: no name given$try" mboxctl create
+	check 2 '' "*invalid capacity: 'x'$try" mboxctl create -c x "$m"
+	check 2 '' "*invalid capacity: '-1'$try" mboxctl create -c -1 "$m"
+	check 2 '' "*invalid capacity: '4294967295'$try" mboxctl create -c 4294967295 "$m"
+	check 2 '' "*invalid capacity: ''$try" mboxctl create -c '' "$m"
+	check 2 '' "*invalid size: '1k'$try" mboxctl create -s 1k "$m"
+	check 2 '' "*invalid mode: '8'$try" mboxctl create -m 8 "$m"
+	check 2 '' "*invalid mode: '1000'$try" mboxctl create -m 1000 "$m"
+	check 2 '' "*exclude each other$try" mboxctl create --drop-oldest --drop-newest "$m"
+	check 2 '' "mboxctl create: unrecognized option *$try" mboxctl create --nonsense "$m"
+	check 2 '' "mboxctl create: option requires an argument *$try" mboxctl create -c
+	check 1 '' "*Invalid argument" mboxctl create -s 0 "$m"
+	check 1 '' "*No such file or directory" mboxctl rm "$m"
+}
+
+test_names_can_be_long_and_odd()
+{
+	check 1 '' "*File name too long" mboxctl create "${longest}0"
+	check 1 '' "*Invalid argument" mboxctl create ''
+	ok mboxctl create "$longest" "$odd" "name:id:$m"
+	for name in "$longest" "$odd" "name:id:$m"; do
+		ok mboxctl send "$name" text
+		check 0 text '' mboxctl recv "$name"
+		ok mboxctl set-capacity "$name" 3
+		has "$name" 3 capacity
+		ok mboxctl rm "$name"
+	done
+	check 1 '' "*'name:id:$m'*" mboxctl rm "name:id:$m"
+	check 1 '' "*'x/y': Invalid argument" mboxctl rm x/y
+}
+
+test_odd_names_are_escaped()
+{
+	ok mboxctl create -c 5 "$odd"
+	check 0 "name:              $odd_shown" '' sh -c "mboxctl stat \"\$1\" | head -n 1" sh "$odd"
+	check 0 "$odd_shown  " '' sh -c \
+		"mboxctl ls \"\$1\" | sed -n 's/^ *[0-9]*  \(.*\)queue      0  0600 .*/\1/p'" sh "$odd"
+	mboxctl ls --json "$odd" >"$tmp/json"
+	case $(cat "$tmp/json") in
+	*"\"name\":\"$odd_json\""*) ;;
+	*) wrong "$(cat "$tmp/json")" ;;
+	esac
+	ok mboxctl rm "$odd"
+}
+
+test_ls_prints_a_table()
+{
+	ok mboxctl create -c 2 -s 100 "$m-a"
+	ok mboxctl create -c unbounded -m 0666 --drop-newest --fixed -s 3 "$m-b"
+	ok mboxctl send "$m-b" abc def
+	head=$(printf '%8s  %-*s  KIND   %5s  %4s  %9s  %8s  %8s  %10s  %s' ID $((${#m} + 2)) \
+		NAME UID MODE CAPACITY MSG-MAX QUEUED BYTES FLAGS)
+	a=$(printf '%8s  %s  queue  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-a")" "$m-a" \
+		0 0600 2 100 0 0 -)
+	b=$(printf '%8s  %s  queue  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-b")" "$m-b" \
+		0 0666 unbounded 3 2 6 fixed,drop-newest)
+	check 0 "$head$nl$a$nl$b" '' mboxctl ls "$m-a" "$m-b"
+	check 0 "$head$nl$b" '' mboxctl ls "id:$(id_of "$m-b")"
+	check 0 "$(printf '%s\n' "$a" "$b" | tr -s ' ')" '' \
+		sh -c "mboxctl ls | grep '$m-[ab] ' | tr -s ' '"
+	check 1 "$head$nl$a" "mboxctl ls: no mailbox '$m-c' that you may see" \
+		mboxctl ls "$m-c" "$m-a"
+	check 1 '' "*no mailbox*" mboxctl ls "$m-c"
+	check 1 '' "*a name is not empty" mboxctl ls ''
+	ok mboxctl rm "$m-a" "$m-b"
+}
+
+test_ls_and_stat_print_json()
+{
+	ok mboxctl create -c 2 -s 100 --hangup --drop-oldest "$m-a"
+	ok mboxctl create -c unbounded -m 0666 "$m-b"
+	ok mboxctl send "$m-b" 12345
+	a="{\"id\":$(id_of "$m-a"),\"name\":\"$m-a\",\"kind\":\"queue\",\"uid\":0,\"gid\":0,"
+	a="$a\"mode\":\"0600\","
+	a="$a\"capacity\":2,\"msg_max\":100,\"flags\":[\"drop-oldest\",\"hangup\"],"
+	a="$a\"queued\":0,\"bytes\":0,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":0,"
+	a="$a\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
+	b="{\"id\":$(id_of "$m-b"),\"name\":\"$m-b\",\"kind\":\"queue\",\"uid\":0,\"gid\":0,"
+	b="$b\"mode\":\"0666\","
+	b="$b\"capacity\":\"unbounded\",\"msg_max\":8192,\"flags\":[],"
+	b="$b\"queued\":1,\"bytes\":5,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":1,"
+	b="$b\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
+	for command in ls stat; do
+		for option in -j --json; do
+			check 0 "[$a,$nl $b]" '' mboxctl "$command" "$option" "$m-a" "$m-b"
+			check 0 "[$b]" '' mboxctl "$command" "$m-b" "$option"
+			check 1 "[]" "*no mailbox*" mboxctl "$command" "$option" "$m-c"
+		done
+	done
+	ok mboxctl rm "$m-a" "$m-b"
+}
+
+test_stat_prints_attributes_and_counters()
+{
+	ok mboxctl create -c 1 --drop-oldest "$m"
+	ok mboxctl send "$m" 1 22 333
+	id=$(id_of "$m")
+	check 0 "name:              $m
+id:                $id
+kind:              queue
+owner:             uid 0, gid 0
+mode:              0600
+capacity:          1
+largest message:   8192
+flags:             drop-oldest
+queued:            1 (3 bytes)
+waiting senders:   0
+waiting receivers: 0
+sent:              3
+received:          0
+dropped:           2
+send handles:      0
+receive handles:   0" '' mboxctl stat "$m"
+	ok mboxctl create -c unbounded "$m-2"
+	check 0 "name:              $m-2" '' sh -c "mboxctl stat id:$id $m-2 | sed -n '18p'"
+	check 0 "capacity:          unbounded" '' sh -c "mboxctl stat $m-2 | sed -n '6p'"
+	check 0 "flags:             none" '' sh -c "mboxctl stat $m-2 | sed -n '8p'"
+	check 2 '' "mboxctl stat: no mailbox given${nl}try mboxctl stat --help" mboxctl stat
+	check 1 '' "mboxctl stat: no mailbox 'id:0' that you may see" mboxctl stat id:0
+	check 1 '' "*invalid mailbox id: 'x'" mboxctl stat id:x
+	ok mboxctl rm "$m" "$m-2"
+}
+
+test_recv_writes_the_texts_of_send()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" one two ''
+	has "$m" 3 queued
+	check 0 one '' mboxctl recv "$m"
+	check 0 two '' mboxctl recv -n 2 -N "$m"
+	has "$m" "0 0" queued bytes
+	ok mboxctl send "$m" -- -x "a  b"
+	check 0 "-xa  b" '' mboxctl recv --count=2 --no-newline "$m"
+	ok mboxctl rm "$m"
+}
+
+test_send_reads_files_and_stdin()
+{
+	printf 'l1\nl2\n\nl4' >"$tmp/lines"
+	: >"$tmp/empty"
+	ok mboxctl create "$m"
+	ok mboxctl send -l -f "$tmp/lines" "$m"
+	check 0 "l1${nl}l2${nl}${nl}l4" '' mboxctl recv -N -n 4 "$m"
+	ok mboxctl send --lines "$m" <"$tmp/lines"
+	check 0 "l1-l2--l4-" '' sh -c "mboxctl recv --newline --count 4 $m | tr '\n' -"
+	# As a whole, before any text.
+	ok mboxctl send "$m" text --file "$tmp/lines" -f "$tmp/empty"
+	check 0 "len=9${nl}len=0${nl}len=4" '' sh -c "mboxctl recv -n 3 -M $m |
+		sed -n 's/.*\(len=\)/\1/p'"
+	printf in >"$tmp/in"
+	ok mboxctl send "$m" <"$tmp/in"
+	ok mboxctl send "$m" - x <"$tmp/in"
+	ok mboxctl send -f - "$m" <"$tmp/in"
+	check 0 "ininxin" '' mboxctl recv -n 0 -d "$m"
+	# Nothing on stdin: an empty message, but no line.
+	ok mboxctl send "$m" </dev/null
+	ok mboxctl send -l "$m" </dev/null
+	has "$m" "1 0" queued bytes
+	ok mboxctl rm "$m"
+}
+
+test_send_carries_any_bytes()
+{
+	ok mboxctl create "$m"
+	i=0
+	while [ "$i" -lt 256 ]; do
+		# shellcheck disable=SC2059 # an octal escape
+		printf "\\$(printf %03o "$i")"
+		i=$((i + 1))
+	done >"$tmp/bytes"
+	ok mboxctl send -f "$tmp/bytes" "$m"
+	ok mboxctl recv -o "$tmp/got" "$m"
+	ok cmp "$tmp/bytes" "$tmp/got"
+	same "$(wc -c <"$tmp/got")" 256
+	ok mboxctl rm "$m"
+}
+
+test_send_goes_on_after_a_message_that_is_refused()
+{
+	ok mboxctl create -s 10 "$m"
+	check 1 '' "mboxctl send: cannot send to '$m': Message too long" \
+		mboxctl send "$m" first 12345678901 after
+	check 0 "firstafter" '' mboxctl recv -n 0 -d "$m"
+	check 1 '' "mboxctl send: cannot open '$tmp/none': No such file or directory" \
+		mboxctl send -f "$tmp/none" "$m" after
+	check 0 after '' mboxctl recv -d "$m"
+	check 1 '' "mboxctl send: cannot read '$tmp'" mboxctl send -f "$tmp" "$m" after
+	check 0 after '' mboxctl recv -d "$m"
+	ok mboxctl create --fixed -s 4 "$m-f"
+	check 1 '' "*too long" mboxctl send "$m-f" abc abcd
+	check 0 abcd '' mboxctl recv -n 0 -d "$m-f"
+	ok mboxctl rm "$m" "$m-f"
+}
+
+# It needs room for a message, however long the input is.
+test_send_reads_no_more_than_a_message()
+{
+	ok mboxctl create -s 10 "$m"
+	long="mboxctl send: cannot send to '$m': Message too long"
+	{
+		echo first
+		dd if=/dev/zero bs=64k count=512 2>/dev/null | tr '\0' x
+		printf '\n1234567890\n12345678901\nlast'
+	} >"$tmp/long"
+	check 1 '' "$long$nl$long" sh -c "ulimit -v 24000; mboxctl send -l -f '$tmp/long' '$m'"
+	check 0 "first${nl}1234567890${nl}last" '' mboxctl recv -n 0 -d -N "$m"
+	check 1 '' "$long" sh -c "ulimit -v 24000; mboxctl send -f '$tmp/long' '$m'"
+	# Which ends although the input does not.
+	check 1 '' "$long" mboxctl send -f /dev/zero "$m"
+	has "$m" "0 3" queued sent
+	rm "$tmp/long"
+	ok mboxctl rm "$m"
+}
+
+test_send_that_would_wait_exits_with_3()
+{
+	ok mboxctl create -c 2 "$m"
+	check 3 '' "mboxctl send: cannot send to '$m': Resource temporarily unavailable" \
+		mboxctl send -d "$m" one two three four
+	check 3 '' "*Resource temporarily unavailable" mboxctl send --dontwait "$m" three
+	check 3 '' "mboxctl send: cannot send to '$m': Connection timed out" \
+		mboxctl send -T 0.01 "$m" three four
+	check 3 '' "*timed out" mboxctl send --timeout=0 "$m" three
+	check 0 "onetwo" '' mboxctl recv -n 2 "$m"
+	# With room, none of these matters.
+	ok mboxctl send -T 0 "$m" a
+	ok mboxctl send -d "$m" b
+	check 0 ab '' mboxctl recv -n 0 -d "$m"
+	ok mboxctl set-capacity "$m" 0
+	check 3 '' "*Resource temporarily unavailable" mboxctl send -d "$m" x
+	check 3 '' "*timed out" mboxctl send -s -T 0.01 "$m" x
+	ok mboxctl set-capacity "$m" 1
+	check 3 '' "*timed out" mboxctl send --sync -T 0.01 "$m" x
+	has "$m" 0 queued
+	ok mboxctl rm "$m"
+}
+
+test_send_refuses_wrong_arguments()
+{
+	try="${nl}try mboxctl send --help"
+	ok mboxctl create "$m"
+	check 2 '' "mboxctl send: no mailbox given$try" mboxctl send
+	check 2 '' "*invalid priority: '32768'$try" mboxctl send -p 32768 "$m" x
+	check 2 '' "*invalid priority: '-1'$try" mboxctl send --prio=-1 "$m" x
+	check 2 '' "*invalid type: '18446744073709551616'$try" \
+		mboxctl send -t 18446744073709551616 "$m" x
+	check 2 '' "*invalid number of seconds: '1s'$try" mboxctl send -T 1s "$m" x
+	check 2 '' "*invalid number of seconds: '-1'$try" mboxctl send -T -1 "$m" x
+	check 2 '' "*invalid number of seconds: 'nan'$try" mboxctl send -T nan "$m" x
+	check 2 '' "*invalid number of seconds: 'inf'$try" mboxctl send -T inf "$m" x
+	check 2 '' "*invalid mailbox id: '-1'$try" mboxctl send id:-1 x
+	check 2 '' "mboxctl send: invalid option *$try" mboxctl send -Z "$m" x
+	has "$m" 0 sent
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl send: cannot open '$m': No such file or directory" mboxctl send "$m" x
+	check 1 '' "*cannot open ''*" mboxctl send '' x
+	check 1 '' "*cannot open 'id:0'*" mboxctl send id:0 x
+}
+
+test_recv_meta_shows_priority_type_and_sender()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send -p 5 -t 0x10 "$m" hi
+	ok mboxctl send --prio 32767 --type=18446744073709551615 "$m" top
+	mboxctl recv -n 2 --meta -N "$m" >"$tmp/out"
+	check 0 "prio=32767 type=18446744073709551615 pid=PID uid=0 gid=0 len=3
+top
+prio=5 type=16 pid=PID uid=0 gid=0 len=2
+hi" '' sed 's/pid=[1-9][0-9]*/pid=PID/' "$tmp/out"
+	ok mboxctl rm "$m"
+}
+
+test_recv_that_would_wait_exits_with_3()
+{
+	ok mboxctl create "$m"
+	check 3 '' "mboxctl recv: cannot receive from '$m': Resource temporarily unavailable" \
+		mboxctl recv -d "$m"
+	check 3 '' "*Resource temporarily unavailable" mboxctl recv --dontwait "$m"
+	check 3 '' "mboxctl recv: cannot receive from '$m': Connection timed out" \
+		mboxctl recv -T 0.01 "$m"
+	check 3 '' "*timed out" mboxctl recv --timeout=0 "$m"
+	ok mboxctl send "$m" one
+	check 3 one "*temporarily unavailable" mboxctl recv -d -n 2 "$m"
+	# To look for more until there are none is no error.
+	check 0 '' '' mboxctl recv -d -n 0 "$m"
+	check 0 '' '' mboxctl recv -T 0.01 -n 0 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_match_selects_by_type()
+{
+	ok mboxctl create "$m"
+	for type in 16 18 17 20; do
+		ok mboxctl send -t "$type" "$m" "t$type"
+	done
+	check 3 '' "*temporarily unavailable" mboxctl recv -d -m 19 "$m"
+	check 3 '' "*temporarily unavailable" mboxctl recv -d --match-le 15 "$m"
+	check 0 t17 '' mboxctl recv -d -m 0x11 "$m"
+	check 0 t18 '' mboxctl recv -d --match-not 16 "$m"
+	check 0 t16 '' mboxctl recv -d --match-le 19 "$m"
+	check 3 '' "*temporarily unavailable" mboxctl recv -d --match-not=20 "$m"
+	check 0 t20 '' mboxctl recv -d --match=20 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_peek_leaves_the_messages()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" a b c
+	check 0 a '' mboxctl recv -p "$m"
+	check 0 abc '' mboxctl recv --peek -n 3 "$m"
+	check 0 bc '' mboxctl recv -p --skip 1 -n 0 -d "$m"
+	check 3 '' "*temporarily unavailable" mboxctl recv -p --skip=3 -d "$m"
+	has "$m" 3 queued
+	check 0 abc '' mboxctl recv -d -n 0 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_refuses_wrong_arguments()
+{
+	try="${nl}try mboxctl recv --help"
+	check 2 '' "mboxctl recv: exactly one mailbox is needed$try" mboxctl recv
+	check 2 '' "*exactly one mailbox is needed$try" mboxctl recv a b
+	check 2 '' "*--skip needs --peek$try" mboxctl recv --skip 1 a
+	check 2 '' "*only one --match option is possible$try" mboxctl recv -m 1 --match-le 2 a
+	check 2 '' "*invalid count: 'x'$try" mboxctl recv -n x a
+	check 2 '' "*invalid type: ''$try" mboxctl recv -m '' a
+	check 2 '' "*invalid number: '4294967296'$try" mboxctl recv -p --skip 4294967296 a
+	check 2 '' "*invalid number of seconds: ''$try" mboxctl recv -T '' a
+	check 1 '' "mboxctl recv: cannot open '$m': No such file or directory" mboxctl recv "$m"
+}
+
+test_recv_output_writes_to_a_file()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" text more
+	check 1 '' "mboxctl recv: cannot open '$tmp/no/file': No such file or directory" \
+		mboxctl recv -o "$tmp/no/file" "$m"
+	has "$m" 2 queued
+	ok mboxctl recv --output="$tmp/out" "$m"
+	same "$(cat "$tmp/out")" text
+	check 1 '' "mboxctl recv: cannot write to '/dev/full': No space left on device" \
+		mboxctl recv -o /dev/full "$m"
+	ok mboxctl rm "$m"
+}
+
+# What cannot be written stays where it is.
+test_recv_leaves_what_it_cannot_write()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" text more
+	for option in '' -d -M '-m 0'; do
+		# shellcheck disable=SC2086 # words
+		check 1 '' "mboxctl recv: cannot write to 'standard output': No space left on device" \
+			sh -c 'exec mboxctl recv "$@" >/dev/full' sh $option "$m"
+		# shellcheck disable=SC2086
+		check 1 '' "*'standard output': Bad file descriptor" \
+			sh -c 'exec mboxctl recv "$@" >&-' sh $option "$m"
+		# shellcheck disable=SC2086
+		check 1 '' "*'standard output': Bad file descriptor" \
+			sh -c 'exec mboxctl recv "$@" 1</dev/null' sh $option "$m"
+	done
+	check 0 "mboxctl recv: cannot write to 'standard output': File too large" '' \
+		sh -c "(ulimit -f 0; mboxctl recv '$m' 2>&1 >'$tmp/out') | cat"
+	has "$m" "2 2 0" queued sent received
+	# Nothing was reserved for good.
+	ok mboxctl recv -o "$tmp/out" "$m"
+	same "$(wc -c <"$tmp/out")" 4
+	check 0 more '' mboxctl recv -d "$m"
+	ok mboxctl rm "$m"
+}
+
+test_recv_leaves_what_a_full_file_system_cannot_take()
+{
+	mkdir "$tmp/small"
+	if ! mount -t tmpfs -o size=16k tmpfs "$tmp/small" 2>/dev/null; then
+		skip="cannot mount"
+		return
+	fi
+	ok mboxctl create -s 100000 "$m"
+	head -c 20000 /dev/zero >"$tmp/long"
+	ok mboxctl send "$m" -f "$tmp/long"
+	ok mboxctl send "$m" short
+	check 1 '' "mboxctl recv: cannot write to '$tmp/small/out': No space left on device" \
+		mboxctl recv -n 0 -d -o "$tmp/small/out" "$m"
+	has "$m" 2 queued
+	check 0 20000 '' sh -c "mboxctl recv -d '$m' | wc -c"
+	# A short one has room there.
+	ok mboxctl recv -n 0 -d -o "$tmp/small/out" "$m"
+	same "$(cat "$tmp/small/out")" short
+	ok mboxctl rm "$m"
+	umount "$tmp/small"
+}
+
+test_recv_fails_when_the_reader_of_its_pipe_goes()
+{
+	ok mboxctl create "$m"
+	mkfifo "$tmp/fifo"
+	mboxctl recv "$m" >"$tmp/fifo" 2>"$tmp/err" &
+	exec 4<"$tmp/fifo"
+	await "$m" 1 receivers
+	# Its reader goes while it waits, and it takes nothing that comes later.
+	exec 4<&-
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl recv: cannot write to 'standard output': Broken pipe"
+	ok mboxctl send "$m" text
+	mboxctl recv "$m" >"$tmp/fifo" 2>"$tmp/err" &
+	exec 4<"$tmp/fifo"
+	same "$(cat <&4)" text
+	ended 0
+	exec 4<&-
+	rm "$tmp/fifo"
+	ok mboxctl rm "$m"
+}
+
+test_recv_waits_for_a_message()
+{
+	ok mboxctl create "$m"
+	mboxctl recv "$m" >"$tmp/out" &
+	await "$m" 1 receivers
+	has "$m" 1 recv_handles
+	ok mboxctl send "$m" late
+	ended 0
+	same "$(cat "$tmp/out")" late
+	ok mboxctl rm "$m"
+}
+
+test_send_waits_for_room()
+{
+	ok mboxctl create -c 1 "$m"
+	mboxctl send "$m" a b &
+	await "$m" 1 senders
+	check 0 ab '' mboxctl recv -n 2 "$m"
+	ended 0
+	ok mboxctl rm "$m"
+}
+
+test_send_sync_waits_for_the_receiver()
+{
+	ok mboxctl create "$m"
+	mboxctl send -s "$m" x &
+	await "$m" 1 senders
+	has "$m" 1 queued
+	check 0 x '' mboxctl recv "$m"
+	ended 0
+	ok mboxctl rm "$m"
+}
+
+test_set_capacity_takes_effect_at_once()
+{
+	ok mboxctl create -c 1 "$m"
+	mboxctl send "$m" a b &
+	await "$m" 1 senders
+	ok mboxctl set-capacity "$m" 2
+	ended 0
+	has "$m" "2 2" capacity queued
+	ok mboxctl set-capacity "id:$(id_of "$m")" 0
+	has "$m" "0 2" capacity queued
+	ok mboxctl set-capacity "name:$m" unbounded
+	has "$m" unbounded capacity
+	try="${nl}try mboxctl set-capacity --help"
+	check 2 '' "mboxctl set-capacity: a mailbox and a capacity are needed$try" \
+		mboxctl set-capacity "$m"
+	check 2 '' "*are needed$try" mboxctl set-capacity "$m" 1 2
+	check 2 '' "*invalid capacity: '1.5'$try" mboxctl set-capacity "$m" 1.5
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl set-capacity: cannot open '$m': No such file or directory" \
+		mboxctl set-capacity "$m" 1
+}
+
+# create opens the mailbox to receive, and closes it.
+test_hangup_fails_a_send_before_the_first_receiver()
+{
+	ok mboxctl create --hangup "$m"
+	check 1 '' "mboxctl send: cannot send to '$m': Broken pipe" mboxctl send "$m" x y
+	has "$m" "0 0" queued sent
+	ok mboxctl rm "$m"
+}
+
+test_hangup_lets_a_receiver_wait_for_the_first_sender()
+{
+	ok mboxctl create --hangup "$m"
+	check 3 '' "mboxctl recv: cannot receive from '$m': Connection timed out" \
+		mboxctl recv -T 0.01 "$m"
+	mboxctl recv "$m" >"$tmp/out" &
+	await "$m" 1 receivers
+	ok mboxctl send "$m" first
+	ended 0
+	same "$(cat "$tmp/out")" first
+	# That sender has gone.
+	check 1 '' "mboxctl recv: cannot receive from '$m': Broken pipe" mboxctl recv "$m"
+	check 0 '' '' mboxctl recv -n 0 "$m"
+	ok mboxctl rm "$m"
+}
+
+test_ring_keeps_messages_while_nobody_has_it_open()
+{
+	ok mboxctl create --ring -c 3 -s 10 --one-sender --hangup "$m"
+	ok mboxctl create --ring -c 2 --one-receiver "$m-2"
+	has "$m" "ring 3 10 0" kind capacity msg_max queued
+	check 0 "kind:              ring" '' sh -c "mboxctl stat $m | sed -n 3p"
+	check 0 "flags:             hangup,one-sender" '' sh -c "mboxctl stat $m | grep flags"
+	check 0 "ring one-receiver" '' sh -c "mboxctl ls $m-2 |
+		sed -n 's/.*  \(ring\)  .*  \([a-z-]*\)\$/\1 \2/p'"
+	case $(mboxctl stat -j "$m") in
+	*'"kind":"ring",'*'"flags":["hangup","one-sender"],'*'"stalled_ns":0,"stalled_pid":0}'*) ;;
+	*) wrong "not in the JSON" ;;
+	esac
+	# Its messages stay when no handle is open.
+	ok mboxctl send "$m-2" one two
+	has "$m-2" "2 2 0" queued sent received
+	check 3 '' "mboxctl send: cannot send to '$m-2': Resource temporarily unavailable" \
+		mboxctl send -d "$m-2" three
+	check 3 '' "*Connection timed out" mboxctl send -T 0.01 "$m-2" three
+	check 0 "onetwo" '' mboxctl recv -n 0 -d "$m-2"
+	check 3 '' "*Connection timed out" mboxctl recv -T 0.01 "$m-2"
+	has "$m-2" "0 2 2" queued sent received
+	check 1 '' "*cannot send to '$m': Broken pipe" mboxctl send "$m" x
+	ok mboxctl rm "$m" "$m-2"
+}
+
+test_ring_calls_wait_for_each_other()
+{
+	ok mboxctl create --ring -c 2 "$m"
+	mboxctl recv -n 4 "$m" >"$tmp/out" &
+	await "$m" 1 receivers
+	ok mboxctl send "$m" a b c d
+	ended 0
+	same "$(cat "$tmp/out")" abcd
+	mboxctl send "$m" 1 2 3 4 &
+	await "$m" 1 senders
+	check 0 1234 '' mboxctl recv -n 4 "$m"
+	ended 0
+	# One receiver at a time, where that was asked for.
+	ok mboxctl create --ring --one-receiver "$m-2"
+	mboxctl recv "$m-2" >"$tmp/out" &
+	await "$m-2" 1 receivers
+	check 1 '' "*cannot receive from '$m-2': Device or resource busy" mboxctl recv -d "$m-2"
+	ok mboxctl send "$m-2" x
+	ended 0
+	same "$(cat "$tmp/out")" x
+	ok mboxctl rm "$m" "$m-2"
+}
+
+# A sender has reserved the next place. The time begins when stat first sees that.
+test_stat_tells_who_holds_up_a_ring()
+{
+	reserve=$(dirname "$0")/reserve
+	if [ ! -x "$reserve" ]; then
+		skip="no reserve beside this script"
+		return
+	fi
+	ok mboxctl create --ring "$m"
+	check 1 '' '' sh -c "mboxctl stat '$m' | grep stalled"
+	mkfifo "$tmp/fifo"
+	"$reserve" "$m" <"$tmp/fifo" >"$tmp/pid" &
+	exec 4>"$tmp/fifo"
+	until_ok test -s "$tmp/pid"
+	line="stalled:           for \\([0-9]*\\)\\.\\([0-9]\\{3\\}\\) s by process $(cat "$tmp/pid")"
+	mboxctl stat "$m" >"$tmp/out"
+	check 0 1 '' sh -c "tail -n 1 '$tmp/out' | grep -c '^$line\$'"
+	sleep 0.2
+	# In milliseconds.
+	time=$(mboxctl stat "$m" | sed -n "s/^$line\$/\\1\\2/p")
+	[ "${time:-0}" -ge 200 ] || wrong "$(mboxctl stat "$m")"
+	json "$m" stalled_pid
+	same "$value" "$(cat "$tmp/pid")"
+	exec 4>&-
+	ended 0
+	rm "$tmp/fifo"
+	check 1 '' '' sh -c "mboxctl stat '$m' | grep stalled"
+	check 0 x '' mboxctl recv -d "$m"
+	ok mboxctl rm "$m"
+}
+
+test_ring_refuses_what_only_queues_can_do()
+{
+	ok mboxctl create --ring -c 2 "$m"
+	none="Operation not supported"
+	check 1 '' "*$none" mboxctl send -p 1 "$m" x
+	check 1 '' "*$none" mboxctl send -t 1 "$m" x
+	check 1 '' "*$none" mboxctl send --sync "$m" x
+	check 1 '' "*$none" mboxctl recv --peek -d "$m"
+	check 1 '' "*$none" mboxctl recv --match 1 -d "$m"
+	check 1 '' "*$none" mboxctl set-capacity "$m" 3
+	has "$m" "0 0 2" queued sent capacity
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*--one-sender and --one-receiver need --ring$try" \
+		mboxctl create --one-sender "$m"
+	check 2 '' "*a ring drops no messages$try" mboxctl create --ring --drop-oldest "$m"
+	check 1 '' "*cannot create '$m': Invalid argument" mboxctl create --ring -c 0 "$m"
+	check 1 '' "*cannot create '$m': Invalid argument" \
+		mboxctl create --ring -c unbounded "$m"
+	check 1 '' "*No such file*" mboxctl recv -d "$m"
+}
+
+test_unlink_leaves_open_handles_working()
+{
+	ok mboxctl create "$m" "$m-2"
+	id=$(id_of "$m")
+	mboxctl recv "$m" >"$tmp/out" &
+	await "$m" 1 receivers
+	check 1 '' "mboxctl unlink: cannot unlink '$m-3': No such*" \
+		mboxctl unlink "$m" "$m-3" "$m-2"
+	check 1 '' "*No such*" mboxctl send "$m" x
+	check 1 '' "*No such*" mboxctl send "$m-2" x
+	# Open handles still work.
+	check 0 "name:              -" '' sh -c "mboxctl stat id:$id | head -n 1"
+	case $(mboxctl stat -j "id:$id") in
+	*'"name":null,'*) ;;
+	*) wrong "not null" ;;
+	esac
+	ok mboxctl send "id:$id" x
+	ended 0
+	same "$(cat "$tmp/out")" x
+	check 1 '' "*No such*" mboxctl send "id:$id" x
+	check 2 '' "*no name given${nl}try mboxctl unlink --help" mboxctl unlink
+	check 1 '' "*cannot unlink 'id:5': a name is needed" mboxctl unlink id:5
+}
+
+test_rm_destroy_fails_calls_that_wait()
+{
+	ok mboxctl create "$m" "$m-2"
+	mboxctl recv "$m" 2>"$tmp/err" &
+	await "$m" 1 receivers
+	ok mboxctl rm --destroy "id:$(id_of "$m")"
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl recv: cannot receive from '$m': The mailbox was destroyed"
+	check 1 '' "mboxctl rm: cannot open '$m': No such*" mboxctl rm -D "$m" "$m-2"
+	check 1 '' "*No such*" mboxctl rm "$m-2"
+	check 2 '' "*no name given${nl}try mboxctl rm --help" mboxctl rm -D
+	check 1 '' "*cannot unlink 'id:5': a name is needed" mboxctl rm id:5
+}
+
+test_permission_bits_stop_another_user()
+{
+	ok mboxctl create -m 0622 "$m"
+	ok as_nobody mboxctl send "$m" hello
+	check 1 '' "mboxctl recv: cannot open '$m': Permission denied" as_nobody mboxctl recv "$m"
+	check 1 '' "mboxctl rm: cannot unlink '$m': Permission denied" as_nobody mboxctl rm "$m"
+	check 1 '' "mboxctl rm: cannot open '$m': Permission denied" as_nobody mboxctl rm -D "$m"
+	check 1 '' "*cannot change the capacity of '$m': Operation not permitted" \
+		as_nobody mboxctl set-capacity "$m" 3
+	check 0 hello '' sh -c "mboxctl recv -M $m | sed '1{/ uid=65534 gid=65534 /d}'"
+	ok mboxctl rm "$m"
+	ok mboxctl create -m 0666 "$m"
+	check 1 '' "mboxctl rm: cannot destroy '$m': Operation not permitted" \
+		as_nobody mboxctl rm -D "$m"
+	ok mboxctl rm "$m"
+}
+
+test_another_user_sees_what_it_can_open_or_owns()
+{
+	ok mboxctl create "$m-0600"
+	ok mboxctl create -m 0604 "$m-0604"
+	ok mboxctl create -m 0602 "$m-0602"
+	ok as_nobody mboxctl create -m 0 "$m-own"
+	check 0 "$m-0602${nl}$m-0604${nl}$m-own" '' sh -c "su -s /bin/sh nobody -c 'mboxctl ls' |
+		sed -n 's/.* \($m-[0-9a-z]*\) .*/\1/p' | sort"
+	check 1 '' "*no mailbox '$m-0600' that you may see" as_nobody mboxctl stat "$m-0600"
+	# The owner of a mailbox without any right for it changes and removes it.
+	check 1 '' "*Permission denied" as_nobody mboxctl recv -d "$m-own"
+	ok as_nobody mboxctl rm "$m-own"
+	ok as_nobody mboxctl create -m 0200 "$m-own"
+	ok as_nobody mboxctl set-capacity "$m-own" 3
+	has "$m-own" 3 capacity
+	ok as_nobody mboxctl rm "$m-own"
+	ok mboxctl rm "$m-0600" "$m-0604" "$m-0602"
+}
+
+test_each_command_prints_help_and_version()
+{
+	version=$(mboxctl --version)
+	case $version in
+	"mboxctl (libmbox) v"[0-9]*) ;;
+	*) wrong "$version" ;;
+	esac
+	for command in '' create ls stat monitor send recv call serve set-capacity unlink rm; do
+		# shellcheck disable=SC2086 # no word when empty
+		help=$(mboxctl $command --help)
+		case $help in
+		"Usage: mboxctl ${command:-COMMAND} "*) ;;
+		*) wrong "help of '$command': $help" ;;
+		esac
+		# shellcheck disable=SC2086
+		check 0 "$help" '' mboxctl $command -h
+		# shellcheck disable=SC2086
+		check 0 "$version" '' mboxctl $command -v
+	done
+	check 0 "$version" '' mboxctl rm --version
+	# Every command of the help exists, and the other way round.
+	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
+		"create ls stat monitor send recv call serve set-capacity unlink rm "
+}
+
+test_unknown_commands_and_options_are_refused()
+{
+	try="${nl}try mboxctl --help"
+	check 2 '' "mboxctl: no command given$try" mboxctl
+	check 2 '' "mboxctl: unknown command 'lst'$try" mboxctl lst
+	check 2 '' "mboxctl: unknown command ''$try" mboxctl ''
+	check 2 '' "mboxctl: unrecognized option *$try" mboxctl --json ls
+	check 2 '' "mboxctl ls: unrecognized option *${nl}try mboxctl ls --help" mboxctl ls --all
+}
+
+test_fair_leaves_room_for_other_users()
+{
+	ok mboxctl create -c 4 --fair "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo "flags:             fair"
+	ok mboxctl send "$m" 1 2
+	check 3 '' "mboxctl send: cannot send to '$m': Resource temporarily unavailable" \
+		mboxctl send -d "$m" 3
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*exclude each other$try" mboxctl create --fair --drop-newest "$m"
+}
+
+test_broadcast_reaches_every_receiver()
+{
+	ok mboxctl create -c 2 --broadcast --drop-oldest "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' \
+		echo "flags:             drop-oldest,broadcast"
+	mboxctl recv -n 2 "$m" >"$tmp/one" 2>"$tmp/lost" &
+	mboxctl recv -n 2 "$m" >"$tmp/two" &
+	await "$m" 2 receivers
+	ok mboxctl send "$m" a
+	ok mboxctl send "$m" b
+	wait
+	check 0 ab '' cat "$tmp/one"
+	check 0 ab '' cat "$tmp/two"
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*not for rings$try" mboxctl create --ring --broadcast "$m"
+	check 2 '' "*excludes --fair and --inherit$try" mboxctl create --fair --broadcast "$m"
+	check 1 '' "*Invalid argument" mboxctl create -c 0 --broadcast "$m"
+}
+
+test_monitor_prints_what_has_changed()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" hello
+	check 0 1 '' sh -c "mboxctl monitor -n 1 '$m' | grep -c '^ *ID  *NAME  *SENT'"
+	check 0 1 '' sh -c "mboxctl monitor -n 1 | grep -c ' $m  *1  *0  *0  *1  *5 '"
+	# Only what has changed is shown again, with the difference.
+	mboxctl monitor -i 0.2 "$m" >"$tmp/monitor" 2>"$tmp/monitor-err" &
+	pid=$!
+	until_ok test -s "$tmp/monitor"
+	ok mboxctl send "$m" you
+	until_ok grep ' 1  *0  *0  *2  *8 ' "$tmp/monitor"
+	ok mboxctl rm "$m"
+	until_ok grep ' gone$' "$tmp/monitor"
+	kill "$pid"
+	wait "$pid" || wrong "monitor: status $?"
+	check 0 4 '' grep -c '' "$tmp/monitor"
+	check 0 '' '' cat "$tmp/monitor-err"
+	check 1 '' "mboxctl monitor: no mailbox '$m' that you may see" mboxctl monitor "$m"
+	try="${nl}try mboxctl monitor --help"
+	check 2 '' "*exclude each other$try" mboxctl monitor --events --json
+	check 2 '' "*invalid number of seconds: 'x'$try" mboxctl monitor -i x
+}
+
+test_monitor_goes_on_without_what_is_missing()
+{
+	ok mboxctl create "$m-a" "$m-b"
+	# The one with the greater id first.
+	check 1 " $m-a 0 0 0 0 0 0 0$nl $m-b 0 0 0 0 0 0 0" \
+		"mboxctl monitor: no mailbox '$m-c' that you may see" \
+		sh -c "mboxctl monitor -n 1 '$m-b' '$m-c' '$m-a' >'$tmp/out' || status=\$?
+			sed -n 's/^ *[0-9]*\( .*[0-9]\)\$/\1/p' '$tmp/out' | tr -s ' '
+			exit \$status"
+	check 1 '' "*no mailbox '$m-c'*" mboxctl monitor -n 1 "$m-c"
+	ok mboxctl rm "$m-a" "$m-b"
+}
+
+test_monitor_json_prints_the_objects_of_ls()
+{
+	ok mboxctl create "$m"
+	check 0 "$(mboxctl ls --json "$m" | sed 's/^\[//; s/]$//')" '' \
+		mboxctl monitor -n 1 --json "$m"
+	ok mboxctl rm "$m"
+}
+
+test_monitor_events_shows_the_given_mailboxes_only()
+{
+	if [ ! -d /sys/kernel/tracing/events/mbox ]; then
+		skip="no tracefs, or a kernel that cannot trace"
+		return
+	fi
+	ok mboxctl create "$m"
+	ok mboxctl create "$m-other"
+	mboxctl monitor --events "$m" >"$tmp/events" 2>"$tmp/events-err" &
+	pid=$!
+	until_ok grep 1 "/sys/kernel/tracing/instances/mboxctl-$pid/events/mbox/enable"
+	ok mboxctl send "$m-other" hidden
+	ok mboxctl send "$m" hello
+	# Not by the task's name: the kernel may have failed to note it.
+	until_ok grep ' send: id=[0-9]* ns=[0-9]* len=5 ' "$tmp/events"
+	kill "$pid"
+	wait "$pid" || wrong "monitor: status $?"
+	check 1 '' '' grep 'len=6' "$tmp/events"
+	check 0 '' '' cat "$tmp/events-err"
+	# Nothing is left behind.
+	check 1 '' '' test -e "/sys/kernel/tracing/instances/mboxctl-$pid"
+	ok mboxctl rm "$m" "$m-other"
+}
+
+# A task of that name does something, and is in $tmp/events as $2. The kernel may not
+# know its name yet when it is asked for it.
+shows_task()
+{
+	cp "$(command -v mboxctl)" "$tmp/$1"
+	"$tmp/$1" create "$m"
+	"$tmp/$1" unlink "$m"
+	rm "$tmp/$1"
+	sed -n 's/^[0-9.]* \(.*\)-[0-9]* create: .*/\1/p' "$tmp/events" | grep -xF -e "$2"
+}
+
+# A name of a mailbox or of a task is part of one line, whatever it is.
+test_monitor_events_cannot_be_forged()
+{
+	if [ ! -d /sys/kernel/tracing/events/mbox ]; then
+		skip="no tracefs, or a kernel that cannot trace"
+		return
+	fi
+	mboxctl monitor --events >"$tmp/events" 2>"$tmp/events-err" &
+	pid=$!
+	until_ok grep 1 "/sys/kernel/tracing/instances/mboxctl-$pid/events/mbox/enable"
+	forged=$m-$(printf '\303\251\302\233\033[2J\\\na-1 [000] . 1.0: mbox_destroy: id=1 forged')
+	ok mboxctl create "$forged"
+	ok mboxctl unlink "$forged"
+	# Of 15 bytes each; together they have all that a line is told by.
+	until_ok shows_task "$(printf '\033[31m\n a\303\251')" \
+		'\x1b[31m\x0a\x20a'"$(printf '\303\251')"
+	until_ok shows_task 'x [0] 9: mbox_d' 'x\x20[0]\x209:\x20mbox_d'
+	until_ok shows_task "$(printf 'a\nCPU:0 [LOST 5')" 'a\x0aCPU:0\x20[LOST\x205'
+	until_ok shows_task "$(printf '\n\n\n\n\n\n\n\n\n\n\n\n\n\nx')" \
+		'\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0a\x0ax'
+	ok mboxctl create "$m-last"
+	ok mboxctl unlink "$m-last"
+	until_ok grep " destroy: id=.*" "$tmp/events"
+	until_ok grep "name=$m-last\$" "$tmp/events"
+	kill "$pid"
+	wait "$pid" || wrong "monitor: status $?"
+	check 0 '' '' cat "$tmp/events-err"
+	shown="$m-$(printf '\303\251')"'\xc2\x9b\x1b[2J\x5c\x0aa-1\x20[000]\x20.\x201.0:\x20'
+	shown="$shown"'mbox_destroy:\x20id=1\x20forged'
+	# grep -F would take it for a pattern of its own.
+	same "$(sed -n 's/.* name=//p' "$tmp/events" | head -n 1)" "$shown"
+	check 1 '' '' grep -v '^[0-9][0-9.]* [^ ]*-[0-9][0-9]* [a-z_][a-z_]*: ' "$tmp/events"
+	check 1 '' '' grep "$(printf '[\033\302\233]')" "$tmp/events"
+}
+
+# What mboxctl says of an argument or of a name is one line without control bytes.
+test_errors_escape_what_they_quote()
+{
+	evil=$(printf 'a\033[31m\nb\\\302\233\377\303\251')
+	shown='a\x1b[31m\x0ab\\\xc2\x9b\xff'$(printf '\303\251')
+	for command in send recv call rm "rm -D" unlink ls stat monitor "create -c" \
+		"create -m" "recv -n" "recv -T" "send -p" "recv --skip" "monitor -i"; do
+		# shellcheck disable=SC2086 # words
+		mboxctl $command "$evil" </dev/null >"$tmp/out" 2>"$tmp/err" || :
+		same "$command: $(grep -cF -e "'$shown" "$tmp/err")" "$command: 1"
+		check 1 '' '' grep "$(printf '[\033\302\233]')" "$tmp/err"
+	done
+	same "$(mboxctl serve "$evil" x 2>&1)" \
+		"mboxctl serve: cannot open '$shown': No such file or directory"
+	same "$(mboxctl "$evil" 2>&1 | head -n 1)" "mboxctl: unknown command '$shown'"
+	same "$(mboxctl "--$evil" 2>&1 | head -n 1)" "mboxctl: unrecognized option '--$shown'"
+	same "$(mboxctl ls "--$evil" 2>&1 | head -n 1)" "mboxctl ls: unrecognized option '--$shown'"
+	same "$(mboxctl ls "--json=$evil" 2>&1 | head -n 1)" \
+		"mboxctl ls: option '--json' does not take an argument"
+	same "$(mboxctl ls "-$(printf '\033')" 2>&1 | head -n 1)" \
+		"mboxctl ls: invalid option -- '\\x1b'"
+	same "$(mboxctl create --one 2>&1 | head -n 1)" \
+		"mboxctl create: option '--one' is ambiguous"
+	same "$(mboxctl create --capacity 2>&1 | head -n 1)" \
+		"mboxctl create: option '--capacity' requires an argument"
+}
+
+test_wrong_numbers_are_refused()
+{
+	for figure in -1 '' 1x 18446744073709551616; do
+		for option in "create -c" "create -s" "create -m" "send -p" "send -t" "recv -n" \
+			"recv -m" "recv --match-le" "recv --skip" "monitor -n" "serve -n"; do
+			# shellcheck disable=SC2086 # words
+			check 2 '' "mboxctl ${option% *}: invalid *: '$figure'*" \
+				mboxctl $option "$figure" "$m"
+		done
+		check 1 '' "*invalid mailbox id: '$figure'*" mboxctl rm -D "id:$figure"
+	done
+	for figure in ' 1' +1 0x 08 99999999999999999999; do
+		check 2 '' "*invalid count: '$figure'*" mboxctl recv -n "$figure" "$m"
+	done
+	for figure in -1 '' 1x inf; do
+		for option in "send -T" "recv -T" "call -T" "serve -T" "monitor -i"; do
+			# shellcheck disable=SC2086 # words
+			check 2 '' "mboxctl ${option% *}: invalid number of seconds: '$figure'*" \
+				mboxctl $option "$figure" "$m"
+		done
+	done
+	for figure in -0 ' 1' +1 nan 1e400 4000000001; do
+		check 2 '' "*invalid number of seconds: '$figure'*" mboxctl recv -T "$figure" "$m"
+	done
+	for figure in 0 0.0 1e-4 1e-400; do
+		check 2 '' "mboxctl monitor: the interval '$figure' is too short*" \
+			mboxctl monitor -i "$figure"
+	done
+}
+
+# With a standard file closed, a mailbox must not come in its place.
+test_closed_standard_files_do_not_become_mailboxes()
+{
+	ok mboxctl create "$m"
+	check 1 '' "mboxctl send: cannot read 'standard input'" sh -c "mboxctl send '$m' <&-"
+	check 0 '' '' sh -c "mboxctl send '$m' text >&-"
+	status=0
+	mboxctl send -f "$tmp/none" "$m" 2>&- || status=$?
+	same "$status" 1
+	check 0 text '' mboxctl recv -n 0 -d "$m"
+	check 1 '' "*cannot write to standard output: Bad file descriptor" \
+		sh -c "exec mboxctl ls >&-"
+	ok mboxctl rm "$m"
+}
+
+test_create_inherit_sets_the_flag()
+{
+	ok mboxctl create --inherit "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo "flags:             inherit"
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	check 2 '' "*exclude each other$try" mboxctl create --inherit --ring "$m"
+}
+
+test_call_gets_the_output_of_the_served_command()
+{
+	ok mboxctl create "$m"
+	mboxctl serve -n 4 "$m" tr a-z A-Z >"$tmp/out" 2>&1 &
+	await "$m" 1 receivers
+	check 0 "HELLO" '' mboxctl call "$m" hello
+	check 0 "STDIN" '' sh -c "printf stdin | mboxctl call --timeout 60 '$m'"
+	check 0 "" '' mboxctl call "$m" ''
+	# Which is no request.
+	ok mboxctl send "$m" nothing
+	ended 0
+	same "$(cat "$tmp/out")" ""
+	ok mboxctl rm "$m"
+}
+
+test_call_without_a_server_times_out()
+{
+	ok mboxctl create --msg-max 5 "$m"
+	check 3 '' "mboxctl call: cannot call '$m': Connection timed out" \
+		mboxctl call -T 0.05 "$m" hello
+	has "$m" "0 0" queued sent
+	check 1 '' "mboxctl call: cannot call '$m': Message too long" mboxctl call "$m" longer
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl call --help"
+	check 2 '' "mboxctl call: no mailbox given$try" mboxctl call
+	check 2 '' "mboxctl call: more than one text$try" mboxctl call "$m" a b
+}
+
+test_serve_sends_no_reply_when_its_command_fails()
+{
+	ok mboxctl create "$m"
+	mboxctl serve -n 3 -T 60 "$m" sh -c 'cat; exit 7' 2>"$tmp/err" &
+	# No reply, whatever it has written. Then it goes on.
+	check 1 '' "mboxctl call: cannot call '$m': Broken pipe" mboxctl call "$m" 12345
+	ok mboxctl send "$m" nothing
+	check 1 '' "*Broken pipe" mboxctl call "$m" again
+	ended 1
+	report="mboxctl serve: 'sh' failed"
+	same "$(cat "$tmp/err")" "$report$nl$report$nl$report"
+	# shellcheck disable=SC2016 # for that shell
+	mboxctl serve -n 1 -T 60 "$m" sh -c 'echo x; kill -9 $$' 2>"$tmp/err" &
+	check 1 '' "*Broken pipe" mboxctl call "$m" x
+	ended 1
+	mboxctl serve -n 1 -T 60 "$m" "$tmp/none" 2>"$tmp/err" &
+	check 1 '' "*Broken pipe" mboxctl call "$m" x
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl serve: cannot run '$tmp/none': No such file or \
+directory${nl}mboxctl serve: '$tmp/none' failed"
+	check 3 '' "mboxctl serve: cannot receive from '$m': Connection timed out" \
+		mboxctl serve -T 0.05 "$m" cat
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl serve --help"
+	check 2 '' "mboxctl serve: no mailbox given$try" mboxctl serve
+	check 2 '' "mboxctl serve: no command given$try" mboxctl serve "$m"
+}
+
+# By a handle in the place of the one that dropped it.
+test_serve_drops_a_request_and_stays_open()
+{
+	ok mboxctl create "$m"
+	mboxctl serve -n 3 -T 60 "$m" false 2>"$tmp/err" &
+	await "$m" 1 receivers
+	check 1 '' "*Broken pipe" mboxctl call "$m" 1
+	until_ok sh -c "mboxctl stat -j '$m' | grep '\"recv_handles\":1[,}]'"
+	check 1 '' "*Broken pipe" mboxctl call "$m" 2
+	ok mboxctl send "$m" 3
+	ended 1
+	ok mboxctl rm "$m"
+}
+
+test_serve_ends_a_command_that_writes_too_much()
+{
+	ok mboxctl create --msg-max 5 "$m"
+	for command in "seq 100" yes "sh -c 'trap : TERM PIPE; yes; yes'"; do
+		eval "mboxctl serve -n 1 -T 60 '$m' $command" 2>"$tmp/err" &
+		check 1 '' "mboxctl call: cannot call '$m': Message too long" mboxctl call "$m" x
+		ended 1
+		# The shell has a word about what was ended.
+		same "$(tail -n 1 "$tmp/err")" \
+			"mboxctl serve: '${command%% *}' wrote more than a reply can have"
+	done
+	# To the last byte.
+	mboxctl serve -n 1 -T 60 "$m" printf 12345 &
+	check 0 12345 '' mboxctl call "$m" x
+	ended 0
+	# The output of what is no request is bounded, too.
+	ok mboxctl send "$m" x
+	check 1 '' "*'yes' wrote more than a reply can have" mboxctl serve -n 1 -T 60 "$m" yes
+	ok mboxctl rm "$m"
+}
+
+test_serve_waits_for_the_command_but_not_for_its_children()
+{
+	ok mboxctl create "$m"
+	# What it leaves behind has its output, and writes to it.
+	mboxctl serve -n 1 "$m" sh -c "(trap '' PIPE; while sleep 0.1; do echo late; done) \
+		2>/dev/null & echo \$! >'$tmp/pid'; printf early" &
+	check 0 early '' mboxctl call -T 60 "$m" x
+	ended 0
+	ok kill "$(cat "$tmp/pid")"
+	# It closes its output, and has not ended.
+	mboxctl serve -n 1 "$m" sh -c 'exec >&-; sleep 0.2; exit 1' 2>"$tmp/err" &
+	check 1 '' "*Broken pipe" mboxctl call -T 60 "$m" x
+	ended 1
+	ok mboxctl rm "$m"
+}
+
+# A process that has ended, or is a zombie.
+gone()
+{
+	! grep -q '^State:	[^ZX]' "/proc/$1/status" 2>/dev/null
+}
+
+test_serve_ends_its_command_when_it_is_ended()
+{
+	ok mboxctl create "$m"
+	for code in 143 129 137; do
+		signal=$((code - 128))
+		for command in 'exec sleep 1000' 'trap "" TERM HUP; while :; do sleep 1; done'; do
+			rm -f "$tmp/pid"
+			mboxctl serve "$m" sh -c "echo \$\$ >'$tmp/pid'; $command" 2>/dev/null &
+			server=$!
+			await "$m" 1 receivers
+			mboxctl call -T 60 "$m" x 2>"$tmp/err" &
+			until_ok test -s "$tmp/pid"
+			kill -"$signal" "$server"
+			ended 1
+			same "$(cat "$tmp/err")" "mboxctl call: cannot call '$m': Broken pipe"
+			status=0
+			wait "$server" || status=$?
+			same "$status" "$code"
+			until_ok gone "$(cat "$tmp/pid")"
+		done
+	done
+	ok mboxctl rm "$m"
+}
+
+test_output_that_cannot_be_written_exits_with_1()
+{
+	ok mboxctl create "$m"
+	# A pipe without a reader.
+	mkfifo "$tmp/fifo"
+	# shellcheck disable=SC2094 # to open the one for writing does not wait
+	exec 4<>"$tmp/fifo" 5>"$tmp/fifo" 4>&-
+	for command in ls "ls --json" --help --version "send --help" "stat $m" "monitor -n 1"; do
+		status=0
+		# shellcheck disable=SC2086 # words
+		mboxctl $command >/dev/full 2>"$tmp/err" || status=$?
+		same "$command: $status" "$command: 1"
+		case $(cat "$tmp/err") in
+		mboxctl*"cannot write to standard output: No space left on device") ;;
+		*) wrong "$command: $(cat "$tmp/err")" ;;
+		esac
+		status=0
+		# shellcheck disable=SC2086
+		mboxctl $command 2>"$tmp/err" >&5 || status=$?
+		same "$command: $status" "$command: 1"
+		case $(cat "$tmp/err") in
+		mboxctl*"cannot write to standard output: Broken pipe") ;;
+		*) wrong "$command: $(cat "$tmp/err")" ;;
+		esac
+	done
+	exec 5>&-
+	rm "$tmp/fifo"
+	# The server does not do its work for nothing.
+	check 1 '' "mboxctl call: cannot write to standard output: No space left on device" \
+		sh -c "exec mboxctl call '$m' x >/dev/full"
+	has "$m" 0 sent
+	ok mboxctl rm "$m"
+}
+
+test_each_command_says_that_the_device_is_missing()
+{
+	missing='/dev/mbox is missing (is the module loaded?)'
+	if ! unshare -m sh -c 'mount -t tmpfs tmpfs /dev' 2>/dev/null; then
+		skip="cannot hide /dev"
+		return
+	fi
+	for command in "ls" "create x" "send x y" "recv x" "rm x" "rm -D x" "unlink x" \
+		"set-capacity x 1" "stat x" "call x y" "serve x y"; do
+		check 1 '' "mboxctl ${command%% *}: *: $missing" \
+			unshare -m sh -c "mount -t tmpfs tmpfs /dev && exec mboxctl $command"
+	done
+}
+
+test_nothing_is_left()
+{
+	check 0 "$before" '' mboxctl ls --json
+}
+
+tests=$(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0")
+echo "KTAP version 1"
+echo "1..$(echo "$tests" | wc -l)"
+before=$(mboxctl ls --json)
+number=0
+bad=0
+for test in $tests; do
+	failed=0
+	skip=
+	number=$((number + 1))
+	$test
+	if [ $failed = 0 ]; then
+		echo "ok $number ${test#test_}${skip:+ # SKIP $skip}"
+	else
+		echo "not ok $number ${test#test_}"
+		bad=1
+	fi
+done
+exit $bad

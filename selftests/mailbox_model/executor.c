@@ -1,0 +1,721 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define WITHOUT_HARNESS
+
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "costs.h"
+#include "executor.h"
+#include "peers.h"
+
+/* ---- the workers -------------------------------------------------------- */
+
+/* A message's bytes tell which it is, at any length. */
+static unsigned char data_byte(int id, __u32 i)
+{
+	return id * 7 + i;
+}
+
+static void fill(unsigned char *data, int id, __u32 len)
+{
+	__u32 i;
+
+	for (i = 0; i < len; i++)
+		data[i] = data_byte(id, i);
+}
+
+static void *bad_address;
+
+static long send_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	unsigned char data[LEN_LONG];
+	void *buf = s->bad ? bad_address : data;
+	struct mbox_msg msg = msg_of(buf, s->len, s->flags);
+	long ret;
+
+	fill(data, s->id, s->len);
+	if (s->plain) {
+		ret = neg(write(slot->fd, buf, s->len));
+		return ret == s->len ? 0 : ret;
+	}
+	msg.prio = s->prio;
+	msg.type = s->type;
+	msg.flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
+	msg.deadline_ns = s->block_mode == PAST_DEADLINE;
+	return raw(slot->fd, MBOX_IOC_SEND, &msg);
+}
+
+/* Sends that do not wait, as long as another call lasts and none succeeds. */
+static long try_to_send(struct slot *slot)
+{
+	struct slot *other = slot + slot->step.rival - slot->step.worker;
+	struct mbox_msg msg = msg_of(slot->data, slot->step.len, MBOX_DONTWAIT);
+	long ret;
+
+	do {
+		ret = raw(slot->fd, MBOX_IOC_SEND, &msg);
+		__atomic_fetch_add(&slot->tries, 1, __ATOMIC_SEQ_CST);
+	} while (ret == -EAGAIN && !__atomic_load_n(&other->done, __ATOMIC_SEQ_CST));
+	return ret;
+}
+
+static void prepare_recv(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	void *buf = s->slow ? slot->page.page : s->bad ? bad_address : (void *)slot->data;
+
+	memset(slot->data, POISON, sizeof(slot->data));
+	slot->msg = msg_of(buf, s->len, s->flags);
+	slot->msg.type = s->type;
+	slot->msg.skip = s->skip;
+	slot->msg.token = POISON32;
+	slot->msg.lost = POISON32;
+	slot->msg.flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
+	slot->msg.deadline_ns = s->block_mode == PAST_DEADLINE;
+}
+
+/* Its content is not compared when its copy has failed. */
+static void finish_recv(struct slot *slot, long ret)
+{
+	if (slot->step.slow && ret > 0)
+		memcpy(slot->data, slot->page.page, ret < slot->step.len ? ret : slot->step.len);
+}
+
+static long recv_step(struct slot *slot)
+{
+	long ret;
+
+	prepare_recv(slot);
+	if (slot->step.plain)
+		return neg(read(slot->fd, (void *)(uintptr_t)slot->msg.buf, slot->step.len));
+	ret = raw(slot->fd, MBOX_IOC_RECV, &slot->msg);
+	finish_recv(slot, ret);
+	return ret;
+}
+
+/* How often this thread has slept. */
+static long count_sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+/* This one can do without waiting only by its handle. */
+static long call_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	unsigned char data[LEN_LONG];
+	struct mbox_request request = {
+		.buf = (uintptr_t)(s->bad ? bad_address : data),
+		.len = s->len,
+		.rep = (uintptr_t)(s->reply_bad ? bad_address : slot->data),
+		.rep_len = s->reply_len,
+		.prio = s->prio,
+		.type = s->type,
+		.deadline_ns = s->block_mode == PAST_DEADLINE,
+	};
+	long ret, sleeps;
+
+	memset(slot->data, POISON, sizeof(slot->data));
+	fill(data, s->id, s->len);
+	if (s->block_mode == DONTWAIT)
+		fcntl(slot->fd, F_SETFL, O_NONBLOCK);
+	sleeps = count_sleeps();
+	if (s->block_mode == EXPIRES)
+		request.deadline_ns = in_ms(CLOCK_MONOTONIC, 2);
+	ret = raw(slot->fd, MBOX_IOC_CALL, &request);
+	if (request.ticket)
+		ret = -EPROTO;
+	slot->late = ret == -ETIMEDOUT && count_sleeps() == sleeps;
+	if (s->block_mode == DONTWAIT)
+		fcntl(slot->fd, F_SETFL, 0);
+	return ret;
+}
+
+static long reply_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	unsigned char data[LEN_LONG];
+	struct mbox_reply_recv arg = {
+		.reply = {
+			.token = slot->token,
+			.buf = (uintptr_t)(s->reply_bad ? bad_address : data),
+			.len = s->reply_len,
+		},
+		.next = (uintptr_t)&slot->msg,
+		.next_size = sizeof(slot->msg),
+	};
+	long ret;
+
+	fill(data, s->id, s->reply_len);
+	if (s->op == REPLY)
+		return raw(slot->fd, MBOX_IOC_REPLY, &arg.reply);
+	prepare_recv(slot);
+	ret = raw(slot->fd, MBOX_IOC_REPLY_RECV, &arg);
+	finish_recv(slot, ret);
+	slot->replied = !arg.reply.token;
+	return ret;
+}
+
+static long carry_out(struct slot *slot)
+{
+	struct step *s = &slot->step;
+
+	switch (s->op) {
+	case OPEN:
+		slot->fd = slot->id ? raw_open_id(slot->id, s->number | O_CLOEXEC) :
+				      raw_direct(slot->peer, s->number | O_CLOEXEC);
+		return slot->fd < 0 ? slot->fd : 0;
+	case CLOSE:
+		return neg(close(slot->fd));
+	case SEND:
+		return s->rival == NO_RIVAL ? send_step(slot) : try_to_send(slot);
+	case RECV:
+		return recv_step(slot);
+	case CALL:
+		return call_step(slot);
+	case REPLY:
+	case REPLY_RECV:
+		return reply_step(slot);
+	case CAPACITY:
+		return raw_set_capacity(slot->fd, s->number);
+	case DESTROY:
+		return raw_destroy(slot->fd);
+	default:
+		return -ENOSYS;
+	}
+}
+
+bool is_done(struct slot *slot)
+{
+	return __atomic_load_n(&slot->done, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A user is a real uid. It is this thread's alone, and all that a worker may do
+ * comes from the effective one, which stays.
+ */
+static long change_user(int user)
+{
+	return neg(syscall(SYS_setresuid, user ? USER_B : USER_A, -1, -1));
+}
+
+/* Its limits are those of any user. */
+static long drop_cap_resource(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return neg(-1);
+	data[0].effective &= ~(1U << CAP_SYS_RESOURCE);
+	return neg(syscall(SYS_capset, &head, data));
+}
+
+static __thread struct slot *own_slot;
+
+static void note_restart(int sig)
+{
+	__atomic_fetch_add(&own_slot->signals, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *work(void *arg)
+{
+	struct slot *slot = arg;
+
+	own_slot = slot;
+	slot->pid = getpid();
+	slot->tid = syscall(SYS_gettid);
+	slot->ret = change_user(slot->step.worker % NUSERS);
+	if (!slot->ret)
+		slot->ret = drop_cap_resource();
+	__atomic_store_n(&slot->done, 1, __ATOMIC_SEQ_CST);
+	for (;;) {
+		while (sem_wait(&slot->go))
+			;
+		if (slot->quit)
+			return NULL;
+		if (slot->nice != slot->step.nice)
+			setpriority(PRIO_PROCESS, slot->tid, slot->step.nice);
+		slot->nice = slot->step.nice;
+		__atomic_store_n(&slot->picked, 1, __ATOMIC_SEQ_CST);
+		slot->ret = carry_out(slot);
+		__atomic_store_n(&slot->done, 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+static int work_in_child(void *arg)
+{
+	work(arg);
+	return 0;
+}
+
+int start_workers(struct executor *c, bool one_cpu)
+{
+	struct sigaction restarts = { .sa_handler = note_restart, .sa_flags = SA_RESTART };
+	struct slow page;
+	int i;
+
+	if (one_cpu)
+		CHECK_EQ(0, stay_on(sched_getcpu()));
+	c->seed = random_seed();
+	c->random.state = c->seed;
+	CHECK_EQ(0, catch_signal(SIGUSR1, 0));
+	CHECK_EQ(0, neg(sigaction(SIGUSR2, &restarts, NULL)));
+	c->user_bytes = param_get("user_bytes");
+	CHECK(c->user_bytes > 0);
+	c->cost[0] = cost_with(LEN_MAX, MBOX_DROP_OLDEST, 0);
+	c->cost[1] = cost_with(LEN_LONG, MBOX_DROP_OLDEST, 0);
+	c->cost[2] = cost_of_sender();
+	CHECK(c->cost[0] == (__u64)cost_with(0, MBOX_DROP_OLDEST, 0));
+	c->slow = !slow_init(&page);
+	if (c->slow)
+		slow_end(&page);
+	c->device = open_device();
+	CHECK(c->device >= 0);
+	bad_address = bad_buffer();
+	CHECK(bad_address != MAP_FAILED);
+	c->slot = shared_memory(NWORKERS * sizeof(*c->slot));
+	CHECK(!!c->slot);
+	for (i = 0; i < NWORKERS; i++) {
+		CHECK_EQ(0, sem_init(&c->slot[i].go, 1, 0));
+		c->slot[i].step.worker = i;
+	}
+	/* The processes first: a fork takes no threads along. */
+	for (i = 0; i < NWORKERS / 2; i++) {
+		c->child[i] = spawn(work_in_child, &c->slot[i]);
+		CHECK(c->child[i] > 0);
+	}
+	for (; i < NWORKERS; i++)
+		CHECK_EQ(0, thread_start(&c->thread[i], work, &c->slot[i]));
+	for (i = 0; i < NWORKERS; i++) {
+		while (!is_done(&c->slot[i]))
+			sched_yield();
+		CHECK_EQ(0, c->slot[i].ret);
+	}
+	c->pidfd = syscall(SYS_pidfd_open, c->slot[0].pid, 0);
+	CHECK(c->pidfd >= 0);
+	return 0;
+}
+
+void stop_workers(struct executor *c)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		c->slot[i].quit = true;
+		sem_post(&c->slot[i].go);
+	}
+	for (i = 0; i < NWORKERS / 2; i++)
+		reap(c->child[i]);
+	for (; i < NWORKERS; i++)
+		pthread_join(c->thread[i], NULL);
+	munmap(c->slot, NWORKERS * sizeof(*c->slot));
+	munmap(bad_address, 4096);
+	close(c->pidfd);
+	close(c->device);
+	param_set("user_bytes", c->user_bytes);
+}
+
+/* Give a worker its step. */
+void issue(struct executor *c, const struct step *s, __u64 id)
+{
+	struct slot *slot = &c->slot[s->worker];
+
+	slot->step = *s;
+	slot->id = id;
+	slot->peer = c->slot[side_of(s->worker) ? 0 : NWORKERS - 1].pid;
+	slot->token = s->request == NO_REQUEST ? 0 : c->token[s->request];
+	slot->late = false;
+	if (s->slow)
+		slot->is_slow = !slow_init(&slot->page);
+	slot->picked = 0;
+	slot->done = 0;
+	sem_post(&slot->go);
+}
+
+/* Have the rival of a step try to send, before and while it is made. */
+void issue_rival(struct executor *c, const struct step *s, __u32 len, __u64 id)
+{
+	struct slot *slot = &c->slot[s->rival];
+	struct step try = {
+		.op = SEND, .worker = s->rival, .rival = s->worker, .len = len,
+		.request = NO_REQUEST,
+	};
+
+	c->slot[s->worker].done = 0;
+	slot->tries = 0;
+	issue(c, &try, id);
+	while (!__atomic_load_n(&slot->tries, __ATOMIC_SEQ_CST))
+		sched_yield();
+}
+
+/* Let a slow copy go on, or what is left of it. */
+void release(struct slot *slot, bool fail)
+{
+	if (fail)
+		slow_fail(&slot->page);
+	else
+		slow_go_on(&slot->page);
+}
+
+/* Of a call that has ended. */
+void forget_page(struct slot *slot)
+{
+	if (slot->is_slow)
+		slow_end(&slot->page);
+	slot->is_slow = false;
+}
+
+/* A signal whose handler has SA_RESTART. Returns whether that has run. */
+bool restart(struct slot *slot)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+
+	slot->signals = 0;
+	syscall(SYS_tgkill, slot->pid, slot->tid, SIGUSR2);
+	while (!__atomic_load_n(&slot->signals, __ATOMIC_SEQ_CST)) {
+		if (now_ns(CLOCK_MONOTONIC) > limit)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+/* Stop a process. Returns whether it has stopped. */
+bool stop(struct slot *slot)
+{
+	int status;
+
+	return !kill(slot->pid, SIGSTOP) &&
+	       waitpid(slot->pid, &status, WUNTRACED) == slot->pid && WIFSTOPPED(status);
+}
+
+/* ---- what has to come out ----------------------------------------------- */
+
+static bool same_number(FILE *out, const char *name, __u64 want, __u64 got)
+{
+	if (want == got)
+		return true;
+	SAY(out, "#   stat: %s is %llu, not %llu\n", name, (unsigned long long)got,
+	    (unsigned long long)want);
+	return false;
+}
+
+static bool same_numbers(FILE *out, const struct mbox_stat *want, const struct mbox_stat *got)
+{
+	bool same = same_number(out, "capacity", want->attr.capacity, got->attr.capacity);
+
+	same &= same_number(out, "queued", want->queued, got->queued);
+	same &= same_number(out, "bytes", want->bytes, got->bytes);
+	same &= same_number(out, "waiting_senders", want->waiting_senders, got->waiting_senders);
+	same &= same_number(out, "waiting_receivers", want->waiting_receivers,
+			    got->waiting_receivers);
+	same &= same_number(out, "sent", want->sent, got->sent);
+	same &= same_number(out, "received", want->received, got->received);
+	same &= same_number(out, "dropped", want->dropped, got->dropped);
+	same &= same_number(out, "send_handles", want->send_handles, got->send_handles);
+	same &= same_number(out, "recv_handles", want->recv_handles, got->recv_handles);
+	return same;
+}
+
+/* By walking: no handle of the executor's shall count. */
+static bool same_state(struct executor *c, FILE *out, const struct model *m, __u64 id)
+{
+	struct mbox_walk pos = { .id = id - 1 };
+	struct mbox_stat want = { 0 };
+	bool gone;
+
+	gone = raw(c->device, MBOX_IOC_WALK, &pos) || pos.id != id;
+	if (gone || m->dead) {
+		if (gone != m->dead)
+			SAY(out, "#   the mailbox is %s\n", gone ? "gone" : "still there");
+		return gone == m->dead;
+	}
+	model_stat(m, &want);
+	return same_numbers(out, &want, &pos.stat);
+}
+
+/* A worker's handle tells the state to other processes, too. */
+static long stat_of_worker(struct executor *c, int worker, struct mbox_stat *st)
+{
+	struct slot *slot = &c->slot[worker];
+	int fd = slot->fd;
+	long ret;
+
+	memset(st, 0, sizeof(*st));
+	if (side_of(worker))
+		return raw_stat(fd, st);
+	fd = syscall(SYS_pidfd_getfd, c->pidfd, fd, 0);
+	if (fd < 0)
+		return neg(fd);
+	ret = raw_stat(fd, st);
+	close(fd);
+	return ret;
+}
+
+/* What a side receives from, as long as a worker has a handle. */
+static bool same_sides(struct executor *c, FILE *out, struct world *w)
+{
+	struct mbox_stat want, got;
+	bool same = true;
+	struct model *m;
+	long ret;
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		m = from_of(w, i);
+		if (m->access[i] < 0)
+			continue;
+		ret = stat_of_worker(c, i, &got);
+		if (ret != (m->dead ? -EIDRM : 0)) {
+			SAY(out, "#   stat: worker %d gets %ld\n", i, ret);
+			same = false;
+			continue;
+		}
+		memset(&want, 0, sizeof(want));
+		model_stat(m, &want);
+		if (!m->dead && !same_numbers(out, &want, &got)) {
+			SAY(out, "#   with the handle of worker %d\n", i);
+			same = false;
+		}
+	}
+	return same;
+}
+
+static bool same_meta(FILE *out, const struct slot *slot, const struct outcome *want)
+{
+	const struct message *msg = &want->msg;
+	const struct mbox_msg *got = &slot->msg;
+
+	if (got->prio == msg->prio && got->type == msg->type && got->len == msg->len &&
+	    !got->token == !want->token && got->lost == want->lost &&
+	    !(got->flags & MBOX_LOST) == !want->lost)
+		return true;
+	SAY(out, "#   worker %d got prio %u, type %llu, length %u, %s token, lost %llu%s\n",
+	    slot->step.worker, got->prio, (unsigned long long)got->type, got->len,
+	    got->token ? "a" : "no", (unsigned long long)got->lost,
+	    got->flags & MBOX_LOST ? " and said so" : "");
+	return false;
+}
+
+static bool same_message(FILE *out, const struct slot *slot, const struct outcome *want)
+{
+	const struct step *s = &slot->step;
+	const struct message *msg = &want->msg;
+	bool bad = s->op == CALL ? s->reply_bad : s->bad;
+	__u32 i, n = receives(s) && s->len < msg->len ? s->len : msg->len;
+
+	/* The end of the file brings none. */
+	if (!(receives(s) || s->op == CALL) || want->ret < 0 || (s->plain && !want->ret))
+		return true;
+	if (receives(s) && !s->plain && !same_meta(out, slot, want))
+		return false;
+	for (i = 0; i < n && !bad; i++)
+		if (slot->data[i] != data_byte(msg->id, i)) {
+			SAY(out, "#   worker %d did not get %s %d\n", s->worker,
+			    s->op == CALL ? "reply" : "message", msg->id);
+			return false;
+		}
+	if (slot->data[n] != POISON) {
+		SAY(out, "#   worker %d got more than the message\n", s->worker);
+		return false;
+	}
+	return true;
+}
+
+/* Whether a call that replies and then fails says that it has replied. */
+static bool same_reply(FILE *out, const struct slot *slot, const struct outcome *want)
+{
+	const struct step *s = &slot->step;
+	bool replied = (want->replied && want->ret < 0) || want->restarted;
+
+	if (s->op != REPLY_RECV || s->request == NO_REQUEST || slot->replied == replied)
+		return true;
+	SAY(out, "#   worker %d has %sreplied\n", s->worker, slot->replied ? "" : "not ");
+	return false;
+}
+
+static const char *result_text(char *text, long ret)
+{
+	if (ret < 0)
+		snprintf(text, 32, "%s", strerrorname_np(-ret) ?: "?");
+	else
+		snprintf(text, 32, "%ld", ret);
+	return text;
+}
+
+static bool same_results(struct executor *c, FILE *out, const struct world *w)
+{
+	const struct outcome *want;
+	char got_text[32], want_text[32];
+	bool same = true;
+	struct slot *slot;
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		slot = &c->slot[i];
+		want = &w->out[i];
+		if (!is_done(slot) || !want->done) {
+			if (is_done(slot) != want->done) {
+				SAY(out, "#   worker %d %s, not %s\n", i,
+				    is_done(slot) ? result_text(got_text, slot->ret) : "waits",
+				    want->done ? result_text(want_text, want->ret) : "waits");
+				same = false;
+			}
+			continue;
+		}
+		if (!want->now)
+			continue;
+		if (slot->ret != want->ret) {
+			SAY(out, "#   worker %d: %s, not %s\n", i,
+			    result_text(got_text, slot->ret), result_text(want_text, want->ret));
+			same = false;
+		} else if (!same_message(out, slot, want) || !same_reply(out, slot, want)) {
+			same = false;
+		}
+	}
+	return same;
+}
+
+/*
+ * Whether worker @slot sleeps in its call, which only another one can end. Its
+ * state alone does not say so, because that is set before it looks for the last
+ * time whether it has been served. The kernel tells the call of a task only when
+ * it does not run.
+ */
+static bool is_asleep(struct slot *slot)
+{
+	char path[64], text[256];
+	const char *state;
+
+	if (!__atomic_load_n(&slot->picked, __ATOMIC_SEQ_CST))
+		return false;
+	/* It will end by itself. */
+	if (slot->step.block_mode == EXPIRES)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", slot->pid, slot->tid);
+	if (read_file(path, text, sizeof(text)) || text[0] < '0' || text[0] > '9')
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", slot->pid, slot->tid);
+	if (read_file(path, text, sizeof(text)))
+		return false;
+	state = strrchr(text, ')');
+	return state && (state[2] == 'S' || state[2] == 'T');
+}
+
+static bool all_done_or_asleep(struct executor *c)
+{
+	bool done[NWORKERS];
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		done[i] = is_done(&c->slot[i]);
+	for (i = 0; i < NWORKERS; i++)
+		if (!done[i] && (!is_asleep(&c->slot[i]) || is_done(&c->slot[i])))
+			return false;
+	return true;
+}
+
+/*
+ * Nothing will happen any more. One check is not enough: a worker that was seen asleep may
+ * have been woken by one that had gone to sleep itself when it was looked at.
+ */
+static bool at_rest(struct executor *c)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		if (!all_done_or_asleep(c))
+			return false;
+	return true;
+}
+
+/* On a busy machine, a deadline that was to pass in a call had passed before. */
+static bool came_late(struct executor *c, const struct world *w)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		if (w->out[i].now && c->slot[i].step.block_mode == EXPIRES && c->slot[i].late)
+			return true;
+	return false;
+}
+
+static bool is_as_it_should(struct executor *c, FILE *out, struct world *w, __u64 id)
+{
+	bool same = same_results(c, out, w);
+
+	/* What handles there are is known when the results are. */
+	if (!same && (!out || w->link))
+		return false;
+	return (w->link ? same_sides(c, out, w) : same_state(c, out, &w->queue[0], id)) && same;
+}
+
+/*
+ * Stat of a link does not show senders to a side without a handle. So for links it
+ * is not enough that nothing differs.
+ */
+static bool may_agree(struct executor *c, const struct world *w)
+{
+	return !(w->link || c->rest) || (same_results(c, NULL, w) && at_rest(c));
+}
+
+/* Until all is as the model says; false if it comes to rest otherwise. */
+bool agrees(struct executor *c, struct world *w, __u64 id)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	int looks = 0;
+
+	c->late = false;
+	for (;;) {
+		if (may_agree(c, w) && is_as_it_should(c, NULL, w, id))
+			return true;
+		sched_yield();
+		if (++looks % 64)
+			continue;
+		if (at_rest(c)) {
+			if (is_as_it_should(c, NULL, w, id))
+				return true;
+			break;
+		}
+		if (now_ns(CLOCK_MONOTONIC) > limit) {
+			SAY(c->report, "#   a worker neither waits nor returns\n");
+			break;
+		}
+	}
+	c->late = came_late(c, w);
+	if (!c->late)
+		is_as_it_should(c, c->report, w, id);
+	return false;
+}
+
+/*
+ * Keep the tokens that the last step brought, for the workers that are to reply. Returns
+ * whether they are new.
+ */
+bool keep_tokens(struct executor *c, const struct world *w)
+{
+	const struct outcome *out;
+	__u64 token;
+	int i, j;
+
+	for (i = 0; i < NWORKERS; i++) {
+		out = &w->out[i];
+		if (!out->now || out->ret < 0 || !out->token)
+			continue;
+		token = c->slot[i].msg.token;
+		for (j = 0; j < SEQUENCE_MAX; j++)
+			if (c->token[j] == token) {
+				SAY(c->report, "#   worker %d got an old token\n", i);
+				return false;
+			}
+		c->token[out->msg.id] = token;
+	}
+	return true;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "model.h"
+
+bool broken(const struct model *m, int rule)
+{
+	return m->bug == rule;
+}
+
+void model_init(struct model *m, __u32 flags, __u32 capacity, __u32 msg_max, int bug)
+{
+	int i;
+
+	memset(m, 0, sizeof(*m));
+	m->bug = bug;
+	m->flags = flags;
+	m->capacity = capacity;
+	m->msg_max = msg_max;
+	for (i = 0; i < NWORKERS; i++)
+		m->access[i] = -1;
+	m->owner = NUSERS;
+}
+
+bool model_may(const struct model *m, int worker, enum op op)
+{
+	return m->access[worker] == O_RDWR ||
+	       m->access[worker] == (op == SEND ? O_WRONLY : O_RDONLY);
+}
+
+/* MBOX_HANGUP: a side has been there, and its last handle was closed. */
+bool no_senders(const struct model *m)
+{
+	return m->flags & MBOX_HANGUP && !m->send_handles &&
+	       (m->had_senders || broken(m, SENDERS_TO_COME_ARE_GONE));
+}
+
+bool no_receivers(const struct model *m)
+{
+	return m->flags & MBOX_HANGUP && !m->recv_handles && m->had_receivers;
+}
+
+bool receives(const struct step *s)
+{
+	return s->op == RECV || s->op == REPLY_RECV;
+}
+
+bool sends(const struct step *s)
+{
+	return s->op == SEND || s->op == CALL;
+}
+
+/* What happens to a call that waits, rather than a call. */
+bool interrupts(const struct step *s)
+{
+	return s->op == INTERRUPT || s->op == RESTART || s->op == STOP;
+}
+
+void finish(struct model *m, int worker, long ret, const struct message *msg)
+{
+	struct outcome *out = &m->out[worker];
+
+	out->ready = out->stopped;
+	out->done = !out->stopped;
+	out->now = !out->stopped;
+	out->ret = ret;
+	if (msg)
+		out->msg = *msg;
+}
+
+bool same_user(int worker, int other)
+{
+	return worker % NUSERS == other % NUSERS;
+}
+
+/* Room for one more message from that worker. */
+bool has_room(const struct model *m, int worker)
+{
+	__u32 left = m->capacity, own = 0;
+	int i;
+
+	if ((__u32)m->nstored >= m->capacity)
+		return false;
+	if (!(m->flags & MBOX_FAIR) || m->capacity == MBOX_UNBOUNDED || broken(m, USER_TAKES_ALL))
+		return true;
+	for (i = 0; i < m->nstored; i++) {
+		if (same_user(m->stored[i].from, worker))
+			own++;
+		else if (!broken(m, USER_TAKES_HALF_OF_ALL))
+			left--;
+	}
+	return own < (left + !broken(m, HALF_IS_ROUNDED_DOWN)) / 2;
+}
+
+/* Which of the calls that wait for the same comes first. */
+void queue_up(struct model *m, struct waiting *list, int *n, struct waiting w)
+{
+	int i = *n;
+
+	if (!w.seq)
+		w.seq = ++m->seqs;
+	if (broken(m, URGENT_ONES_WAIT_THEIR_TURN))
+		w.call.nice = 0;
+	while (i && (list[i - 1].call.nice > w.call.nice ||
+		     (list[i - 1].call.nice == w.call.nice && list[i - 1].seq > w.seq)))
+		i--;
+	INSERT(list, *n, i, w);
+}
+
+/* ---- which message ------------------------------------------------------ */
+
+bool wants(const struct step *call, const struct message *msg)
+{
+	if (call->flags & MBOX_MATCH_LE)
+		return msg->type <= call->type;
+	if (call->flags & MBOX_MATCH_NOT)
+		return msg->type != call->type;
+	if (call->flags & MBOX_MATCH)
+		return msg->type == call->type;
+	return true;
+}
+
+bool fits(const struct model *m, const struct step *call, const struct message *msg)
+{
+	return call->flags & MBOX_TRUNC || msg->len <= call->len ||
+	       broken(m, SHORT_BUFFER_TAKES_IT);
+}
+
+/* Index of what @call gets of @list, or -1; takes off *@skip what it passes. */
+static int pick(const struct model *m, const struct step *call, const struct message *list,
+		int n, __u32 *skip)
+{
+	int i, best = -1;
+
+	for (i = 0; i < n; i++) {
+		if (!wants(call, &list[i]))
+			continue;
+		if (!(call->flags & MBOX_MATCH_LE) || broken(m, MATCH_LE_TAKES_ANY)) {
+			if (!(*skip)--)
+				return i;
+			continue;
+		}
+		if (best < 0 || list[i].type < list[best].type)
+			best = i;
+	}
+	return best;
+}
+
+/* Whether receivers find a waiting sender's message before another's. */
+static bool offered_before(const struct message *a, const struct message *b)
+{
+	if (a->prio != b->prio)
+		return a->prio > b->prio;
+	return a->nice != b->nice ? a->nice < b->nice : a->place < b->place;
+}
+
+/* The waiting senders' messages as receivers find them. */
+int offers(const struct model *m, struct message *list)
+{
+	int i, j, n = 0;
+
+	for (i = 0; i < m->nsenders; i++) {
+		for (j = n; j && offered_before(&m->senders[i].msg, &list[j - 1]); j--)
+			;
+		INSERT(list, n, j, m->senders[i].msg);
+	}
+	return n;
+}
+
+bool find(const struct model *m, const struct step *call, struct found *found)
+{
+	struct message list[NWORKERS];
+	__u32 skip = call->skip;
+	int i;
+
+	i = pick(m, call, m->stored, m->nstored, &skip);
+	if (i >= 0) {
+		found->msg = m->stored[i];
+		found->stored = i;
+		return true;
+	}
+	/*
+	 * With capacity, blocked sends cannot be peeked at, but
+	 * a receiver of a certain type gets it from there.
+	 */
+	if (m->capacity && (!(call->flags & MATCHING) || call->flags & MBOX_PEEK))
+		return false;
+	i = pick(m, call, list, offers(m, list), &skip);
+	if (i < 0)
+		return false;
+	found->msg = list[i];
+	found->stored = -1;
+	return true;
+}

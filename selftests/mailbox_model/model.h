@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A mailbox as it should be: plain arrays, one step at a time, nothing that
+ * waits. What the calls of several workers return, and what stat shows after
+ * each of them, comes out of these rules alone.
+ *
+ * Of workers that wait, the most urgent is the first to be served, and of equally
+ * urgent ones the first to come.
+ */
+#ifndef SELFTESTS_MODEL_H
+#define SELFTESTS_MODEL_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <mbox.h>
+
+#define NWORKERS 6
+/* Each other worker is of the same user. */
+#define NUSERS 2
+#define LEN_MAX 16
+/* Of a message that takes the place of several, where a limit is near. */
+#define LEN_LONG 600
+#define STORED_MAX 256
+/* Steps of a sequence, and so of messages and replies. */
+#define SEQUENCE_MAX 80
+
+/* What a worker is told to do. */
+enum op {
+	OPEN, CLOSE, SEND, RECV, CALL, REPLY, REPLY_RECV, CAPACITY, DESTROY,
+	/* It waits; then a signal comes, whose handler has SA_RESTART or not. */
+	INTERRUPT, RESTART,
+	/* It waits, and its process is stopped; and goes on. */
+	STOP, CONTINUE,
+	/* It is copying a message, and can go on. */
+	RELEASE,
+};
+
+/*
+ * How a call that would wait ends: not at all, or with one of two errors; or its
+ * deadline comes before any worker does anything else.
+ */
+enum block_mode { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES };
+
+/* REPLY_RECV: only receive. */
+#define NO_REQUEST -1
+/* CAPACITY: no other worker does anything meanwhile. */
+#define NO_RIVAL -1
+
+/**
+ * struct step - one call of one worker
+ * @op: which
+ * @worker: whose; a worker without a handle, or one that waits, skips it
+ * @number: OPEN: the flags; CAPACITY: the capacity
+ * @plain: SEND and RECV: write(2) or read(2)
+ * @bad: the address of the message's buffer is bad
+ * @slow: RECV and REPLY_RECV: the copy to it stops until RELEASE
+ * @block_mode: of what may wait; EXPIRES: only of CALL
+ * @flags: of the call; MBOX_DONTWAIT is in @block_mode
+ * @len: SEND and CALL: of the message; RECV and REPLY_RECV: of the buffer
+ * @id: tells messages and replies apart
+ * @request: REPLY and REPLY_RECV: @id of the one to reply to, or NO_REQUEST
+ * @reply_len: CALL: of the buffer for the reply; otherwise of the reply
+ * @reply_bad: the address of that buffer is bad
+ * @nice: the worker's nice value meanwhile
+ * @rival: CAPACITY: a worker that meanwhile tries to send, in vain; or NO_RIVAL
+ */
+struct step {
+	enum op op;
+	int worker;
+	__u32 number;
+	bool plain;
+	bool bad;
+	bool slow;
+	enum block_mode block_mode;
+	__u32 flags;
+	__u32 len;
+	__u32 prio;
+	__u32 skip;
+	__u64 type;
+	int id;
+	int request;
+	__u32 reply_len;
+	bool reply_bad;
+	int nice;
+	int rival;
+};
+
+/**
+ * struct message - a message
+ * @from: the worker that sent it
+ * @handle: with which handle, see struct model
+ * @sender: the worker that waits until it is received, or -1
+ * @sync: and waits whatever the capacity
+ * @request: and then goes on to wait for a reply
+ * @reply_room: for that
+ * @reply_bad: where it cannot be put
+ * @unread: MBOX_BROADCAST: by worker, whether it is still to receive it
+ * @arrival: number, for MBOX_DROP_OLDEST
+ * @nice: how urgent its sender is
+ * @seq: when that one came
+ * @place: among the messages of equally urgent senders that wait
+ */
+struct message {
+	int id;
+	__u32 len;
+	__u32 prio;
+	__u64 type;
+	int from;
+	unsigned int handle;
+	int sender;
+	bool sync;
+	bool request;
+	__u32 reply_room;
+	bool reply_bad;
+	bool unread[NWORKERS];
+	unsigned int arrival;
+	int nice;
+	unsigned int seq;
+	int place;
+};
+
+/**
+ * struct waiting - a call that waits, or is copying
+ * @call: which
+ * @seq: when it came to wait; 0: it has not waited
+ * @msg: the sender's message, or the one that it copies
+ * @withdrawn: that one's sender has given up
+ */
+struct waiting {
+	struct step call;
+	unsigned int seq;
+	struct message msg;
+	bool withdrawn;
+};
+
+/* A request that worker @server has received and has to reply to. */
+struct owed {
+	struct message msg;
+	int server;
+};
+
+/**
+ * struct outcome - how a call ended
+ * @done: it did
+ * @now: in the last step
+ * @stopped: the process of its worker is stopped
+ * @ready: it will have ended when that goes on
+ * @kept: it waits meanwhile
+ * @restarted: REPLY_RECV: it was, after it had replied
+ * @call: which
+ * @replied: REPLY_RECV: the reply was made
+ * @token: there is one for @msg
+ * @lost: how many were lost before @msg
+ * @ret: what it returned, or -errno
+ * @msg: RECV and REPLY_RECV: what it received; CALL: the reply
+ */
+struct outcome {
+	bool done;
+	bool now;
+	bool stopped;
+	bool ready;
+	bool kept;
+	bool restarted;
+	struct step call;
+	bool replied;
+	bool token;
+	__u64 lost;
+	long ret;
+	struct message msg;
+};
+
+/**
+ * struct model - a mailbox
+ * @bug: a rule to break, see broken()
+ * @stored: messages in the order in which they are received
+ * @senders: those that wait to be let in, or without capacity for a receiver
+ * @held: receivers that are copying
+ * @owed: requests that were received, whose callers wait for the reply
+ * @shown: a message has become visible to receivers
+ * @had_senders, @had_receivers: that side has been there
+ * @seqs: how many have come to wait
+ * @places: the last place given behind others; and in front of them
+ * @limit: of bytes of each user, or 0; @cost: of a message, of a long one, and of a
+ *	sender
+ * @handle: by worker, the number of its handle; @handles: the last such number
+ * @charged: by worker, whether it has sent with that handle
+ * @owner: one of the users, or NUSERS: another
+ * @out: by worker, see struct world; a call that is not done waits
+ */
+struct model {
+	int bug;
+	__u32 flags;
+	__u32 capacity;
+	__u32 msg_max;
+	bool dead;
+	bool shown;
+	struct message stored[STORED_MAX];
+	int nstored;
+	struct waiting receivers[NWORKERS], peekers[NWORKERS], senders[NWORKERS];
+	struct waiting held[NWORKERS];
+	int nreceivers, npeekers, nsenders, nheld;
+	struct owed owed[NWORKERS];
+	int nowed;
+	__u64 sent, received, dropped;
+	__u32 send_handles, recv_handles;
+	bool had_senders, had_receivers;
+	unsigned int arrivals;
+	unsigned int seqs;
+	int places[2];
+	__u64 limit;
+	__u64 cost[3];
+	unsigned int handle[NWORKERS], handles;
+	bool charged[NWORKERS];
+	int owner;
+	/* Of each worker: O_RDONLY ..., or -1 without a handle. */
+	int access[NWORKERS];
+	/* MBOX_BROADCAST: messages that it will not get, and was not told of. */
+	__u64 lost[NWORKERS];
+	struct outcome *out;
+};
+
+/* The rules that can be broken, to see that it is noticed; in groups, see shows(). */
+enum {
+	LAST_IN_FIRST_OUT = 1,
+	MATCH_LE_TAKES_ANY,
+	TRUNC_RETURNS_WHAT_FITS,
+	DROP_OLDEST_DROPS_THE_LAST,
+	LAST_RECEIVER_FIRST,
+	WITHDRAWN_STAYS_COUNTED,
+	PUT_BACK_GOES_BEHIND,
+	GROWING_ADMITS_ONE,
+	SHORT_BUFFER_TAKES_IT,
+	URGENT_ONES_WAIT_THEIR_TURN,
+	RESTARTED_CALL_KEEPS_ITS_PLACE,
+	RESTARTED_SEND_IS_SENT_TWICE,
+	RENDEZVOUS_IS_STORED,
+	SENDERS_TO_COME_ARE_GONE,
+	ANY_HANDLE_REPLIES,
+	REPLY_WITHOUT_CALLER_SUCCEEDS,
+	LONG_REPLY_IS_CUT,
+	LONG_REPLY_KEEPS_THE_CALL,
+	FAILED_REPLY_ENDS_THE_CALL,
+	CLOSED_SERVER_KEEPS_THE_CALL,
+	READ_KEEPS_THE_CALL,
+	PEEK_SHOWS_THE_TOKEN,
+	RECEIVED_REQUEST_IS_WITHDRAWN,
+	FAILED_REPLY_STILL_RECEIVES,
+	CALL_RETURNS_WITH_THE_RECEIPT,
+	RECEIVED_REQUEST_IS_SENT_AGAIN,
+	QUEUED_REQUEST_IS_SENT_AGAIN,
+	STOPPED_CALL_LOSES_ITS_REPLY,
+	RESTARTED_RECEIVE_REPLIES_AGAIN,
+	UNACCEPTED_SENDER_GOES_LAST,
+	UNACCEPTED_SENDER_GOES_FIRST,
+	WITHDRAWN_MESSAGE_IS_RECEIVED,
+	WITHDRAWN_MESSAGE_COSTS_THE_PLACE,
+	USER_TAKES_ALL,
+	USER_TAKES_HALF_OF_ALL,
+	HALF_IS_ROUNDED_DOWN,
+	USER_WITHOUT_ROOM_BLOCKS_OTHERS,
+	LIMIT_DROPS_THE_OLDEST_OF_ALL,
+	LIMIT_DROPS_THE_LAST,
+	LIMIT_DROPS_ONE,
+	LIMIT_DROPS_IN_VAIN,
+	LIMIT_IS_NOT_SHARED,
+	SENDER_GETS_NO_OWN_MESSAGES,
+	FIRST_READER_TAKES_IT,
+	PRIORITY_COMES_FIRST,
+	DROP_COUNTS_FOR_EACH,
+	LOSS_IS_NOT_TOLD,
+	PEEK_ENDS_THE_LOSS,
+	LATECOMERS_GET_OLD_ONES,
+	CLOSED_HANDLES_KEEP_MESSAGES,
+	EACH_HANDLE_COUNTS,
+	UNOPENED_SIDE_IS_GONE,
+	CLOSED_SIDE_LOSES_MESSAGES,
+	NBUGS,
+};
+
+#define REMOVE(array, n, i) \
+	memmove(&(array)[i], &(array)[(i) + 1], (--(n) - (i)) * sizeof((array)[0]))
+
+#define INSERT(array, n, i, what) do {						\
+	memmove(&(array)[(i) + 1], &(array)[i], ((n) - (i)) * sizeof((array)[0])); \
+	(array)[i] = (what);							\
+	(n)++;									\
+} while (0)
+
+#define MATCHING (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE)
+
+/* Where a receiver finds its message. */
+struct found {
+	struct message msg;
+	/* Index in stored, or -1: it is in the hands of a waiting sender. */
+	int stored;
+};
+
+bool broken(const struct model *m, int rule);
+void model_init(struct model *m, __u32 flags, __u32 capacity, __u32 msg_max, int bug);
+bool model_may(const struct model *m, int worker, enum op op);
+bool no_senders(const struct model *m);
+bool no_receivers(const struct model *m);
+bool receives(const struct step *s);
+bool sends(const struct step *s);
+bool interrupts(const struct step *s);
+void finish(struct model *m, int worker, long ret, const struct message *msg);
+bool same_user(int worker, int other);
+bool has_room(const struct model *m, int worker);
+void queue_up(struct model *m, struct waiting *list, int *n, struct waiting w);
+bool wants(const struct step *call, const struct message *msg);
+bool fits(const struct model *m, const struct step *call, const struct message *msg);
+int offers(const struct model *m, struct message *list);
+bool find(const struct model *m, const struct step *call, struct found *found);
+
+#endif /* SELFTESTS_MODEL_H */

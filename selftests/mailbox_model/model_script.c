@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define WITHOUT_HARNESS
+
+#include "model_script.h"
+
+static void say_flags(FILE *out, __u32 flags)
+{
+	static const char * const names[] = { "DONTWAIT", "REALTIME", "SYNC", "PEEK", "TRUNC",
+					      "MATCH", "MATCH_NOT", "MATCH_LE" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (flags & 1U << i)
+			SAY(out, " %s", names[i]);
+}
+
+void say_mailbox(FILE *out, const struct sequence *seq)
+{
+	if (seq->link) {
+		SAY(out, "# direct link between worker 0 and workers 3, 4 and 5\n");
+		return;
+	}
+	SAY(out, "# mailbox: flags %#x, capacity %d, msg_max %u\n", seq->flags,
+	    (int)seq->capacity, seq->msg_max);
+	if (seq->flags & MBOX_FAIR || seq->limit)
+		SAY(out, "# of one user: workers 0, 2 and 4, of another: 1, 3 and 5\n");
+	if (seq->limit)
+		SAY(out, "# its owner: %s; user_bytes %llu; costs %llu, long %llu, sender %llu\n",
+		    seq->owner == 0 ? "the one" : "a third", (unsigned long long)seq->limit,
+		    (unsigned long long)seq->cost[0], (unsigned long long)seq->cost[1],
+		    (unsigned long long)seq->cost[2]);
+}
+
+static void say_send(FILE *out, const struct step *s)
+{
+	SAY(out, "%s message %d, length %u, prio %u, type %llu",
+	    s->op == CALL ? "call with" : s->plain ? "write" : "send", s->id, s->len, s->prio,
+	    (unsigned long long)s->type);
+	say_flags(out, s->flags);
+	if (s->op == CALL)
+		SAY(out, ", room for the reply %u%s", s->reply_len, s->reply_bad ? " (bad)" : "");
+}
+
+static void say_recv(FILE *out, const struct step *s)
+{
+	SAY(out, "%s, room %u", s->plain ? "read" : "receive", s->len);
+	say_flags(out, s->flags);
+	if (s->flags & MATCHING)
+		SAY(out, " %llu", (unsigned long long)s->type);
+	if (s->skip)
+		SAY(out, " skip %u", s->skip);
+	if (s->slow)
+		SAY(out, " slowly");
+}
+
+static void say_reply(FILE *out, const struct step *s)
+{
+	SAY(out, "reply %d to message %d, length %u%s", s->id, s->request, s->reply_len,
+	    s->reply_bad ? " (bad)" : "");
+}
+
+void say_step(FILE *out, const struct step *s)
+{
+	static const char * const block_mode[] = { "", " DONTWAIT", " past deadline",
+						 " until a deadline" };
+
+	SAY(out, "# worker %d: ", s->worker);
+	switch (s->op) {
+	case OPEN:
+		SAY(out, "open %s", s->number == O_RDWR ? "O_RDWR" :
+		    s->number == O_RDONLY ? "O_RDONLY" : "O_WRONLY");
+		break;
+	case CLOSE:
+		SAY(out, "close");
+		break;
+	case SEND:
+	case CALL:
+		say_send(out, s);
+		break;
+	case REPLY_RECV:
+		if (s->request != NO_REQUEST) {
+			say_reply(out, s);
+			SAY(out, " and ");
+		}
+		say_recv(out, s);
+		break;
+	case RECV:
+		say_recv(out, s);
+		break;
+	case REPLY:
+		say_reply(out, s);
+		break;
+	case CAPACITY:
+		SAY(out, "set capacity %d", (int)s->number);
+		if (s->rival != NO_RIVAL)
+			SAY(out, ", while worker %d tries to send", s->rival);
+		break;
+	case DESTROY:
+		SAY(out, "destroy");
+		break;
+	case INTERRUPT:
+		SAY(out, "interrupted by a signal");
+		break;
+	case RESTART:
+		SAY(out, "interrupted by a signal with SA_RESTART");
+		break;
+	case STOP:
+		SAY(out, "stopped");
+		break;
+	case CONTINUE:
+		SAY(out, "continued");
+		break;
+	case RELEASE:
+		SAY(out, "goes on with its copy");
+		break;
+	default:
+		break;
+	}
+	SAY(out, "%s%s", block_mode[s->block_mode], s->bad ? " bad address" : "");
+	if (s->nice)
+		SAY(out, ", nice %d", s->nice);
+	SAY(out, "\n");
+}
+
+/* ---- random ones -------------------------------------------------------- */
+
+/* write(2) and read(2) can say no more. */
+static void make_simple(struct step *s)
+{
+	s->block_mode = WAIT;
+	s->flags = 0;
+	s->prio = 0;
+	s->type = 0;
+	s->skip = 0;
+}
+
+static void random_send(struct random *r, const struct model *m, const struct sequence *seq,
+			struct step *s)
+{
+	bool all = m->flags & MBOX_BROADCAST && !one_in(r, 12);
+
+	s->op = !all && !seq->limit && one_in(r, seq->calls ? 2 : 12) ? CALL : SEND;
+	if (seq->crowd && !one_in(r, 4))
+		s->block_mode = WAIT;
+	if (seq->limit && one_in(r, 4))
+		s->len = LEN_LONG;
+	if (m->flags & MBOX_FIXED && !one_in(r, 8))
+		s->len = m->msg_max;
+	/* User-mode Linux looks for the page of an empty copy, too. */
+	if (seq->slow && !s->len)
+		s->len = 1;
+	if (s->op == CALL) {
+		s->reply_len = one_in(r, 3) ? random_below(r, LEN_MAX + 1) : LEN_MAX;
+		s->reply_bad = one_in(r, 12);
+		if (s->block_mode != WAIT && one_in(r, 2))
+			s->block_mode = EXPIRES;
+		return;
+	}
+	s->flags = !all && one_in(r, 5) ? MBOX_SYNC : 0;
+	if (s->plain)
+		make_simple(s);
+}
+
+/* Where the executor can reach the pages. */
+static bool may_be_slow(const struct model *m, const struct sequence *seq, const struct step *s)
+{
+	return seq->slow && side_of(s->worker) && !s->plain && !(s->flags & MBOX_PEEK) &&
+	       !(m->flags & (MBOX_BROADCAST | MBOX_DROP_OLDEST));
+}
+
+static void random_recv(struct random *r, const struct model *m, const struct sequence *seq,
+			struct step *s)
+{
+	static const __u32 matches[] = { 0, 0, 0, MBOX_MATCH, MBOX_MATCH_NOT, MBOX_MATCH_LE };
+
+	s->op = RECV;
+	if (!seq->limit && (!(m->flags & MBOX_BROADCAST) || one_in(r, 12)))
+		s->flags = matches[random_below(r, 6)];
+	s->flags |= one_in(r, 5) ? MBOX_PEEK : 0;
+	s->flags |= one_in(r, 5) ? MBOX_TRUNC : 0;
+	/* Where messages have to be found, they cost more. */
+	if (s->flags & MBOX_PEEK && !(s->flags & MBOX_MATCH_LE) && !seq->limit && one_in(r, 2))
+		s->skip = random_below(r, 3);
+	if (seq->transit && !one_in(r, 3)) {
+		s->block_mode = WAIT;
+		s->flags = 0;
+		s->skip = 0;
+		s->bad = one_in(r, 4);
+	}
+	if (!one_in(r, 4))
+		s->len = seq->limit ? LEN_LONG : LEN_MAX;
+	if (s->plain)
+		make_simple(s);
+	s->slow = s->len && may_be_slow(m, seq, s) && !one_in(r, 3);
+}
+
+/* What the worker may reply to; sometimes, what it may not; or NO_REQUEST. */
+static int random_request(struct random *r, const struct model *m, int worker, int id)
+{
+	int i;
+
+	for (i = 0; i < m->nowed; i++)
+		if (m->owed[i].server == worker && !one_in(r, 4))
+			return m->owed[i].msg.id;
+	if (m->nowed && one_in(r, 4))
+		return m->owed[random_below(r, m->nowed)].msg.id;
+	return id && one_in(r, 12) ? (int)random_below(r, id) : NO_REQUEST;
+}
+
+/* What can happen to a worker that waits. */
+static void random_interruption(struct random *r, const struct world *w, const struct model *m,
+				struct step *s)
+{
+	if (w->out[s->worker].stopped)
+		s->op = CONTINUE;
+	else if (is_held(m, s->worker))
+		s->op = RELEASE;
+	else if (!side_of(s->worker) && one_in(r, 3))
+		s->op = STOP;
+	else
+		s->op = one_in(r, 2) ? RESTART : INTERRUPT;
+}
+
+/* Rather one that admits the waiting calls, and hardly any other. */
+static void random_capacity(struct random *r, const struct model *m, const struct sequence *seq,
+			    struct step *s)
+{
+	static const __u32 capacities[] = { 0, 1, 2, 3, 5, MBOX_UNBOUNDED };
+
+	s->op = CAPACITY;
+	s->number = capacities[random_below(r, ARRAY_SIZE(capacities))];
+	if (seq->transit && m->capacity) {
+		s->number = 0;
+		return;
+	}
+	if (!m->nsenders || one_in(r, 3))
+		return;
+	s->number = m->nstored + 1 + random_below(r, m->nsenders + 1);
+	if (s->number <= m->capacity)
+		return;
+	for (s->rival = NWORKERS - 1; s->rival > NO_RIVAL; s->rival--)
+		if (never_has_a_chance(m, s))
+			return;
+}
+
+/*
+ * What shows which call keeps its place: another receiver beside one that is copying, and
+ * room for one sender, or another receive, after a receive has failed. Returns whether
+ * it is time.
+ */
+static bool random_contest(struct random *r, const struct world *w, const struct model *m,
+			   struct step *s)
+{
+	bool failed = false;
+	int i;
+
+	if (!w->out[s->worker].done || m->access[s->worker] != O_RDWR || one_in(r, 2))
+		return false;
+	for (i = 0; i < NWORKERS; i++)
+		failed |= w->out[i].now && w->out[i].ret == -EFAULT && receives(&w->out[i].call);
+	if (m->nheld && !m->nsenders && !m->nreceivers) {
+		s->op = RECV;
+		s->len = LEN_MAX;
+		return true;
+	}
+	if (m->nsenders < 2 || m->capacity)
+		return false;
+	s->op = failed && one_in(r, 2) ? CAPACITY : RECV;
+	s->number = m->nstored + 1;
+	s->len = LEN_MAX;
+	s->bad = !failed;
+	return failed || one_in(r, 2);
+}
+
+/* A step that is of use in the present state, mostly. */
+struct step random_step(struct random *r, struct world *w, const struct sequence *seq, int id)
+{
+	static const __u32 accesses[] = { O_RDWR, O_RDWR, O_WRONLY, O_RDONLY, O_RDONLY };
+	struct step s = {
+		.worker = random_below(r, NWORKERS), .id = id,
+		.request = NO_REQUEST, .rival = NO_RIVAL,
+	};
+	unsigned int lot = random_below(r, 100);
+	struct step contest;
+	const struct model *m;
+	int i;
+
+	/* Rather one that can do something, if there is one. */
+	for (i = 0; i < NWORKERS && !w->out[s.worker].done && !one_in(r, 6); i++)
+		s.worker = (s.worker + 1) % NWORKERS;
+	m = from_of(w, s.worker);
+	/* Or the one whose message is being copied. */
+	if (seq->transit && m->nheld && one_in(r, 2) && m->held[0].msg.sender >= 0)
+		s.worker = m->held[0].msg.sender;
+	if (seq->transit) {
+		contest = s;
+		if (random_contest(r, w, m, &contest))
+			return contest;
+	}
+	if (!w->out[s.worker].done) {
+		random_interruption(r, w, m, &s);
+		return s;
+	}
+	if (m->access[s.worker] < 0) {
+		s.op = OPEN;
+		/* So that one side can be there before the other. */
+		s.number = accesses[random_below(r, 4) + !!(m->flags & MBOX_HANGUP)];
+		return s;
+	}
+	if (lot >= (seq->transit ? 78 : 88)) {
+		s.op = lot < 99 ? CLOSE : DESTROY;
+		if (lot < 94)
+			random_capacity(r, m, seq, &s);
+		if (seq->link)
+			s.rival = NO_RIVAL;
+		return s;
+	}
+	s.nice = one_in(r, 4) ? 5 : 0;
+	s.block_mode = one_in(r, 3) ? DONTWAIT : one_in(r, 6) ? PAST_DEADLINE : WAIT;
+	s.bad = one_in(r, 16);
+	s.plain = one_in(r, 6);
+	s.type = random_below(r, 4);
+	s.prio = random_below(r, 3);
+	s.len = random_below(r, LEN_MAX + 1);
+	s.request = random_request(r, m, s.worker, id);
+	if (s.request != NO_REQUEST || (seq->calls && one_in(r, 8))) {
+		s.plain = false;
+		random_recv(r, m, seq, &s);
+		s.op = one_in(r, 2) || s.request == NO_REQUEST ? REPLY_RECV : REPLY;
+		s.reply_len = random_below(r, LEN_MAX + 1);
+		s.reply_bad = one_in(r, 12);
+	} else if (lot < (seq->crowd ? 66 : 44) ||
+		   (!model_may(m, s.worker, RECV) && !one_in(r, 8))) {
+		random_send(r, m, seq, &s);
+	} else {
+		random_recv(r, m, seq, &s);
+	}
+	return s;
+}
+
+bool needs_slow(int bug)
+{
+	return bug == WITHDRAWN_MESSAGE_IS_RECEIVED || bug == WITHDRAWN_MESSAGE_COSTS_THE_PLACE;
+}
+
+/* Whether it is to be seen, in such a mailbox, that a rule is broken. */
+bool shows(const struct sequence *seq, int bug)
+{
+	if (bug >= EACH_HANDLE_COUNTS)
+		return seq->link;
+	if (bug && seq->link)
+		return false;
+	if (bug >= SENDER_GETS_NO_OWN_MESSAGES)
+		return seq->flags & MBOX_BROADCAST;
+	if (bug >= LIMIT_DROPS_THE_OLDEST_OF_ALL)
+		return seq->limit;
+	if (bug >= USER_TAKES_ALL)
+		return seq->flags & MBOX_FAIR;
+	if (bug >= UNACCEPTED_SENDER_GOES_LAST)
+		return seq->transit;
+	if (bug >= ANY_HANDLE_REPLIES)
+		return seq->calls;
+	return !bug || !(seq->flags & MBOX_BROADCAST);
+}
+
+/* A limit that a few messages reach. */
+static void random_limit(struct random *r, const __u64 *cost, struct sequence *seq)
+{
+	memcpy(seq->cost, cost, sizeof(seq->cost));
+	seq->limit = cost[0] * (3 + random_below(r, 8)) + random_below(r, cost[0]) +
+		     cost[2] * (1 + random_below(r, NWORKERS / NUSERS));
+	seq->owner = one_in(r, 2) ? 0 : NUSERS;
+	seq->msg_max = LEN_LONG;
+	if (seq->capacity)
+		seq->capacity = one_in(r, 2) ? MBOX_UNBOUNDED : 8;
+}
+
+/* @cost: of messages with MBOX_DROP_OLDEST; @slow: there can be slow copies. */
+void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct sequence *seq)
+{
+	static const __u32 flags[] = {
+		0, 0, 0, 0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_HANGUP,
+		MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED, MBOX_FAIR, MBOX_FAIR | MBOX_HANGUP,
+		MBOX_BROADCAST, MBOX_BROADCAST | MBOX_HANGUP, MBOX_BROADCAST | MBOX_DROP_OLDEST,
+		MBOX_BROADCAST | MBOX_DROP_OLDEST, MBOX_BROADCAST | MBOX_DROP_NEWEST,
+	};
+	static const __u32 capacities[] = { 0, 0, 1, 2, 3, 5, MBOX_UNBOUNDED };
+
+	memset(seq, 0, sizeof(*seq));
+	seq->flags = flags[random_below(r, ARRAY_SIZE(flags))];
+	seq->capacity = capacities[random_below(r, ARRAY_SIZE(capacities))];
+	if (seq->flags & MBOX_BROADCAST && !seq->capacity)
+		seq->capacity = 2;
+	seq->msg_max = one_in(r, 4) ? 8 : LEN_MAX;
+	seq->link = one_in(r, 6);
+	if (seq->link) {
+		seq->flags = MBOX_HANGUP;
+		seq->capacity = 64;
+		seq->msg_max = 8192;
+	}
+	seq->owner = NUSERS;
+	if (seq->flags & MBOX_DROP_OLDEST && !one_in(r, 3))
+		random_limit(r, cost, seq);
+	seq->crowd = one_in(r, 3);
+	seq->slow = slow && one_in(r, 2);
+	seq->transit = one_in(r, 3) && !seq->link && !(seq->flags & ~(MBOX_HANGUP | MBOX_FAIR));
+	if (seq->transit) {
+		seq->capacity = 0;
+		seq->slow = slow;
+	}
+	seq->calls = !seq->limit && one_in(r, 3) && !(seq->flags & MBOX_BROADCAST);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Sequences of steps: made up at random, and printed as a script that can be
+ * follow.
+ */
+#ifndef SELFTESTS_MODEL_SCRIPT_H
+#define SELFTESTS_MODEL_SCRIPT_H
+
+#include "executor.h"
+
+/**
+ * struct sequence - a mailbox and what happens to it
+ * @link: not a mailbox, but a direct link of two
+ * @calls: many of the messages are requests
+ * @crowd: many senders wait
+ * @transit: much happens to messages that are being copied
+ * @slow: some receivers copy slowly
+ * @limit: of bytes of each user, or 0; @cost: of a message, of a long one, and of a
+ *	sender
+ * @owner: whose mailbox it is: one of the users, or NUSERS: another's
+ * @n: how many of @step count
+ */
+struct sequence {
+	__u32 flags;
+	__u32 capacity;
+	__u32 msg_max;
+	bool link;
+	bool calls;
+	bool crowd;
+	bool transit;
+	bool slow;
+	__u64 limit;
+	__u64 cost[3];
+	int owner;
+	int n;
+	struct step step[SEQUENCE_MAX];
+};
+
+void say_mailbox(FILE *out, const struct sequence *seq);
+void say_step(FILE *out, const struct step *s);
+struct step random_step(struct random *r, struct world *w, const struct sequence *seq, int id);
+bool needs_slow(int bug);
+bool shows(const struct sequence *seq, int bug);
+void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct sequence *seq);
+
+#endif /* SELFTESTS_MODEL_SCRIPT_H */

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module against a model of it (model.h): random calls of six workers, three
+ * of them threads and three processes. They act one at a time, and after each
+ * step everything that it led to has come to rest, so that every result and all
+ * of stat is known in advance. A sequence that leads to another result is cut
+ * down to the steps that it takes, and printed.
+ *
+ * Mailboxes are of all kinds but rings; some are direct links.
+ *
+ * MBOX_SEED repeats a run, MBOX_MODEL_STEPS is its length, and MBOX_MODEL_BUG=n
+ * breaks a rule of the model, to look at what is then printed.
+ */
+#include <sys/fsuid.h>
+
+#include "executor.h"
+#include "model_script.h"
+
+/* A mailbox with a name, which lives without handles. Returns its id, or 0. */
+static __u64 make_mailbox(const struct sequence *seq, const char *name)
+{
+	struct mbox_attr attr = attr_of(seq->flags, seq->capacity);
+	__u64 id;
+	int fd;
+
+	attr.msg_max = seq->msg_max;
+	/* Of this thread only. */
+	if (seq->owner < NUSERS)
+		setfsuid(seq->owner ? USER_B : USER_A);
+	fd = raw_create(name, O_RDONLY | O_EXCL, &attr);
+	setfsuid(0);
+	if (fd < 0)
+		return 0;
+	id = stat_of(fd).id;
+	close(fd);
+	return id;
+}
+
+/* Ends all that waits and all that is open, whatever state that is in. */
+static bool clean_up(struct executor *c, struct world *w, const char *name)
+{
+	struct step close_it = { .op = CLOSE, .request = NO_REQUEST, .rival = NO_RIVAL };
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	int fd, i;
+
+	/* The executor is on the side of its threads. */
+	fd = w->link ? raw_direct(c->slot[0].pid, O_RDWR) : raw_open(name, O_RDWR);
+	if (fd >= 0) {
+		raw_destroy(fd);
+		close(fd);
+	}
+	for (i = 0; i < NWORKERS / 2; i++)
+		kill(c->slot[i].pid, SIGCONT);
+	for (i = 0; i < NWORKERS; i++) {
+		while (!is_done(&c->slot[i])) {
+			if (now_ns(CLOCK_MONOTONIC) > limit)
+				return false;
+			if (c->slot[i].is_slow)
+				release(&c->slot[i], false);
+			sched_yield();
+		}
+		forget_page(&c->slot[i]);
+		if (from_of(w, i)->access[i] < 0)
+			continue;
+		close_it.worker = i;
+		issue(c, &close_it, 0);
+		while (!is_done(&c->slot[i]))
+			sched_yield();
+	}
+	return true;
+}
+
+enum verdict { SAME, DIFFERENT, STUCK };
+
+/* Has a worker take its step. Returns false if what it takes does not happen. */
+static bool make_step(struct executor *c, const struct sequence *seq, const struct step *s,
+		      __u64 id)
+{
+	struct slot *slot = &c->slot[s->worker];
+	int i;
+
+	/* Of these, stat need not show anything; and limits show what is freed last. */
+	c->rest = s->op == RESTART || s->op == CONTINUE || seq->limit;
+	for (i = 0; i < NWORKERS; i++)
+		if (is_done(&c->slot[i]))
+			forget_page(&c->slot[i]);
+	switch (s->op) {
+	case INTERRUPT:
+		return !syscall(SYS_tgkill, slot->pid, slot->tid, SIGUSR1);
+	case RESTART:
+		return restart(slot);
+	case STOP:
+		return stop(slot);
+	case CONTINUE:
+		return !kill(slot->pid, SIGCONT);
+	case RELEASE:
+		release(slot, slot->step.bad);
+		return true;
+	default:
+		if (s->op == CAPACITY && s->rival != NO_RIVAL)
+			issue_rival(c, s, seq->flags & MBOX_FIXED ? seq->msg_max : 0, id);
+		issue(c, s, id);
+		return true;
+	}
+}
+
+/*
+ * Carries out @seq, or with @r makes it up, and compares. DIFFERENT: @seq->n is
+ * cut to the step that gave another result.
+ */
+static enum verdict run(struct executor *c, struct sequence *seq, struct random *r, int bug,
+			FILE *out)
+{
+	enum verdict verdict = SAME;
+	char name[64];
+	struct world w;
+	struct model m;
+	struct step *s;
+	__u64 id = 0;
+	int i, n = r ? SEQUENCE_MAX : seq->n;
+
+	test_name(name, sizeof(name), "model");
+	if (!seq->link) {
+		id = make_mailbox(seq, name);
+		if (!id)
+			return STUCK;
+	}
+	param_set("user_bytes", seq->limit ?: c->user_bytes);
+	memset(c->token, 0xff, sizeof(c->token));
+	model_init(&m, seq->flags, seq->capacity, seq->msg_max, bug);
+	m.limit = seq->limit;
+	memcpy(m.cost, seq->cost, sizeof(m.cost));
+	m.owner = seq->owner;
+	/* make_mailbox() was one. */
+	m.had_receivers = true;
+	world_init(&w, seq->link, &m);
+	for (i = 0; i < n; i++) {
+		s = &seq->step[i];
+		if (r)
+			*s = random_step(r, &w, seq, i);
+		if (!world_step(&w, s))
+			continue;
+		c->steps++;
+		say_step(out, s);
+		if (!make_step(c, seq, s, id)) {
+			verdict = STUCK;
+			break;
+		}
+		if (!agrees(c, &w, id) || !keep_tokens(c, &w)) {
+			seq->n = i + 1;
+			verdict = c->late ? SAME : DIFFERENT;
+			break;
+		}
+	}
+	if (!clean_up(c, &w, name))
+		verdict = STUCK;
+	return verdict;
+}
+
+/* Whether @shorter still leads to a difference; then it becomes @seq. */
+static bool still_differs(struct executor *c, struct sequence *seq,
+			  struct sequence *shorter, int bug)
+{
+	if (run(c, shorter, NULL, bug, NULL) != DIFFERENT)
+		return false;
+	*seq = *shorter;
+	return true;
+}
+
+static void cut(struct sequence *seq, int at, int n)
+{
+	seq->n -= n;
+	memmove(&seq->step[at], &seq->step[at + n], (seq->n - at) * sizeof(seq->step[0]));
+}
+
+static bool drop_steps(struct executor *c, struct sequence *seq, int piece, int bug)
+{
+	struct sequence shorter;
+	bool dropped = false;
+	int at;
+
+	/* From the end: what is opened first is needed longest. */
+	for (at = seq->n - piece; at >= 0; at -= piece) {
+		if (at + piece > seq->n)
+			continue;
+		shorter = *seq;
+		cut(&shorter, at, piece);
+		dropped |= still_differs(c, seq, &shorter, bug);
+	}
+	return dropped;
+}
+
+/* A message and its receipt: one is not left out without the other. */
+static bool drop_pair(struct executor *c, struct sequence *seq, int bug)
+{
+	struct sequence shorter;
+	int i, j;
+
+	for (i = seq->n - 1; i > 0; i--) {
+		for (j = i - 1; j >= 0; j--) {
+			shorter = *seq;
+			cut(&shorter, i, 1);
+			cut(&shorter, j, 1);
+			if (still_differs(c, seq, &shorter, bug))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Leaves out whatever is not needed for a difference, in ever smaller pieces. */
+static void shrink(struct executor *c, struct sequence *seq, int bug)
+{
+	int piece;
+
+	for (piece = seq->n / 2; piece > 1; piece /= 2)
+		drop_steps(c, seq, piece, bug);
+	do {
+		while (drop_steps(c, seq, 1, bug))
+			;
+	} while (drop_pair(c, seq, bug));
+}
+
+/* One of several ways to make a step plainer; false: there are no more. */
+static bool make_plainer(struct step *s, int how)
+{
+	static const __u32 flags[] = { MBOX_SYNC, MBOX_PEEK, MBOX_TRUNC, MBOX_MATCH,
+				       MBOX_MATCH_NOT, MBOX_MATCH_LE };
+
+	switch (how) {
+	case 0:
+		s->plain = false;
+		break;
+	case 1:
+		s->bad = false;
+		break;
+	case 2:
+		s->block_mode = s->plain ? WAIT : DONTWAIT;
+		break;
+	case 3:
+		s->block_mode = WAIT;
+		break;
+	case 4:
+		s->prio = 0;
+		break;
+	case 5:
+		s->type = 0;
+		break;
+	case 6:
+		s->skip = 0;
+		break;
+	case 7:
+		s->len = sends(s) ? 1 : LEN_MAX;
+		break;
+	case 8:
+		s->reply_len = s->op == CALL ? LEN_MAX : 1;
+		break;
+	case 9:
+		s->reply_bad = false;
+		break;
+	case 10:
+		s->slow = false;
+		break;
+	case 11:
+		s->nice = 0;
+		break;
+	default:
+		if (how - 12 >= (int)ARRAY_SIZE(flags))
+			return false;
+		s->flags &= ~flags[how - 12];
+		/* Nothing else may go with it. */
+		if (!(s->flags & MBOX_PEEK))
+			s->skip = 0;
+		break;
+	}
+	return true;
+}
+
+/* Makes the steps that are left plainer, where that makes no difference. */
+static void simplify(struct executor *c, struct sequence *seq, int bug)
+{
+	struct sequence plainer;
+	struct step *s;
+	int i, how;
+
+	for (i = 0; i < seq->n; i++) {
+		s = &plainer.step[i];
+		plainer = *seq;
+		if (s->op == OPEN) {
+			s->number = O_RDWR;
+			still_differs(c, seq, &plainer, bug);
+		}
+		if (s->op == CAPACITY) {
+			s->rival = NO_RIVAL;
+			still_differs(c, seq, &plainer, bug);
+		}
+		if (!sends(s) && !receives(s) && s->op != REPLY)
+			continue;
+		for (how = 0; ; how++) {
+			plainer = *seq;
+			if (!make_plainer(s, how))
+				break;
+			if (memcmp(s, &seq->step[i], sizeof(*s)))
+				still_differs(c, seq, &plainer, bug);
+		}
+	}
+}
+
+static void print(struct executor *c, struct sequence *seq, int bug)
+{
+	/* A script that can be followed by hand, with the result at the end. */
+	say_mailbox(stderr, seq);
+	c->report = stderr;
+	if (run(c, seq, NULL, bug, stderr) == SAME)
+		fprintf(stderr, "#   not this time\n");
+	c->report = NULL;
+}
+
+/* Random sequences until @steps are done, or one differs, which is in @seq. */
+static enum verdict explore(struct executor *c, struct sequence *seq,
+			    unsigned long long steps, int bug)
+{
+	enum verdict verdict = SAME;
+
+	for (c->steps = 0; c->steps < steps && verdict == SAME;) {
+		do
+			random_mailbox(&c->random, c->cost, c->slow, seq);
+		while (!shows(seq, bug));
+		verdict = run(c, seq, &c->random, bug, NULL);
+	}
+	return verdict;
+}
+
+FIXTURE(model)
+{
+	struct executor executor;
+};
+
+FIXTURE_VARIANT(model)
+{
+	bool one_cpu;
+};
+
+/* Here the parts of a step overlap as they can. */
+FIXTURE_VARIANT_ADD(model, all_cpus) { .one_cpu = false };
+/* And this is faster. */
+FIXTURE_VARIANT_ADD(model, one_cpu) { .one_cpu = true };
+
+FIXTURE_SETUP(model)
+{
+	ASSERT_EQ(0, start_workers(&self->executor, variant->one_cpu));
+}
+
+FIXTURE_TEARDOWN(model)
+{
+	stop_workers(&self->executor);
+}
+
+TEST_F_TIMEOUT(model, module_agrees_with_the_model, 3600)
+{
+	unsigned long long usual = (variant->one_cpu ? 24000 : 4000) / time_factor();
+	unsigned long long steps = env_number("MBOX_MODEL_STEPS", usual);
+	int bug = env_number("MBOX_MODEL_BUG", 0);
+	struct executor *c = &self->executor;
+	struct sequence seq;
+	enum verdict verdict;
+	__s64 start = now_ns(CLOCK_MONOTONIC), ms;
+
+	/* The first time may be the only one. */
+	c->report = stderr;
+	verdict = explore(c, &seq, steps, bug);
+	c->report = NULL;
+	ms = (now_ns(CLOCK_MONOTONIC) - start) / NSEC_PER_MSEC;
+	TH_LOG("MBOX_SEED=%lu: %llu steps, %llu a second", c->seed, c->steps,
+	       c->steps * 1000 / (ms ?: 1));
+	ASSERT_NE(STUCK, verdict) {
+		TH_LOG("calls do not end when their mailbox is destroyed");
+	}
+	if (verdict == DIFFERENT) {
+		shrink(c, &seq, bug);
+		simplify(c, &seq, bug);
+		print(c, &seq, bug);
+	}
+	EXPECT_EQ(SAME, verdict);
+}
+
+/* A test of the test: a model with a wrong rule does not pass. */
+FIXTURE(rules)
+{
+	struct executor executor;
+};
+
+FIXTURE_SETUP(rules)
+{
+	ASSERT_EQ(0, start_workers(&self->executor, true));
+}
+
+FIXTURE_TEARDOWN(rules)
+{
+	stop_workers(&self->executor);
+}
+
+TEST_F_TIMEOUT(rules, broken_rules_are_detected, 3600)
+{
+	/* Where all is slow, each other one. */
+	const int step = time_factor() > 1 ? 2 : 1;
+	struct executor *c = &self->executor;
+	struct sequence seq;
+	int bug;
+
+	for (bug = 1 + random_below(&c->random, step); bug < NBUGS; bug += step) {
+		if (!c->slow && needs_slow(bug))
+			continue;
+		ASSERT_EQ(DIFFERENT, explore(c, &seq, 40000, bug)) {
+			TH_LOG("MBOX_SEED=%lu MBOX_MODEL_BUG=%d", c->seed, bug);
+		}
+		/* Each can be shown in a few steps. */
+		shrink(c, &seq, bug);
+		EXPECT_GE(20, seq.n) {
+			print(c, &seq, bug);
+		}
+		/* The same steps are no news to the right model. */
+		EXPECT_EQ(SAME, run(c, &seq, NULL, 0, NULL)) {
+			print(c, &seq, 0);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN

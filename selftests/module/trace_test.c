@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The tracepoints, in a tracing instance of the test's own. */
+#include <sys/mount.h>
+
+#include "calls.h"
+
+#define TRACEFS "/sys/kernel/tracing"
+
+FIXTURE(trace)
+{
+	char dir[128];
+	bool usable;
+	__u64 id;
+	int fd;
+};
+
+static int trace_file(const char *dir, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return write_file(path, "%s", text);
+}
+
+FIXTURE_SETUP(trace)
+{
+	snprintf(self->dir, sizeof(self->dir), TRACEFS "/instances/mbox-test-%d", getpid());
+	/* Where it is mounted already, this fails. */
+	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	self->usable = !mkdir(self->dir, 0700) &&
+		       !trace_file(self->dir, "events/mbox/enable", "1") &&
+		       !trace_file(self->dir, "tracing_on", "1");
+	self->fd = new_mailbox(0, 2);
+	ASSERT_LE(0, self->fd);
+	self->id = stat_of(self->fd).id;
+}
+
+FIXTURE_TEARDOWN(trace)
+{
+	trace_file(self->dir, "events/mbox/enable", "0");
+	close(self->fd);
+	rmdir(self->dir);
+}
+
+#define NEED_TRACING(self) do {						\
+	if (!(self)->usable)						\
+		SKIP(return, "no tracing instance with mbox events");	\
+} while (0)
+
+/* How often an event with both of these in it was recorded. */
+static int count_events(FIXTURE_DATA(trace) *self, const char *name, const char *with,
+			const char *and)
+{
+	static char text[1 << 20];
+	char path[256], event[64], *line;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/trace", self->dir);
+	if (read_file(path, text, sizeof(text)))
+		return -1;
+	snprintf(event, sizeof(event), " mbox_%s: ", name);
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		n += strstr(line, event) && strstr(line, with) && strstr(line, and);
+	return n;
+}
+
+/* How often an event of this mailbox, with that in it, was recorded. */
+static int events(FIXTURE_DATA(trace) *self, const char *name, const char *with)
+{
+	char id[64];
+
+	snprintf(id, sizeof(id), "id=%llu ns=%llu ", (unsigned long long)self->id,
+		 current_net());
+	return count_events(self, name, id, with);
+}
+
+TEST_F(trace, create_attach_and_destroy_are_traced)
+{
+	int reader;
+
+	NEED_TRACING(self);
+	EXPECT_EQ(1, events(self, "create", "capacity=2 "));
+	EXPECT_EQ(1, events(self, "attach", ""));
+	reader = raw_open_id(self->id, O_RDONLY);
+	ASSERT_LE(0, reader);
+	EXPECT_EQ(2, events(self, "attach", ""));
+	close(reader);
+	EXPECT_EQ(0, events(self, "destroy", ""));
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(1, events(self, "destroy", ""));
+}
+
+TEST_F(trace, destroy_of_an_anonymous_mailbox_is_traced)
+{
+	NEED_TRACING(self);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(1, events(self, "destroy", ""));
+}
+
+TEST_F(trace, direct_is_traced)
+{
+	char fields[64];
+	int fd;
+
+	NEED_TRACING(self);
+	fd = raw_direct(getppid(), O_RDWR);
+	ASSERT_LE(0, fd);
+	self->id = stat_of(fd).id;
+	snprintf(fields, sizeof(fields), "pid=%d peer=%d", getpid(), getppid());
+	EXPECT_EQ(1, events(self, "direct", fields));
+	EXPECT_EQ(0, events(self, "destroy", ""));
+	close(fd);
+	EXPECT_EQ(1, events(self, "destroy", "released"));
+}
+
+TEST_F(trace, name_is_recorded)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[64];
+	int fd;
+
+	NEED_TRACING(self);
+	fd = raw_create(test_name(name, sizeof(name), "trace"), O_RDWR, &attr);
+	ASSERT_LE(0, fd);
+	self->id = stat_of(fd).id;
+	EXPECT_EQ(1, events(self, "create", name));
+	EXPECT_EQ(0, raw_unlink(name));
+	close(fd);
+}
+
+/* A name cannot forge an event, nor send control sequences to a terminal. */
+TEST_F(trace, name_is_escaped)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[256], shown[512];
+	int fd;
+
+	NEED_TRACING(self);
+	test_name(name, sizeof(name), "trace");
+	snprintf(shown, sizeof(shown),
+		 "name=%s\\x0a\\x20init-1\\x20[000]\\x20:\\x20mbox_destroy:\\x20id=%llu\\x20\\x1b\\x5c\\xc3",
+		 name, (unsigned long long)self->id);
+	snprintf(name + strlen(name), sizeof(name) - strlen(name),
+		 "\n init-1 [000] : mbox_destroy: id=%llu \x1b\\\xc3",
+		 (unsigned long long)self->id);
+	fd = raw_create(name, O_RDWR, &attr);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, raw_unlink(name));
+	EXPECT_EQ(0, events(self, "destroy", ""));
+	self->id = stat_of(fd).id;
+	EXPECT_EQ(1, events(self, "create", shown));
+	close(fd);
+}
+
+/* The longest name, each byte of it four characters. */
+TEST_F(trace, longest_name_is_recorded)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[MBOX_NAME_MAX + 1], shown[4 * MBOX_NAME_MAX + 16] = "name=";
+	int fd, i;
+
+	NEED_TRACING(self);
+	memset(name, '\xfe', MBOX_NAME_MAX);
+	name[MBOX_NAME_MAX] = '\0';
+	for (i = 0; i < MBOX_NAME_MAX; i++)
+		strcat(shown, "\\xfe");
+	fd = raw_create(name, O_RDWR, &attr);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, raw_unlink(name));
+	self->id = stat_of(fd).id;
+	EXPECT_EQ(1, events(self, "create", shown));
+	close(fd);
+}
+
+TEST_F(trace, send_and_recv_are_traced)
+{
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put_as(self->fd, 1, 17, 99));
+	EXPECT_EQ(1, events(self, "send", "len=4 prio=17 type=99"));
+	EXPECT_EQ(0, events(self, "recv", ""));
+	EXPECT_EQ(1, take_as(self->fd, MBOX_PEEK, 0, 0));
+	EXPECT_EQ(0, events(self, "recv", ""));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(1, events(self, "recv", "len=4 prio=17 type=99"));
+	EXPECT_EQ(-EAGAIN, take(self->fd));
+	EXPECT_EQ(1, events(self, "send", ""));
+	EXPECT_EQ(1, events(self, "recv", ""));
+	EXPECT_EQ(0, events(self, "wait", ""));
+}
+
+TEST_F(trace, wait_and_wake_of_a_receiver_are_traced)
+{
+	struct call c = { 0 };
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, recv_start(&c, self->fd));
+	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	EXPECT_EQ(1, events(self, "wait", "receiver"));
+	EXPECT_EQ(0, events(self, "wake", ""));
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, recv_join(&c));
+	EXPECT_EQ(1, events(self, "wake", ""));
+	EXPECT_EQ(1, events(self, "send", ""));
+	EXPECT_EQ(1, events(self, "recv", ""));
+}
+
+TEST_F(trace, wait_and_wake_of_a_sender_are_traced)
+{
+	char pid[32];
+	struct call c = { 0 };
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(0, put(self->fd, 2));
+	ASSERT_EQ(0, send_start(&c, self->fd, 3));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	EXPECT_EQ(1, events(self, "wait", "sender"));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(0, call_join(&c));
+	snprintf(pid, sizeof(pid), "pid=%d ", c.tid);
+	EXPECT_EQ(1, events(self, "wake", pid));
+	EXPECT_EQ(3, events(self, "send", ""));
+}
+
+TEST_F(trace, drop_is_traced)
+{
+	static const __u32 policies[] = { MBOX_DROP_OLDEST, MBOX_DROP_NEWEST };
+	unsigned int i;
+	int fd;
+
+	NEED_TRACING(self);
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		fd = new_mailbox(policies[i], 1);
+		self->id = stat_of(fd).id;
+		ASSERT_EQ(0, put(fd, 1));
+		EXPECT_EQ(0, events(self, "drop", ""));
+		ASSERT_EQ(0, put(fd, 2));
+		EXPECT_EQ(1, events(self, "drop", "len=4 "));
+		close(fd);
+	}
+}
+
+TEST_F(trace, recover_is_traced)
+{
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(-EFAULT, raw_recv(self->fd, (void *)1, 4, 0));
+	EXPECT_EQ(1, events(self, "recover", "len=4 "));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(1, events(self, "recover", ""));
+}
+
+TEST_F(trace, reply_is_traced)
+{
+	__u32 value = POISON32;
+	struct mbox_msg msg = msg_of(&value, sizeof(value), 0);
+	struct mbox_request req = { .len = 4, .rep_len = 4 };
+	struct mbox_reply reply = { .len = 3 };
+	struct call c = { .arg = &req };
+	char token[64];
+
+	NEED_TRACING(self);
+	req.buf = (uintptr_t)&c.value;
+	req.rep = (uintptr_t)&c.value;
+	reply.buf = (uintptr_t)&c;
+	ASSERT_EQ(0, call_start(&c, self->fd, MBOX_IOC_CALL));
+	ASSERT_EQ(4, raw(self->fd, MBOX_IOC_RECV, &msg));
+	reply.token = msg.token;
+	EXPECT_EQ(0, events(self, "reply", ""));
+	ASSERT_EQ(0, raw(self->fd, MBOX_IOC_REPLY, &reply));
+	snprintf(token, sizeof(token), "token=%llu len=3", (unsigned long long)msg.token);
+	EXPECT_EQ(1, events(self, "reply", token));
+	EXPECT_EQ(3, call_join(&c));
+	/* A reply without a waiting caller is not traced. */
+	EXPECT_EQ(-ESRCH, raw(self->fd, MBOX_IOC_REPLY, &reply));
+	EXPECT_EQ(1, events(self, "reply", ""));
+}
+
+TEST_F(trace, notify_is_traced)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_NONE };
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, raw(self->fd, MBOX_IOC_NOTIFY, &arg));
+	EXPECT_EQ(0, events(self, "notify", ""));
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, events(self, "notify", "kind=1 signo=0"));
+	ASSERT_EQ(1, take(self->fd));
+	ASSERT_EQ(0, put(self->fd, 2));
+	EXPECT_EQ(1, events(self, "notify", ""));
+}
+
+TEST_F(trace, inherit_is_traced)
+{
+	struct caller c = { .call.rt_prio = 30 };
+	char pid[32];
+	__u64 token;
+	int fd;
+
+	NEED_TRACING(self);
+	fd = new_mailbox(MBOX_INHERIT, 1);
+	ASSERT_EQ(0, caller_start(&c, fd, 1));
+	snprintf(pid, sizeof(pid), "pid=%ld ", syscall(SYS_gettid));
+	EXPECT_EQ(0, count_events(self, "inherit", pid, ""));
+	ASSERT_EQ(1, get_request(fd, 0, &token));
+	EXPECT_EQ(1, count_events(self, "inherit", pid, "prio=30"));
+	EXPECT_EQ(0, answer(fd, token, 10));
+	EXPECT_EQ(1, count_events(self, "inherit", pid, "prio=0"));
+	EXPECT_EQ(2, count_events(self, "inherit", pid, ""));
+	EXPECT_EQ(10, caller_join(&c));
+	close(fd);
+}
+
+TEST_F(trace, filter_by_id_shows_one_mailbox)
+{
+	int other = new_mailbox(0, 2);
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, put(other, 1));
+	EXPECT_EQ(0, events(self, "send", ""));
+	close(other);
+}
+
+TEST_HARNESS_MAIN
