@@ -77,8 +77,10 @@ struct sigevent;
  * @attr: attributes of a new mailbox, see struct mbox_attr in <linux/mbox.h>;
  *	NULL: those of MBOX_ATTR_INIT
  *
- * If the name exists, the mailbox keeps its own attributes. The caller becomes
- * the owner of a new mailbox. The descriptor of the handle has FD_CLOEXEC.
+ * If the name exists, the mailbox keeps its own attributes. If @attr differs from
+ * them in more than @attr->perm, the call sets errno to EEXIST and succeeds. The
+ * caller becomes the owner of a new mailbox. The descriptor of the handle has
+ * FD_CLOEXEC.
  *
  * Return: a handle that the caller owns, or NULL and errno.
  */

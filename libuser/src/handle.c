@@ -115,9 +115,25 @@ static bool is_mailbox(const char *path)
 	return false;
 }
 
+/* The permission bits are not compared: they depend on the umask, and change. */
+static bool has_attr(struct mbox *mb, const struct mbox_attr *attr)
+{
+	int saved = errno;
+	struct mbox_stat st;
+
+	if (mbox_stat(mb, &st) < 0) {
+		errno = saved;
+		return true;
+	}
+
+	return st.attr.mode == attr->mode && st.attr.flags == attr->flags &&
+	       st.attr.capacity == attr->capacity && st.attr.msg_max == attr->msg_max;
+}
+
 MBOX_API struct mbox *mbox_create(const char *name, int oflags, const struct mbox_attr *attr)
 {
 	struct mbox_create arg = { .oflags = oflags | O_CLOEXEC, .attr = MBOX_ATTR_INIT };
+	struct mbox *mb;
 	int len;
 
 	if (name) {
@@ -131,7 +147,11 @@ MBOX_API struct mbox *mbox_create(const char *name, int oflags, const struct mbo
 	if (attr)
 		arg.attr = *attr;
 
-	return mbox__handle_from_control(MBOX_IOC_CREATE, &arg);
+	mb = mbox__handle_from_control(MBOX_IOC_CREATE, &arg);
+	if (mb && name && !(oflags & O_EXCL) && !has_attr(mb, &arg.attr))
+		errno = EEXIST;
+
+	return mb;
 }
 
 MBOX_API struct mbox *mbox_open(const char *name, int oflags)

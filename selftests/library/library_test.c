@@ -514,6 +514,19 @@ TEST_F(library, deadline_0_is_past)
 	EXPECT_EQ(ERRNO_POISON, errno);			\
 } while (0)
 
+/* errno of a call that opens @name and succeeds, or -1. */
+static int differs(const char *name, const struct mbox_attr *attr)
+{
+	struct mbox *mb;
+	int seen;
+
+	errno = 0;
+	mb = mbox_create(name, O_RDWR, attr);
+	seen = mb ? errno : -1;
+	mbox_close(mb);
+	return seen;
+}
+
 TEST_F(library, errno_is_kept_on_success)
 {
 	struct timespec past = { 0 };
@@ -555,6 +568,38 @@ TEST_F(library, errno_is_kept_on_success)
 	EXPECT_ERRNO_KEPT(0, mbox_walk(&pos));
 	EXPECT_ERRNO_KEPT(0, mbox_info(&info));
 	EXPECT_ERRNO_KEPT(0, mbox_unlink(self->name));
+}
+
+/* A success that says by errno what it found; permission bits are no difference. */
+TEST_F(library, create_tells_that_an_existing_mailbox_differs)
+{
+	struct mbox_attr same = MBOX_ATTR_INIT, mode = same, flags = same, capacity = same;
+	struct mbox_attr msg_max = same, perm = same;
+	struct mbox *mb;
+
+	mode.mode = MBOX_RING;
+	flags.flags = MBOX_FIXED;
+	capacity.capacity++;
+	msg_max.msg_max--;
+	perm.perm = 0644;
+	EXPECT_ERRNO_KEPT(true, !!(mb = mbox_create(self->name, O_RDWR, NULL)));
+	EXPECT_EQ(0, mbox_close(mb));
+	EXPECT_ERRNO_KEPT(true, !!(mb = mbox_create(self->name, O_RDWR, &same)));
+	EXPECT_EQ(0, mbox_close(mb));
+	EXPECT_ERRNO_KEPT(true, !!(mb = mbox_create(self->name, O_RDWR, &perm)));
+	EXPECT_EQ(0, mbox_close(mb));
+	EXPECT_EQ(EEXIST, differs(self->name, &mode));
+	EXPECT_EQ(EEXIST, differs(self->name, &flags));
+	EXPECT_EQ(EEXIST, differs(self->name, &capacity));
+	EXPECT_EQ(EEXIST, differs(self->name, &msg_max));
+	ASSERT_EQ(0, mbox_set_capacity(self->mb, 9));
+	EXPECT_EQ(EEXIST, differs(self->name, NULL));
+	/* A new one does not, named or not. */
+	EXPECT_EQ(0, mbox_unlink(self->name));
+	EXPECT_ERRNO_KEPT(true, !!(mb = mbox_create(self->name, O_RDWR, &flags)));
+	EXPECT_EQ(0, mbox_close(mb));
+	EXPECT_ERRNO_KEPT(true, !!(mb = mbox_create(NULL, O_RDWR, &capacity)));
+	EXPECT_EQ(0, mbox_close(mb));
 }
 
 /*
