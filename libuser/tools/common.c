@@ -7,16 +7,30 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common.h"
 #include "text.h"
 
 #define NSEC_PER_SEC 1000000000
+/* What statfs(2) reports of a mailbox: "mbox". */
+#define FS_MAGIC 0x6d626f78
 
 char prog_name[64] = "mboxctl";
 
 static bool stdout_closed;
+
+/* The line of a file that errors are about, or NULL. */
+static const char *input_file;
+static unsigned long input_line;
+
+void set_error_place(const char *file, unsigned long line)
+{
+	input_file = file;
+	input_line = line;
+}
 
 static void print_prefixed(const char *fmt, va_list va, const char *suffix)
 {
@@ -27,6 +41,10 @@ static void print_prefixed(const char *fmt, va_list va, const char *suffix)
 		fflush(stdout);
 
 	fprintf(stderr, "%s: ", prog_name);
+	if (input_file) {
+		text_print(stderr, input_file);
+		fprintf(stderr, ":%lu: ", input_line);
+	}
 	if (vasprintf(&text, fmt, va) < 0) {
 		/* There is no memory for what it is about. */
 		fputs(fmt, stderr);
@@ -156,6 +174,37 @@ struct mbox *open_target(const struct target *target, int oflags)
 		return mbox_open(target->name, oflags);
 
 	return mbox_open_id(target->id, oflags);
+}
+
+struct mbox *open_target_anyhow(const struct target *target)
+{
+	struct mbox *mb = open_target(target, O_RDONLY | O_CLOEXEC);
+
+	if (!mb && errno == EACCES)
+		mb = open_target(target, O_WRONLY | O_CLOEXEC);
+
+	return mb;
+}
+
+int open_mailbox_path(const char *path)
+{
+	struct statfs fs;
+	struct stat st;
+	int fd;
+
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0) {
+		print_perror("cannot open '%s'", path);
+		return -1;
+	}
+	if (fstatfs(fd, &fs) == 0 && (unsigned int)fs.f_type == FS_MAGIC &&
+	    fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+		return fd;
+
+	print_error("'%s' is not a mailbox", path);
+	close(fd);
+
+	return -1;
 }
 
 void open_standard_files(void)

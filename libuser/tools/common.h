@@ -21,6 +21,8 @@ enum {
 };
 
 extern const struct command call_command;
+extern const struct command chmod_command;
+extern const struct command chown_command;
 extern const struct command create_command;
 extern const struct command ls_command;
 extern const struct command monitor_command;
@@ -39,6 +41,9 @@ __attribute__((format(printf, 1, 2))) void print_error(const char *fmt, ...);
 __attribute__((format(printf, 1, 0))) void print_verror(const char *fmt, va_list va);
 /* print_error() and what errno says. */
 __attribute__((format(printf, 1, 2))) void print_perror(const char *fmt, ...);
+
+/* What errors begin with from now on: "FILE:LINE: "; @file NULL: nothing. */
+void set_error_place(const char *file, unsigned long line);
 
 /* Whole numbers, in C notation; print an error and return false if not. */
 bool parse_u64(const char *text, const char *what, uint64_t max, uint64_t *value);
@@ -63,6 +68,13 @@ struct target {
 /* "NAME", "name:NAME" or "id:NUMBER". Prints an error and returns false. */
 bool parse_target(const char *text, struct target *target);
 struct mbox *open_target(const struct target *target, int oflags);
+/* Any right will do: the owner may have left itself only one. */
+struct mbox *open_target_anyhow(const struct target *target);
+/*
+ * An O_PATH descriptor of the mailbox at a path. It gives no right and is no handle.
+ * Prints an error and returns -1.
+ */
+int open_mailbox_path(const char *path);
 
 /*
  * Before anything is opened: what is opened must not become standard input, output

@@ -24,6 +24,8 @@ _mboxctl_argument()
 		_mboxctl_mailboxes "$1" "$3" ;;
 	CAPACITY)
 		mapfile -t COMPREPLY < <(compgen -W unbounded -- "$3") ;;
+	OWNER)
+		mapfile -t COMPREPLY < <(compgen -u -- "$3") ;;
 	COMMAND)
 		mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
 	FILE|ARGUMENT)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mboxctl create, set-capacity, unlink and rm: whole mailboxes. */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
+#include "attr.h"
 #include "common.h"
 
 enum {
@@ -20,107 +22,92 @@ enum {
 
 /**
  * struct create_job - what is created, and how
- * @attr: attributes of each mailbox
+ * @wish: attributes of each mailbox
  * @oflags: how it is opened: with the least right; the handle is closed at once
  */
 struct create_job {
-	struct mbox_attr attr;
+	struct wish wish;
 	int oflags;
 };
 
-static bool parse_mode(const char *text, uint32_t *perm)
+/* The flag of an option, or 0. */
+static uint32_t flag_of_option(int id)
 {
-	uint32_t mode = 0;
-	const char *p;
-
-	for (p = text; *p >= '0' && *p <= '7' && mode <= 0777; p++)
-		mode = mode * 8 + (*p - '0');
-
-	if (p == text || *p || mode > 0777) {
-		print_error("invalid mode: '%s'", text);
-		return false;
+	switch (id) {
+	case OPT_FIXED:
+		return MBOX_FIXED;
+	case OPT_DROP_OLDEST:
+		return MBOX_DROP_OLDEST;
+	case OPT_DROP_NEWEST:
+		return MBOX_DROP_NEWEST;
+	case OPT_FAIR:
+		return MBOX_FAIR;
+	case OPT_BROADCAST:
+		return MBOX_BROADCAST;
+	case OPT_HANGUP:
+		return MBOX_HANGUP;
+	case OPT_INHERIT:
+		return MBOX_INHERIT;
+	case OPT_ONE_SENDER:
+		return MBOX_ONE_SENDER;
+	case OPT_ONE_RECEIVER:
+		return MBOX_ONE_RECEIVER;
+	default:
+		return 0;
 	}
-	*perm = mode;
-
-	return true;
 }
 
 static bool set_create_option(void *data, int id, const char *arg)
 {
 	struct create_job *job = data;
+	struct wish *wish = &job->wish;
 
 	switch (id) {
 	case 'c':
-		return parse_capacity(arg, &job->attr.capacity);
+		wish->given |= ATTR_CAPACITY;
+		return parse_capacity(arg, &wish->attr.capacity);
 	case 's':
-		return parse_u32(arg, "size", UINT32_MAX, &job->attr.msg_max);
+		wish->given |= ATTR_MSG_MAX;
+		return parse_u32(arg, "size", UINT32_MAX, &wish->attr.msg_max);
 	case 'm':
 		/* As mkfifo -m: what was asked for is what one gets. */
 		umask(0);
-		return parse_mode(arg, &job->attr.perm);
+		wish->given |= ATTR_MODE;
+		return parse_mode(arg, &wish->attr.perm);
+	case 'o':
+		return parse_owner(arg, wish);
 	case 'x':
 		job->oflags |= O_EXCL;
 		break;
-	case OPT_FIXED:
-		job->attr.flags |= MBOX_FIXED;
-		break;
-	case OPT_DROP_OLDEST:
-		job->attr.flags |= MBOX_DROP_OLDEST;
-		break;
-	case OPT_DROP_NEWEST:
-		job->attr.flags |= MBOX_DROP_NEWEST;
-		break;
-	case OPT_FAIR:
-		job->attr.flags |= MBOX_FAIR;
-		break;
-	case OPT_BROADCAST:
-		job->attr.flags |= MBOX_BROADCAST;
-		break;
-	case OPT_HANGUP:
-		job->attr.flags |= MBOX_HANGUP;
-		break;
-	case OPT_INHERIT:
-		job->attr.flags |= MBOX_INHERIT;
-		break;
 	case OPT_RING:
-		job->attr.mode = MBOX_RING;
+		wish->attr.mode = MBOX_RING;
+		wish->given |= ATTR_KIND;
 		break;
-	case OPT_ONE_SENDER:
-		job->attr.flags |= MBOX_ONE_SENDER;
-		break;
-	case OPT_ONE_RECEIVER:
-		job->attr.flags |= MBOX_ONE_RECEIVER;
+	default:
+		wish->attr.flags |= flag_of_option(id);
+		wish->given |= ATTR_FLAGS;
 		break;
 	}
 
 	return true;
 }
 
-/* What excludes what; prints an error and returns false. */
-static bool check_attr(const struct mbox_attr *attr)
+/* The mailbox that was there stays as it is, and the user may expect another. */
+static void warn_of_differences(const struct wish *wish, const char *name, struct mbox *mb)
 {
-	const uint32_t drop = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
-	bool ring = attr->mode == MBOX_RING;
-	const char *error = NULL;
+	unsigned int differ;
+	struct mbox_stat st;
+	char *text;
 
-	if ((attr->flags & drop) == drop)
-		error = "--drop-oldest and --drop-newest exclude each other";
-	else if (!ring && attr->flags & (MBOX_ONE_SENDER | MBOX_ONE_RECEIVER))
-		error = "--one-sender and --one-receiver need --ring";
-	else if (ring && attr->flags & drop)
-		error = "a ring drops no messages";
-	else if (ring && attr->flags & (MBOX_FAIR | MBOX_BROADCAST))
-		error = "--fair and --broadcast are not for rings";
-	else if (attr->flags & (MBOX_FAIR | MBOX_INHERIT) && attr->flags & MBOX_BROADCAST)
-		error = "--broadcast excludes --fair and --inherit";
-	else if (ring && attr->flags & MBOX_INHERIT)
-		error = "--inherit and --ring exclude each other";
-	else if (attr->flags & MBOX_FAIR && attr->flags & drop)
-		error = "--fair and the --drop options exclude each other";
-	if (error)
-		print_error("%s", error);
-
-	return !error;
+	if (mbox_stat(mb, &st) < 0)
+		return;
+	differ = wish_compare(wish, &st);
+	if (!differ)
+		return;
+	text = wish_explain(wish, &st, differ);
+	print_error("'%s' exists with other attributes%s%s", name, text ? ": " : "",
+		    text ? text : "");
+	free(text);
 }
 
 static bool create_one(const struct create_job *job, const char *text)
@@ -134,10 +121,16 @@ static bool create_one(const struct create_job *job, const char *text)
 		print_error("a mailbox is created by name, not as '%s'", text);
 		return false;
 	}
-	mb = mbox_create(target.name, job->oflags, &job->attr);
-	if (!mb) {
-		print_perror("cannot create '%s'", target.name);
+	mb = wish_create(&job->wish, target.name, job->oflags);
+	if (!mb && errno != EEXIST)
 		return false;
+	if (!mb) {
+		mb = mbox_create(target.name, job->oflags, &job->wish.attr);
+		if (!mb) {
+			print_perror("cannot create '%s'", target.name);
+			return false;
+		}
+		warn_of_differences(&job->wish, target.name, mb);
 	}
 	mbox_close(mb);
 
@@ -146,7 +139,8 @@ static bool create_one(const struct create_job *job, const char *text)
 
 static int run_create(int argc, char **argv)
 {
-	struct create_job job = { .attr = MBOX_ATTR_INIT, .oflags = O_RDONLY | O_CLOEXEC };
+	struct create_job job = { .wish = WISH_INIT, .oflags = O_RDONLY | O_CLOEXEC };
+	const char *conflict;
 	int status;
 
 	status = parse_options(&create_command, argc, argv, &job);
@@ -155,8 +149,9 @@ static int run_create(int argc, char **argv)
 
 	if (optind == argc)
 		return usage_error("no name given");
-	if (!check_attr(&job.attr))
-		return usage_try_help();
+	conflict = attr_conflict(&job.wish.attr);
+	if (conflict)
+		return usage_error("%s", conflict);
 
 	status = EXIT_OK;
 	for (; optind < argc; optind++) {
@@ -171,7 +166,8 @@ const struct command create_command = {
 	.name = "create",
 	.operands = "NAME...",
 	.summary = "create mailboxes",
-	.about = "Create mailboxes. If a name exists already, its mailbox stays as it is.\n",
+	.about = "Create mailboxes. If a name exists already, its mailbox stays as it is, and a\n"
+		 "warning says how it differs from what the options ask for.\n",
 	.options = {
 		{ 'c', "capacity", "CAPACITY",
 		  "number of messages that the mailbox holds, or\n"
@@ -181,6 +177,8 @@ const struct command create_command = {
 		{ 'm', "mode", "MODE",
 		  "permission bits in octal; the umask is not applied\n"
 		  "(default 0600)" },
+		{ 'o', "owner", "OWNER",
+		  "USER, USER:GROUP or :GROUP, by names or numbers" },
 		{ 'x', "exclusive", NULL, "fail if NAME exists" },
 		{ OPT_FIXED, "fixed", NULL, "every message has exactly the largest size" },
 		{ OPT_DROP_OLDEST, "drop-oldest", NULL,
@@ -226,10 +224,7 @@ static int run_set_capacity(int argc, char **argv)
 	    !parse_capacity(argv[optind + 1], &capacity))
 		return usage_try_help();
 
-	/* Any right will do: the owner may have left itself only one. */
-	mb = open_target(&target, O_RDONLY | O_CLOEXEC);
-	if (!mb && errno == EACCES)
-		mb = open_target(&target, O_WRONLY | O_CLOEXEC);
+	mb = open_target_anyhow(&target);
 	if (!mb) {
 		print_perror("cannot open '%s'", argv[optind]);
 		return EXIT_FAILED;

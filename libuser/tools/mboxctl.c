@@ -17,6 +17,8 @@ static const struct command *const commands[] = {
 	&call_command,
 	&serve_command,
 	&set_capacity_command,
+	&chmod_command,
+	&chown_command,
 	&unlink_command,
 	&rm_command,
 	NULL,
@@ -26,7 +28,8 @@ static const struct command mboxctl = {
 	.operands = "COMMAND [OPTIONS] [ARGUMENTS]",
 	.about = "Create, show, use and remove mailboxes.\n",
 	.notes = "A MAILBOX is given by its name or as id:NUMBER. If a name begins with id: or\n"
-		 "name:, write it as name:NAME.\n"
+		 "name:, write it as name:NAME. A path, with a slash in it, leads to a mailbox of\n"
+		 "a mounted file system; ls, stat, monitor, unlink and rm do not take one.\n"
 		 "\n"
 		 "Exit status: 0 success; 1 something failed; 2 wrong usage; 3 a message could\n"
 		 "not be sent or received without waiting or in time, or no reply came in time.\n"

@@ -9,63 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attr.h"
 #include "common.h"
 #include "list.h"
 #include "text.h"
-
-static const struct {
-	uint32_t flag;
-	const char *name;
-} flag_names[] = {
-	{ MBOX_FIXED, "fixed" },
-	{ MBOX_DROP_OLDEST, "drop-oldest" },
-	{ MBOX_DROP_NEWEST, "drop-newest" },
-	{ MBOX_HANGUP, "hangup" },
-	{ MBOX_ONE_SENDER, "one-sender" },
-	{ MBOX_ONE_RECEIVER, "one-receiver" },
-	{ MBOX_BROADCAST, "broadcast" },
-	{ MBOX_FAIR, "fair" },
-	{ MBOX_INHERIT, "inherit" },
-};
-
-#define NFLAGS (sizeof(flag_names) / sizeof(flag_names[0]))
-
-static const char *capacity_text(uint32_t capacity, char *text, size_t size)
-{
-	if (capacity == MBOX_UNBOUNDED)
-		return "unbounded";
-	snprintf(text, size, "%" PRIu32, capacity);
-
-	return text;
-}
-
-/* The bits of --mode are called the mode, so this is the kind. */
-static const char *kind_text(uint32_t mode)
-{
-	switch (mode) {
-	case MBOX_QUEUE:
-		return "queue";
-	case MBOX_RING:
-		return "ring";
-	default:
-		return "?";
-	}
-}
-
-static void print_flags(uint32_t flags, const char *none)
-{
-	const char *separator = "";
-	size_t i;
-
-	for (i = 0; i < NFLAGS; i++) {
-		if (!(flags & flag_names[i].flag))
-			continue;
-		printf("%s%s", separator, flag_names[i].name);
-		separator = ",";
-	}
-	if (!*separator)
-		fputs(none, stdout);
-}
 
 static void print_table(const struct list *list)
 {
@@ -87,7 +34,7 @@ static void print_table(const struct list *list)
 		       item->stat.attr.msg_max);
 		printf("  %8" PRIu32 "  %10" PRIu64 "  ", item->stat.queued,
 		       (uint64_t)item->stat.bytes);
-		print_flags(item->stat.attr.flags, "-");
+		flags_print(stdout, item->stat.attr.flags, "-");
 		putchar('\n');
 	}
 }
@@ -108,7 +55,7 @@ static void print_long(const struct mbox_walk *item)
 	       capacity_text(st->attr.capacity, capacity, sizeof(capacity)));
 	printf("largest message:   %" PRIu32 "\n", st->attr.msg_max);
 	printf("flags:             ");
-	print_flags(st->attr.flags, "none");
+	flags_print(stdout, st->attr.flags, "none");
 	printf("\n");
 	printf("queued:            %" PRIu32 " (%" PRIu64 " bytes)\n", st->queued,
 	       (uint64_t)st->bytes);

@@ -197,8 +197,8 @@ offers()
 test_completion_offers_commands_and_options()
 {
 	install_completion
-	offers "--help --version call create ls monitor recv rm send serve set-capacity stat unlink" \
-		mboxctl ""
+	offers "--help --version call chmod chown create ls monitor recv rm send serve \
+set-capacity stat unlink" mboxctl ""
 	offers "send serve set-capacity" mboxctl se
 	offers "--drop-newest --drop-oldest" mboxctl create --d
 	offers "--destroy --help --version" mboxctl rm --
@@ -211,9 +211,12 @@ test_completion_offers_commands_and_options()
 test_completion_offers_mailboxes()
 {
 	install_completion
-	for command in ls stat monitor send recv call serve set-capacity unlink rm; do
-		offers "job-2 jobs" mboxctl "$command" job
-		offers "job-2 jobs" mboxctl "$command" --help job
+	for command in ls stat monitor send recv call serve set-capacity "chmod 600" \
+		"chown :5" unlink rm; do
+		# shellcheck disable=SC2086 # words
+		offers "job-2 jobs" mboxctl $command job
+		# shellcheck disable=SC2086
+		offers "job-2 jobs" mboxctl $command --help job
 	done
 	offers "job-2 jobs" mboxctl rm -D other job
 	offers "job-2 jobs" mboxctl send -p 3 --type = 5 job
@@ -242,6 +245,10 @@ test_completion_offers_what_an_argument_can_be()
 	offers "mailboxes" mboxctl recv --output = mail
 	offers "bin mailboxes offer usr" mboxctl recv --output =
 	offers "mailboxes" mboxctl serve jobs cat mail
+	offers "root" mboxctl create --owner = roo
+	offers "root" mboxctl create -o roo
+	offers "root" mboxctl chown roo
+	offers "" mboxctl chmod 6
 	offers "unbounded" mboxctl create -c ""
 	offers "unbounded" mboxctl set-capacity jobs u
 	offers "" mboxctl recv --timeout ""

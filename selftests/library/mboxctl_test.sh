@@ -172,13 +172,51 @@ test_create_mode_ignores_the_umask()
 test_create_leaves_an_existing_mailbox_as_it_is()
 {
 	ok mboxctl create -c 2 "$m"
-	ok mboxctl create -c 3 "$m"
-	has "$m" 2 capacity
+	ok mboxctl create "$m"
+	ok mboxctl create -c 2 -s 8192 -m 600 -o root:root "$m"
+	check 0 '' "mboxctl create: '$m' exists with other attributes: capacity 2, not 3" \
+		mboxctl create -c 3 "$m"
+	check 0 '' "*: kind queue, not ring; flags none, not hangup,one-sender; \
+capacity 2, not 5; msg-max 8192, not 1; mode 0600, not 0666; \
+uid 0, not 65534; gid 0, not 5" mboxctl create -m 666 -s 1 --ring --one-sender --hangup \
+		-c 5 -o nobody:5 "$m"
+	has "$m" "2 0600 0 0 queue 8192" capacity mode uid gid kind msg_max
 	check 1 '' "mboxctl create: cannot create '$m': File exists" mboxctl create -x "$m"
 	check 1 '' "*File exists" mboxctl create --exclusive "$m"
 	ok mboxctl rm "$m"
 	ok mboxctl create -x "$m"
 	ok mboxctl rm "$m"
+}
+
+test_create_sets_the_owner()
+{
+	ok mboxctl create -o nobody "$m"
+	has "$m" "65534 0" uid gid
+	ok mboxctl rm "$m"
+	ok mboxctl create --owner=nobody:nogroup "$m"
+	has "$m" "65534 65534" uid gid
+	ok mboxctl rm "$m"
+	ok mboxctl create --owner :4294967294 -m 0640 "$m"
+	has "$m" "0 4294967294 0640" uid gid mode
+	ok mboxctl rm "$m"
+	ok mboxctl create -o 7:8 "$m"
+	has "$m" "7 8" uid gid
+	ok mboxctl rm "$m"
+	# Who may not gets no mailbox at all.
+	check 1 '' "mboxctl create: cannot change the owner of '$m': Operation not permitted" \
+		as_nobody mboxctl create -o root "$m"
+	check 1 '' "*No such file or directory" mboxctl rm "$m"
+	ok as_nobody mboxctl create -o nobody:nogroup "$m"
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl create --help"
+	for owner in '' : nobody: ::; do
+		check 2 '' "mboxctl create: *'*'$try" mboxctl create -o "$owner" "$m"
+	done
+	check 2 '' "mboxctl create: unknown user: 'nosuch'$try" mboxctl create -o nosuch "$m"
+	check 2 '' "*unknown user: '4294967295'$try" mboxctl create -o 4294967295:0 "$m"
+	check 2 '' "*unknown user: '-1'$try" mboxctl create -o -1 "$m"
+	check 2 '' "*unknown group: 'nosuch'$try" mboxctl create -o root:nosuch "$m"
+	check 2 '' "*unknown group: '4294967295'$try" mboxctl create -o :4294967295 "$m"
 }
 
 test_create_goes_on_after_an_error()
@@ -781,7 +819,7 @@ test_ring_refuses_what_only_queues_can_do()
 	has "$m" "0 0 2" queued sent capacity
 	ok mboxctl rm "$m"
 	try="${nl}try mboxctl create --help"
-	check 2 '' "*--one-sender and --one-receiver need --ring$try" \
+	check 2 '' "*one-sender and one-receiver are for rings$try" \
 		mboxctl create --one-sender "$m"
 	check 2 '' "*a ring drops no messages$try" mboxctl create --ring --drop-oldest "$m"
 	check 1 '' "*cannot create '$m': Invalid argument" mboxctl create --ring -c 0 "$m"
@@ -871,7 +909,8 @@ test_each_command_prints_help_and_version()
 	"mboxctl (libmbox) v"[0-9]*) ;;
 	*) wrong "$version" ;;
 	esac
-	for command in '' create ls stat monitor send recv call serve set-capacity unlink rm; do
+	for command in '' create ls stat monitor send recv call serve set-capacity \
+		chmod chown unlink rm; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
 		case $help in
@@ -886,7 +925,7 @@ test_each_command_prints_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create ls stat monitor send recv call serve set-capacity unlink rm "
+		"create ls stat monitor send recv call serve set-capacity chmod chown unlink rm "
 }
 
 test_unknown_commands_and_options_are_refused()
@@ -927,7 +966,7 @@ test_broadcast_reaches_every_receiver()
 	ok mboxctl rm "$m"
 	try="${nl}try mboxctl create --help"
 	check 2 '' "*not for rings$try" mboxctl create --ring --broadcast "$m"
-	check 2 '' "*excludes --fair and --inherit$try" mboxctl create --fair --broadcast "$m"
+	check 2 '' "*excludes fair and inherit$try" mboxctl create --fair --broadcast "$m"
 	check 1 '' "*Invalid argument" mboxctl create -c 0 --broadcast "$m"
 }
 
@@ -1052,7 +1091,7 @@ test_errors_escape_what_they_quote()
 	evil=$(printf 'a\033[31m\nb\\\302\233\377\303\251')
 	shown='a\x1b[31m\x0ab\\\xc2\x9b\xff'$(printf '\303\251')
 	for command in send recv call rm "rm -D" unlink ls stat monitor "create -c" \
-		"create -m" "recv -n" "recv -T" "send -p" "recv --skip" "monitor -i"; do
+		"create -m" "create -o" "chmod 600" "chown 0" "recv -n" "recv -T" "send -p" "recv --skip" "monitor -i"; do
 		# shellcheck disable=SC2086 # words
 		mboxctl $command "$evil" </dev/null >"$tmp/out" 2>"$tmp/err" || :
 		same "$command: $(grep -cF -e "'$shown" "$tmp/err")" "$command: 1"
@@ -1306,10 +1345,65 @@ test_each_command_says_that_the_device_is_missing()
 		return
 	fi
 	for command in "ls" "create x" "send x y" "recv x" "rm x" "rm -D x" "unlink x" \
-		"set-capacity x 1" "stat x" "call x y" "serve x y"; do
+		"set-capacity x 1" "stat x" "call x y" "serve x y" "chmod 600 x" \
+		"chown 0 x"; do
 		check 1 '' "mboxctl ${command%% *}: *: $missing" \
 			unshare -m sh -c "mount -t tmpfs tmpfs /dev && exec mboxctl $command"
 	done
+}
+
+test_chmod_and_chown_change_who_may()
+{
+	ok mboxctl create "$m" "$m-2"
+	ok mboxctl chmod 0640 "$m" "$m-2"
+	has "$m" 0640 mode
+	has "$m-2" 0640 mode
+	ok mboxctl chown nobody:5 "id:$(id_of "$m")"
+	has "$m" "65534 5" uid gid
+	ok mboxctl chown :6 "$m"
+	has "$m" "65534 6" uid gid
+	ok mboxctl chown 0 "$m"
+	has "$m" "0 6" uid gid
+	ok mboxctl chmod 444 "$m"
+	check 1 '' "mboxctl chmod: cannot change the mode of '$m': Operation not permitted" \
+		as_nobody mboxctl chmod 666 "$m"
+	check 1 '' "mboxctl chown: cannot change the owner of '$m': Operation not permitted" \
+		as_nobody mboxctl chown nobody "$m"
+	# One right is enough, whichever it is. Without one it takes a path.
+	ok mboxctl chown nobody "$m"
+	ok as_nobody mboxctl chmod 200 "$m"
+	ok as_nobody mboxctl chmod 0 "$m"
+	check 1 '' "mboxctl chmod: cannot open '$m': Permission denied" \
+		as_nobody mboxctl chmod 600 "$m"
+	mkdir "$tmp/mnt"
+	mount -t mbox mbox "$tmp/mnt"
+	ok as_nobody mboxctl chmod 600 "$tmp/mnt/$m"
+	has "$m" 0600 mode
+	ok mboxctl chown 3:4 "$tmp/mnt/$m"
+	has "$m" "3 4 0600" uid gid mode
+	check 1 '' "mboxctl chown: cannot change the owner of '$tmp/mnt/$m': Operation not *" \
+		as_nobody mboxctl chown nobody "$tmp/mnt/$m"
+	check 1 '' "mboxctl chmod: cannot change the mode of '$tmp/mnt/$m': Operation not *" \
+		as_nobody mboxctl chmod 600 "$tmp/mnt/$m"
+	# It goes on after an error.
+	check 1 '' "mboxctl chmod: cannot open '$tmp/mnt/none': No such file or directory" \
+		mboxctl chmod 604 "$tmp/mnt/none" "$m"
+	has "$m" 0604 mode
+	check 1 '' "mboxctl chmod: '$tmp/mnt' is not a mailbox" mboxctl chmod 600 "$tmp/mnt"
+	check 1 '' "mboxctl chown: '/dev/null' is not a mailbox" mboxctl chown 0 /dev/null
+	check 1 '' "mboxctl chown: cannot open '$m-3': No such*" mboxctl chown 0 "$m-3" "$m-2"
+	umount "$tmp/mnt"
+	rmdir "$tmp/mnt"
+	ok mboxctl rm "$m" "$m-2"
+	try="${nl}try mboxctl chmod --help"
+	check 2 '' "mboxctl chmod: a mode and a mailbox are needed$try" mboxctl chmod 600
+	for mode in '' 8 1000 u+r -1; do
+		check 2 '' "mboxctl chmod: inval*$try" mboxctl chmod -- "$mode" "$m"
+	done
+	try="${nl}try mboxctl chown --help"
+	check 2 '' "mboxctl chown: an owner and a mailbox are needed$try" mboxctl chown 0
+	check 2 '' "mboxctl chown: unknown user: 'nosuch'$try" mboxctl chown nosuch "$m"
+	check 2 '' "mboxctl chown: invalid owner: 'root:'$try" mboxctl chown root: "$m"
 }
 
 test_nothing_is_left()
