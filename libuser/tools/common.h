@@ -33,6 +33,7 @@ extern const struct command serve_command;
 extern const struct command set_capacity_command;
 extern const struct command stat_command;
 extern const struct command unlink_command;
+extern const struct command who_command;
 
 /* "mboxctl" or "mboxctl send": what precedes each error. */
 extern char prog_name[64];

@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
 	&create_command,
 	&ls_command,
 	&stat_command,
+	&who_command,
 	&monitor_command,
 	&send_command,
 	&recv_command,

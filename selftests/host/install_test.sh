@@ -198,7 +198,7 @@ test_completion_offers_commands_and_options()
 {
 	install_completion
 	offers "--help --version call chmod chown create ls monitor recv rm send serve \
-set-capacity stat unlink" mboxctl ""
+set-capacity stat unlink who" mboxctl ""
 	offers "send serve set-capacity" mboxctl se
 	offers "--drop-newest --drop-oldest" mboxctl create --d
 	offers "--destroy --help --version" mboxctl rm --
@@ -211,7 +211,7 @@ set-capacity stat unlink" mboxctl ""
 test_completion_offers_mailboxes()
 {
 	install_completion
-	for command in ls stat monitor send recv call serve set-capacity "chmod 600" \
+	for command in ls stat who monitor send recv call serve set-capacity "chmod 600" \
 		"chown :5" unlink rm; do
 		# shellcheck disable=SC2086 # words
 		offers "job-2 jobs" mboxctl $command job

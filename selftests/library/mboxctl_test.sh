@@ -909,7 +909,7 @@ test_each_command_prints_help_and_version()
 	"mboxctl (libmbox) v"[0-9]*) ;;
 	*) wrong "$version" ;;
 	esac
-	for command in '' create ls stat monitor send recv call serve set-capacity \
+	for command in '' create ls stat who monitor send recv call serve set-capacity \
 		chmod chown unlink rm; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
@@ -925,7 +925,7 @@ test_each_command_prints_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create ls stat monitor send recv call serve set-capacity chmod chown unlink rm "
+		"create ls stat who monitor send recv call serve set-capacity chmod chown unlink rm "
 }
 
 test_unknown_commands_and_options_are_refused()
@@ -1090,7 +1090,7 @@ test_errors_escape_what_they_quote()
 {
 	evil=$(printf 'a\033[31m\nb\\\302\233\377\303\251')
 	shown='a\x1b[31m\x0ab\\\xc2\x9b\xff'$(printf '\303\251')
-	for command in send recv call rm "rm -D" unlink ls stat monitor "create -c" \
+	for command in send recv call rm "rm -D" unlink ls stat who monitor "create -c" \
 		"create -m" "create -o" "chmod 600" "chown 0" "recv -n" "recv -T" "send -p" "recv --skip" "monitor -i"; do
 		# shellcheck disable=SC2086 # words
 		mboxctl $command "$evil" </dev/null >"$tmp/out" 2>"$tmp/err" || :
@@ -1345,7 +1345,7 @@ test_each_command_says_that_the_device_is_missing()
 		return
 	fi
 	for command in "ls" "create x" "send x y" "recv x" "rm x" "rm -D x" "unlink x" \
-		"set-capacity x 1" "stat x" "call x y" "serve x y" "chmod 600 x" \
+		"set-capacity x 1" "stat x" "call x y" "serve x y" "who" "chmod 600 x" \
 		"chown 0 x"; do
 		check 1 '' "mboxctl ${command%% *}: *: $missing" \
 			unshare -m sh -c "mount -t tmpfs tmpfs /dev && exec mboxctl $command"
@@ -1404,6 +1404,71 @@ test_chmod_and_chown_change_who_may()
 	check 2 '' "mboxctl chown: an owner and a mailbox are needed$try" mboxctl chown 0
 	check 2 '' "mboxctl chown: unknown user: 'nosuch'$try" mboxctl chown nosuch "$m"
 	check 2 '' "mboxctl chown: invalid owner: 'root:'$try" mboxctl chown root: "$m"
+}
+
+# The descriptors of mailbox $1 as who knows them, without the heading and blanks.
+held()
+{
+	mboxctl who "$1" | sed '1d' | tr -s ' '
+}
+
+test_who_shows_processes_and_their_rights()
+{
+	ok mboxctl create -m 0666 "$m"
+	check 0 "$(printf '%8s  %6s  %4s  %-9s  %-8s  %-5s  %-16s  %s' PID UID FD RIGHTS NONBLOCK \
+		WAITS COMMAND MAILBOX)" '' mboxctl who "$m"
+	check 0 '[]' '' mboxctl who --json "$m"
+	mboxctl recv "$m" >/dev/null &
+	pid=$!
+	await "$m" 1 receivers
+	row=$(held "$m")
+	case $row in
+	" $pid 0 "[3-9]" recv no yes mboxctl $m" | " $pid 0 "[3-9]" recv no ? mboxctl $m") ;;
+	*) wrong "who: '$row'" ;;
+	esac
+	case $(mboxctl who -j "$m") in
+	"[{\"mailbox\":\"$m\",\"id\":$(id_of "$m"),\"pid\":$pid,\"uid\":0,\"command\":\"mboxctl\",\"fd\":"[3-9]",\"recv\":true,\"send\":false,\"nonblock\":false,\"waits\":true}]") ;;
+	"[{"*"\"waits\":null}]") ;;
+	*) wrong "who -j: '$(mboxctl who -j "$m")'" ;;
+	esac
+	# Without a mailbox, of all.
+	check 0 1 '' sh -c "mboxctl who | grep -c ' $pid .* $m\$'"
+	check 0 1 '' sh -c "mboxctl who 'id:$(id_of "$m")' | grep -c ' $pid .* $m\$'"
+	ok mboxctl send "$m" x
+	wait "$pid"
+	check 0 '[]' '' mboxctl who -j "$m"
+	check 1 '' "mboxctl who: no mailbox '$m-2' that you may see" mboxctl who "$m-2"
+	ok mboxctl rm "$m"
+}
+
+# By a path, which leads to another network namespace here.
+test_who_finds_mailboxes_of_other_namespaces()
+{
+	mkdir "$tmp/mnt"
+	unshare -n sh -c "mount -t mbox mbox '$tmp/mnt' && mkfifo '$tmp/mnt/$m' && \
+		exec sleep 1000 3<>'$tmp/mnt/$m'" &
+	pid=$!
+	until_ok test -p "$tmp/mnt/$m"
+	until_ok sh -c "mboxctl who '$tmp/mnt/$m' | grep ' $pid  *0  *3  *recv,send  *no  *[n?]'"
+	check 1 '' "mboxctl who: no mailbox '$m' that you may see" mboxctl who "$m"
+	check 1 '' "mboxctl who: '$tmp/' is not a mailbox*" mboxctl who "$tmp/"
+	check 1 '' "*No such file*" mboxctl who "$tmp/mnt/none"
+	kill "$pid"
+	wait "$pid" 2>/dev/null || :
+	umount "$tmp/mnt"
+	rmdir "$tmp/mnt"
+}
+
+test_who_says_that_it_cannot_see_all()
+{
+	ok mboxctl create -m 0666 "$m"
+	mboxctl recv "$m" >/dev/null &
+	await "$m" 1 receivers
+	check 0 '[]' "mboxctl who: [1-9]* processes cannot be inspected without more privilege" \
+		as_nobody mboxctl who -j "$m"
+	ok mboxctl send "$m" x
+	wait
+	ok mboxctl rm "$m"
 }
 
 test_nothing_is_left()

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mboxctl who: which processes have mailboxes open. It reads what the kernel says of
+ * every descriptor in /proc/PID/fdinfo, and opens no mailbox.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "list.h"
+#include "text.h"
+
+#define PATH_SIZE 80
+
+/**
+ * struct wanted - a mailbox that is looked for
+ * @label: what it is called in the output: @name or the path
+ * @name: its name, or its id as a text
+ * @id: its id
+ * @ns: inode number of the network namespace of the id, if @path is not set
+ * @dev: device number of its file system, if @path is set
+ * @path: it was given by a path
+ */
+struct wanted {
+	const char *label;
+	char name[MBOX_NAME_MAX + 1];
+	uint64_t id;
+	uint64_t ns;
+	dev_t dev;
+	bool path;
+};
+
+/**
+ * struct holder - a descriptor of a mailbox
+ * @pid: the process
+ * @fd: the number of the descriptor
+ * @uid: the user of the process
+ * @id: the mailbox
+ * @ns: inode number of the network namespace of its id
+ * @oflags: how it is open
+ * @waits: a thread waits in a call on it: 1, 0, or -1 if the kernel does not tell
+ * @comm: the name of the process
+ */
+struct holder {
+	int pid;
+	int fd;
+	uid_t uid;
+	uint64_t id;
+	uint64_t ns;
+	unsigned int oflags;
+	int waits;
+	char comm[64];
+};
+
+/**
+ * struct search - the whole job
+ * @wanted: what is looked for
+ * @n: how many
+ * @json: how it is printed
+ * @shown: how many descriptors were
+ * @hidden: how many processes cannot be inspected
+ */
+struct search {
+	struct wanted *wanted;
+	size_t n;
+	bool json;
+	size_t shown;
+	size_t hidden;
+};
+
+/* ---- output ---------------------------------------------------------------- */
+
+static void print_heading(void)
+{
+	printf("%8s  %6s  %4s  %-9s  %-8s  %-5s  %-16s  %s\n", "PID", "UID", "FD", "RIGHTS",
+	       "NONBLOCK", "WAITS", "COMMAND", "MAILBOX");
+}
+
+static const char *rights_text(unsigned int oflags)
+{
+	switch (oflags & O_ACCMODE) {
+	case O_RDONLY:
+		return "recv";
+	case O_WRONLY:
+		return "send";
+	default:
+		return "recv,send";
+	}
+}
+
+static void print_row(const struct holder *holder, const struct wanted *wanted)
+{
+	static const char *const answers[] = { "?", "no", "yes" };
+
+	printf("%8d  %6" PRIu32 "  %4d  %-9s  %-8s  %-5s  ", holder->pid, holder->uid, holder->fd,
+	       rights_text(holder->oflags), holder->oflags & O_NONBLOCK ? "yes" : "no",
+	       answers[holder->waits + 1]);
+	text_print_padded(holder->comm, 16);
+	printf("  ");
+	text_print_padded(wanted->label, 0);
+	putchar('\n');
+}
+
+static void print_object(const struct search *search, const struct holder *holder,
+			 const struct wanted *wanted)
+{
+	static const char *const answers[] = { "null", "false", "true" };
+	unsigned int access = holder->oflags & O_ACCMODE;
+
+	printf("%s{\"mailbox\":", search->shown ? ",\n " : "");
+	text_print_json(wanted->label);
+	printf(",\"id\":%" PRIu64 ",\"pid\":%d,\"uid\":%" PRIu32 ",\"command\":", holder->id,
+	       holder->pid, holder->uid);
+	text_print_json(holder->comm);
+	printf(",\"fd\":%d,\"recv\":%s,\"send\":%s,\"nonblock\":%s,\"waits\":%s}", holder->fd,
+	       access == O_WRONLY ? "false" : "true", access == O_RDONLY ? "false" : "true",
+	       holder->oflags & O_NONBLOCK ? "true" : "false", answers[holder->waits + 1]);
+}
+
+/* ---- what /proc says --------------------------------------------------------- */
+
+/* The begin of a small file as a string; false: it is gone, or may not be read. */
+static bool read_text(const char *path, char *text, size_t size)
+{
+	ssize_t len;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, text, size - 1);
+	close(fd);
+	if (len < 0)
+		return false;
+	text[len] = '\0';
+
+	return true;
+}
+
+/* The number behind "\n@key:\t" in @text. */
+static bool find_number(const char *text, const char *key, int base, uint64_t *value)
+{
+	const char *line = strstr(text, key);
+
+	if (!line)
+		return false;
+	*value = strtoull(line + strlen(key), NULL, base);
+
+	return true;
+}
+
+/* The calls that can wait on a descriptor, which is their first argument. */
+static bool call_waits(long number)
+{
+	switch (number) {
+	case SYS_read:
+	case SYS_write:
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_preadv2:
+	case SYS_pwritev2:
+	case SYS_ioctl:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether a thread of the process is in a call on the descriptor; -1: unknown. */
+static int process_waits(int pid, int fd)
+{
+	char path[PATH_SIZE + 256], text[128];
+	struct dirent *entry;
+	unsigned long first;
+	int waits = -1;
+	long number;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return -1;
+	while (waits != 1 && (entry = readdir(dir))) {
+		if (!isdigit((unsigned char)*entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/syscall", pid, entry->d_name);
+		if (!read_text(path, text, sizeof(text)))
+			continue;
+		waits = sscanf(text, "%ld %lx", &number, &first) == 2 && call_waits(number) &&
+			first == (unsigned long)fd;
+	}
+	closedir(dir);
+
+	return waits;
+}
+
+static const struct wanted *find_wanted(const struct search *search, const struct holder *holder)
+{
+	const struct wanted *wanted;
+	char path[PATH_SIZE];
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < search->n; i++) {
+		wanted = &search->wanted[i];
+		if (wanted->id != holder->id)
+			continue;
+		if (!wanted->path && wanted->ns == holder->ns)
+			return wanted;
+		if (!wanted->path)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", holder->pid, holder->fd);
+		if (stat(path, &st) == 0 && st.st_dev == wanted->dev)
+			return wanted;
+	}
+
+	return NULL;
+}
+
+/* A descriptor of any kind, by the text that the kernel has about it. */
+static void look_at(struct search *search, struct holder *holder, const char *text)
+{
+	const struct wanted *wanted;
+	char path[PATH_SIZE];
+	uint64_t oflags;
+
+	if (!find_number(text, "\nmbox-id:\t", 10, &holder->id) ||
+	    !find_number(text, "\nmbox-ns:\t", 10, &holder->ns) ||
+	    !find_number(text, "\nflags:\t", 8, &oflags))
+		return;
+	holder->oflags = oflags;
+	wanted = find_wanted(search, holder);
+	if (!wanted)
+		return;
+
+	if (!*holder->comm) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", holder->pid);
+		if (!read_text(path, holder->comm, sizeof(holder->comm)))
+			return;
+		holder->comm[strcspn(holder->comm, "\n")] = '\0';
+	}
+	holder->waits = process_waits(holder->pid, holder->fd);
+	if (search->json)
+		print_object(search, holder, wanted);
+	else
+		print_row(holder, wanted);
+	search->shown++;
+}
+
+static void look_at_process(struct search *search, int pid)
+{
+	char path[PATH_SIZE + 256], text[4096];
+	struct holder holder = { .pid = pid };
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &st) < 0)
+		return;
+	holder.uid = st.st_uid;
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo", pid);
+	dir = opendir(path);
+	if (!dir) {
+		search->hidden += errno == EACCES || errno == EPERM;
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		if (!isdigit((unsigned char)*entry->d_name))
+			continue;
+		holder.fd = atoi(entry->d_name);
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", pid, entry->d_name);
+		if (read_text(path, text, sizeof(text)))
+			look_at(search, &holder, text);
+	}
+	closedir(dir);
+}
+
+static bool look_at_all(struct search *search)
+{
+	struct dirent *entry;
+	DIR *dir;
+
+	dir = opendir("/proc");
+	if (!dir || access("/proc/self", F_OK) < 0) {
+		print_perror("cannot read /proc");
+		if (dir)
+			closedir(dir);
+		return false;
+	}
+	while ((entry = readdir(dir))) {
+		if (isdigit((unsigned char)*entry->d_name))
+			look_at_process(search, atoi(entry->d_name));
+	}
+	closedir(dir);
+
+	return true;
+}
+
+/* ---- what is looked for -------------------------------------------------------- */
+
+static bool want_item(struct wanted *wanted, const struct mbox_walk *item)
+{
+	wanted->id = item->id;
+	wanted->ns = item->ns;
+	wanted->label = wanted->name;
+	if (*item->name)
+		snprintf(wanted->name, sizeof(wanted->name), "%s", item->name);
+	else
+		snprintf(wanted->name, sizeof(wanted->name), "id:%" PRIu64, (uint64_t)item->id);
+
+	return true;
+}
+
+static bool want_path(struct wanted *wanted, const char *path)
+{
+	struct stat st;
+	int fd;
+
+	fd = open_mailbox_path(path);
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) < 0) {
+		print_perror("cannot open '%s'", path);
+		close(fd);
+		return false;
+	}
+	close(fd);
+	wanted->path = true;
+	wanted->id = st.st_ino;
+	wanted->dev = st.st_dev;
+	wanted->label = path;
+
+	return true;
+}
+
+static bool want_text(struct wanted *wanted, const struct list *all, const char *text)
+{
+	struct list found = { 0 };
+	bool ok;
+
+	if (strchr(text, '/'))
+		return want_path(wanted, strncmp(text, "name:", 5) ? text : text + 5);
+	ok = list_target(&found, all, text) && want_item(wanted, found.items);
+	list_free(&found);
+
+	return ok;
+}
+
+static int look_for(struct search *search, char **names, int n)
+{
+	struct list all = { 0 };
+	int status = EXIT_OK;
+	size_t i;
+
+	if (!list_all(&all)) {
+		list_free(&all);
+		return EXIT_FAILED;
+	}
+	search->wanted = calloc((n ? (size_t)n : all.n) + 1, sizeof(*search->wanted));
+	if (!search->wanted) {
+		print_perror("cannot list mailboxes");
+		list_free(&all);
+		return EXIT_FAILED;
+	}
+	for (i = 0; !n && i < all.n; i++)
+		search->n += want_item(&search->wanted[search->n], &all.items[i]);
+	for (i = 0; i < (size_t)n; i++) {
+		if (want_text(&search->wanted[search->n], &all, names[i]))
+			search->n++;
+		else
+			status = EXIT_FAILED;
+	}
+	list_free(&all);
+
+	if (search->json)
+		putchar('[');
+	else if (search->n || !n)
+		print_heading();
+	if (search->n && !look_at_all(search))
+		status = EXIT_FAILED;
+	if (search->json)
+		puts("]");
+	free(search->wanted);
+	if (search->hidden)
+		print_error("%zu processes cannot be inspected without more privilege",
+			    search->hidden);
+
+	return status;
+}
+
+static bool set_option(void *data, int id, const char *arg)
+{
+	struct search *search = data;
+
+	(void)arg;
+	if (id == 'j')
+		search->json = true;
+
+	return true;
+}
+
+static int run_who(int argc, char **argv)
+{
+	struct search search = { 0 };
+	int status;
+
+	status = parse_options(&who_command, argc, argv, &search);
+	if (status >= 0)
+		return status;
+
+	return look_for(&search, argv + optind, argc - optind);
+}
+
+const struct command who_command = {
+	.name = "who",
+	.operands = "[MAILBOX...]",
+	.summary = "list the processes that have mailboxes open",
+	.about = "List the processes that have mailboxes open, their rights, and whether they\n"
+		 "wait in a call. Without MAILBOX, look for all mailboxes that you may see.\n",
+	.options = {
+		{ 'j', "json", NULL, "print a JSON array" },
+	},
+	.set = set_option,
+	.run = run_who,
+};
