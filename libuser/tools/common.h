@@ -20,6 +20,7 @@ enum {
 	EXIT_TIMEOUT = 3,
 };
 
+extern const struct command apply_command;
 extern const struct command call_command;
 extern const struct command chmod_command;
 extern const struct command chown_command;

@@ -9,6 +9,7 @@
 
 static const struct command *const commands[] = {
 	&create_command,
+	&apply_command,
 	&ls_command,
 	&stat_command,
 	&who_command,

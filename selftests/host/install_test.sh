@@ -197,7 +197,7 @@ offers()
 test_completion_offers_commands_and_options()
 {
 	install_completion
-	offers "--help --version call chmod chown create ls monitor recv rm send serve \
+	offers "--help --version apply call chmod chown create ls monitor recv rm send serve \
 set-capacity stat unlink who" mboxctl ""
 	offers "send serve set-capacity" mboxctl se
 	offers "--drop-newest --drop-oldest" mboxctl create --d
@@ -245,6 +245,7 @@ test_completion_offers_what_an_argument_can_be()
 	offers "mailboxes" mboxctl recv --output = mail
 	offers "bin mailboxes offer usr" mboxctl recv --output =
 	offers "mailboxes" mboxctl serve jobs cat mail
+	offers "mailboxes" mboxctl apply mail
 	offers "root" mboxctl create --owner = roo
 	offers "root" mboxctl create -o roo
 	offers "root" mboxctl chown roo

@@ -909,7 +909,7 @@ test_each_command_prints_help_and_version()
 	"mboxctl (libmbox) v"[0-9]*) ;;
 	*) wrong "$version" ;;
 	esac
-	for command in '' create ls stat who monitor send recv call serve set-capacity \
+	for command in '' create apply ls stat who monitor send recv call serve set-capacity \
 		chmod chown unlink rm; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
@@ -925,7 +925,7 @@ test_each_command_prints_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create ls stat who monitor send recv call serve set-capacity chmod chown unlink rm "
+		"create apply ls stat who monitor send recv call serve set-capacity chmod chown unlink rm "
 }
 
 test_unknown_commands_and_options_are_refused()
@@ -1091,7 +1091,7 @@ test_errors_escape_what_they_quote()
 	evil=$(printf 'a\033[31m\nb\\\302\233\377\303\251')
 	shown='a\x1b[31m\x0ab\\\xc2\x9b\xff'$(printf '\303\251')
 	for command in send recv call rm "rm -D" unlink ls stat who monitor "create -c" \
-		"create -m" "create -o" "chmod 600" "chown 0" "recv -n" "recv -T" "send -p" "recv --skip" "monitor -i"; do
+		"create -m" "create -o" apply "chmod 600" "chown 0" "recv -n" "recv -T" "send -p" "recv --skip" "monitor -i"; do
 		# shellcheck disable=SC2086 # words
 		mboxctl $command "$evil" </dev/null >"$tmp/out" 2>"$tmp/err" || :
 		same "$command: $(grep -cF -e "'$shown" "$tmp/err")" "$command: 1"
@@ -1469,6 +1469,180 @@ test_who_says_that_it_cannot_see_all()
 	ok mboxctl send "$m" x
 	wait
 	ok mboxctl rm "$m"
+}
+
+# The place of an error in the list.
+place()
+{
+	echo "mboxctl apply: $tmp/list:$1:"
+}
+
+test_apply_makes_what_a_file_lists()
+{
+	cat >"$tmp/list" <<EOF
+# type name mode user group capacity msg-max flags
+
+queue $m
+	queue	$m-a 0660 nobody 5 3 100 fair,hangup
+ ring $m-b 0606 - nogroup 8 16 one-sender
+queue $m-\\x20\\\\ - - - unbounded
+EOF
+	for round in 1 2; do
+		ok mboxctl apply "$tmp/list"
+		has "$m" "queue 0600 0 0 64 8192" kind mode uid gid capacity msg_max
+		has "$m-a" "queue 0660 65534 5 3 100" kind mode uid gid capacity msg_max
+		has "$m-b" "ring 0606 0 65534 8 16" kind mode uid gid capacity msg_max
+		has "$m- \\" unbounded capacity
+		# The second time nothing is created.
+		[ "$round" = 2 ] || first=$(mboxctl ls --json)
+	done
+	same "$(mboxctl ls --json)" "$first"
+	check 0 "flags:             hangup,fair" '' sh -c "mboxctl stat $m-a | sed '/^flags:/!d'"
+	# The shell's umask does not matter.
+	ok mboxctl rm "$m-a"
+	(umask 077 && mboxctl apply - <"$tmp/list")
+	has "$m-a" 0660 mode
+	ok mboxctl rm "$m" "$m-a" "$m-b" "$m- \\"
+}
+
+test_apply_changes_what_differs()
+{
+	ok mboxctl create -c 2 -s 10 "$m"
+	ok mboxctl send "$m" text
+	echo "queue $m 0640 nobody nogroup 5" >"$tmp/list"
+	ok mboxctl apply "$tmp/list"
+	has "$m" "0640 65534 65534 5 10 1" mode uid gid capacity msg_max queued
+	# What is not said stays.
+	echo "queue $m - - 0" >"$tmp/list"
+	ok mboxctl apply "$tmp/list"
+	has "$m" "0640 65534 0 5" mode uid gid capacity
+	# What cannot change is an error, and then nothing changes.
+	cat >"$tmp/list" <<EOF
+ring $m 0600
+queue $m-a
+queue $m-b - - - 4 10 fixed
+EOF
+	ok mboxctl create -c 4 "$m-b"
+	check 1 '' "$(place 1) '$m' exists with attributes that cannot change: kind queue, not ring
+$(place 3) '$m-b' exists with attributes that cannot change: flags none, not fixed; \
+msg-max 8192, not 10" mboxctl apply "$tmp/list"
+	has "$m" "queue 0640" kind mode
+	ok mboxctl rm "$m-a" "$m-b"
+	ok mboxctl create --ring -c 4 "$m-b"
+	echo "ring $m-b 0644 - - 5" >"$tmp/list"
+	check 1 '' "$(place 1) '$m-b' exists with attributes that cannot change: capacity 4, not 5" \
+		mboxctl apply "$tmp/list"
+	has "$m-b" 0600 mode
+	ok mboxctl rm "$m" "$m-b"
+}
+
+test_apply_opens_nothing_that_is_as_it_should_be()
+{
+	ok mboxctl create --hangup "$m-2"
+	ok mkdir "$tmp/mnt"
+	ok mount -t mbox mbox "$tmp/mnt"
+	ok mkfifo "$tmp/mnt/$m"
+	# Without CAP_DAC_OVERRIDE and the like, nobody could open it.
+	ok chown nobody "$tmp/mnt/$m"
+	ok chmod 0 "$tmp/mnt/$m"
+	echo "queue $m 0 nobody" >"$tmp/list"
+	chmod 644 "$tmp/list"
+	ok as_nobody mboxctl apply "$tmp/list"
+	echo "queue $m 0600 nobody" >"$tmp/list"
+	check 1 '' "$(place 1) cannot open '$m': Permission denied" \
+		as_nobody mboxctl apply "$tmp/list"
+	echo "queue $m-2" >"$tmp/list"
+	check 1 '' "$(place 1) '$m-2' exists, and you may not see it" \
+		as_nobody mboxctl apply "$tmp/list"
+	ok umount "$tmp/mnt"
+	ok rmdir "$tmp/mnt"
+	ok mboxctl rm "$m" "$m-2"
+}
+
+test_apply_goes_on_after_a_wrong_line()
+{
+	cat >"$tmp/list" <<EOF
+queue
+mail $m
+queue $m 8
+queue $m - nosuch
+queue $m - - nosuch
+queue $m - - - x
+queue $m - - - - 0x
+queue $m - - - - - fixed,
+queue $m - - - - - fixed fixed
+- $m
+queue $m - - - - - drop-oldest,drop-newest
+queue $m - - - - - one-sender
+queue $m\\x
+queue $m\\x00
+queue $m/x
+queue ..
+queue ${longest}0
+queue $m - - - 0 - broadcast
+queue $m - - - - 0
+queue $m
+queue $m-2
+queue $m 0600
+EOF
+	check 1 '' "$(place 1) a type and a name are needed
+$(place 2) unknown type: 'mail'
+$(place 3) invalid mode: '8'
+$(place 4) unknown user: 'nosuch'
+$(place 5) unknown group: 'nosuch'
+$(place 6) invalid capacity: 'x'
+$(place 7) invalid size: '0x'
+$(place 8) unknown flag: ''
+$(place 9) more than 8 fields
+$(place 10) unknown type: '-'
+$(place 11) drop-oldest and drop-newest exclude each other
+$(place 12) one-sender and one-receiver are for rings
+$(place 13) invalid escape in the name: '*x'
+$(place 14) invalid escape in the name: '*x00'
+$(place 15) cannot create '$m/x': Invalid argument
+$(place 16) cannot create '..': Invalid argument
+$(place 17) cannot create '${longest}0': File name too long
+$(place 18) cannot create '$m': Invalid argument
+$(place 19) '$m' is already in $tmp/list:18
+$(place 20) '$m' is already in $tmp/list:18
+$(place 22) '$m' is already in $tmp/list:18" mboxctl apply "$tmp/list"
+	ok mboxctl rm "$m-2"
+	check 1 '' "*No such file*" mboxctl rm "$m"
+	printf 'queue a\000b\nqueue %s' "$m" >"$tmp/list"
+	check 1 '' "$(place 1) a NUL is in the line" mboxctl apply "$tmp/list"
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl apply: cannot open '$tmp/none': No such file or directory" \
+		mboxctl apply "$tmp/none"
+	check 1 '' "mboxctl apply: cannot read '$tmp': Is a directory" mboxctl apply "$tmp"
+	check 1 '' "mboxctl apply: standard input:1: unknown type: 'x'" \
+		sh -c 'echo x y | mboxctl apply -'
+	# The same name in two files.
+	echo "queue $m" >"$tmp/list"
+	check 1 '' "mboxctl apply: $tmp/list:1: '$m' is already in $tmp/list:1" \
+		mboxctl apply "$tmp/list" "$tmp/list"
+	ok mboxctl rm "$m"
+	# An owner that cannot be given leaves nothing.
+	echo "queue $m - root" >"$tmp/list"
+	chmod 644 "$tmp/list"
+	check 1 '' "$(place 1) cannot change the owner of '$m': Operation not permitted" \
+		as_nobody mboxctl apply "$tmp/list"
+	check 1 '' "*No such file*" mboxctl rm "$m"
+	ok mboxctl apply /dev/null
+	check 2 '' "mboxctl apply: no file given${nl}try mboxctl apply --help" mboxctl apply
+}
+
+test_apply_takes_long_lists()
+{
+	i=0
+	while [ "$i" -lt 200 ]; do
+		i=$((i + 1))
+		echo "queue $m-$i 0600 nobody"
+	done >"$tmp/list"
+	ok mboxctl apply "$tmp/list"
+	ok mboxctl apply "$tmp/list"
+	check 0 200 '' sh -c "mboxctl ls | grep -c ' $m-'"
+	# shellcheck disable=SC2046 # words
+	ok mboxctl rm $(sed 's/queue \([^ ]*\).*/\1/' "$tmp/list")
 }
 
 test_nothing_is_left()
