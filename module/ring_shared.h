@@ -25,6 +25,16 @@ struct pid;
 #define MBX_POS_MASK (U64_MAX >> MBOX_SLOT_POS_SHIFT)
 
 /**
+ * struct mbx_ring_waking - the sleepers of a side that are to be woken
+ * @n: how many more at most; under mailbox.lock, also read without it
+ * @age: only those of at least this age; under mailbox.lock
+ */
+struct mbx_ring_waking {
+	u32 n;
+	u64 age;
+};
+
+/**
  * struct mbx_ring - the memory of a ring and the processes that mapped it
  * @kernel: MBOX_RING_KERNEL; under mailbox.lock
  * @tail: MBOX_RING_TAIL, untrusted
@@ -40,12 +50,12 @@ struct pid;
  * @charged: bytes that the creator was charged
  * @sleepers: sleeping calls of receivers and of senders, by priority and arrival;
  *	under mailbox.lock
- * @arrivals: arrival of the last of them; under mailbox.lock
+ * @arrivals: number of the last of them; under mailbox.lock
+ * @waking: those of @sleepers that are to be woken, by side
  * @polled: sides with pollers, by bit; under mailbox.lock
  * @fenced: those of @polled for which the other side's fence was executed since;
  *	under mailbox.lock
  * @poll_ends: changes when bits leave @polled; under mailbox.lock
- * @ended: sides whose calls mbx_ring_shutdown_run() has to wake; under mailbox.lock
  * @mb: the mailbox, for @fence_work
  * @fence_work: executes fences that were beyond the limit
  * @late: a fence was put off that @fence_work has not begun to execute; under @lock
@@ -76,10 +86,10 @@ struct mbx_ring {
 	u32 charged;
 	struct rb_root sleepers[MBX_RING_SIDES];
 	u64 arrivals;
+	struct mbx_ring_waking waking[MBX_RING_SIDES];
 	u32 polled;
 	u32 fenced;
 	u32 poll_ends;
-	u32 ended;
 	struct mailbox *mb;
 	struct delayed_work fence_work;
 	bool late;

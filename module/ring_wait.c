@@ -10,10 +10,16 @@
  * Bounds
  *
  * Sleepers are in a tree by priority and arrival. They are woken some at a time,
- * with mailbox.lock dropped in between. A sleeper that arrives after a round of
- * waking began has seen the reason for it, and is left out.
+ * with mailbox.lock dropped in between. A sleeper that arrives after a thread began
+ * to wake others has seen the reason for it, and is left out.
+ *
+ * The thread that began may be less urgent than the sleepers, and so may not run for
+ * long. So what is left to wake is noted in the ring (struct mbx_ring_waking), and
+ * each sleeper that is woken first wakes some of the others.
  */
 #include <linux/fs.h>
+#include <linux/preempt.h>
+#include <linux/rbtree_augmented.h>
 #include <linux/sched/task.h>
 #include <linux/workqueue.h>
 
@@ -27,34 +33,21 @@
 
 /* A side is watched; in struct mbox_ring_kernel, beside the count of sleepers. */
 #define WATCHED BIT(31)
-/* Sleepers that are woken, and sleepers that are visited, under mailbox.lock. */
+/* Sleepers that are taken out in one hold of mailbox.lock, and then woken. */
 #define WAKE_AT_ONCE 12
-#define LOOK_AT_ONCE 16
 
 /**
  * struct sleeper - a call that waits, on the stack of its task
  * @node: in mbx_ring.sleepers
- * @arrival: number of the call
+ * @age: the larger, the earlier it arrived: ~ of mbx_ring.arrivals
+ * @max_age: largest @age in the subtree of @node
  * @w: the task, its priority, and whether it was woken
  */
 struct sleeper {
 	struct rb_node node;
-	u64 arrival;
+	u64 age;
+	u64 max_age;
 	struct mbx_waiter w;
-};
-
-/**
- * struct round - the sleepers that are woken for the same reason
- * @n: how many more to wake at most
- * @last: arrival of the last sleeper when the round began
- * @prio: sleepers of higher priority have been visited
- * @arrival: and those of @prio up to this arrival
- */
-struct round {
-	u32 n;
-	u64 last;
-	int prio;
-	u64 arrival;
 };
 
 /* ---- what a side waits for ------------------------------------------------ */
@@ -121,6 +114,14 @@ static u32 *side_count(struct mailbox *mb, unsigned int side)
 	return side == MBOX_RING_SENDERS ? &mb->waiting_senders : &mb->waiting_receivers;
 }
 
+static u64 age_of(const struct sleeper *s)
+{
+	return s->age;
+}
+
+RB_DECLARE_CALLBACKS_MAX(static, age_callbacks, struct sleeper, node, u64, max_age,
+			 age_of);
+
 static void add_sleeper(struct mailbox *mb, unsigned int side, struct sleeper *s)
 {
 	struct rb_root *root = &mb->ring->sleepers[side];
@@ -128,7 +129,8 @@ static void add_sleeper(struct mailbox *mb, unsigned int side, struct sleeper *s
 
 	lockdep_assert_held(&mb->lock);
 	memset(s, 0, sizeof(*s));
-	s->arrival = ++mb->ring->arrivals;
+	s->age = ~++mb->ring->arrivals;
+	s->max_age = s->age;
 	s->w.task = current;
 	/* It may change at any time: the value read here counts for the whole sleep. */
 	s->w.prio = data_race(current->prio);
@@ -139,49 +141,61 @@ static void add_sleeper(struct mailbox *mb, unsigned int side, struct sleeper *s
 		/* It arrived last, so it is behind all of its priority. */
 		link = s->w.prio < pos->w.prio ? &parent->rb_left : &parent->rb_right;
 	}
+	/* All others are older, so no @max_age above it changes. */
 	rb_link_node(&s->node, parent, link);
-	rb_insert_color(&s->node, root);
+	rb_insert_augmented(&s->node, root, &age_callbacks);
 	++*side_count(mb, side);
 }
 
 static void remove_sleeper(struct mailbox *mb, unsigned int side, struct sleeper *s)
 {
 	lockdep_assert_held(&mb->lock);
-	rb_erase(&s->node, &mb->ring->sleepers[side]);
+	rb_erase_augmented(&s->node, &mb->ring->sleepers[side], &age_callbacks);
 	--*side_count(mb, side);
 }
 
-/* The first sleeper that a round has not visited, or NULL. */
-static struct sleeper *next_sleeper(struct mailbox *mb, unsigned int side,
-				    const struct round *round)
+static bool has_age(const struct rb_node *node, u64 age)
+{
+	return node && rb_entry(node, struct sleeper, node)->max_age >= age;
+}
+
+/* The most urgent sleeper that is at least that old, or NULL. */
+static struct sleeper *next_sleeper(struct mailbox *mb, unsigned int side, u64 age)
 {
 	struct rb_node *node = mb->ring->sleepers[side].rb_node;
-	struct sleeper *next = NULL;
 
 	lockdep_assert_held(&mb->lock);
-	while (node) {
-		struct sleeper *s = rb_entry(node, struct sleeper, node);
-
-		if (s->w.prio > round->prio ||
-		    (s->w.prio == round->prio && s->arrival > round->arrival)) {
-			next = s;
-			node = node->rb_left;
-		} else {
-			node = node->rb_right;
-		}
-	}
-	return next;
+	if (!has_age(node, age))
+		return NULL;
+	while (has_age(node->rb_left, age) || rb_entry(node, struct sleeper, node)->age < age)
+		node = has_age(node->rb_left, age) ? node->rb_left : node->rb_right;
+	return rb_entry(node, struct sleeper, node);
 }
 
 /*
- * Take up to WAKE_AT_ONCE sleepers out, to be woken without the lock. Return how
- * many; @more tells whether there are more.
+ * Have up to @n of the present sleepers woken. Return how many the caller is to wake,
+ * if others do not: so the callers together wake all, and each of them comes to an end
+ * even if sleepers come back.
  */
-static unsigned int take_sleepers(struct mailbox *mb, unsigned int side,
-				  struct round *round, bool *more,
-				  struct task_struct **tasks)
+static u32 begin_waking(struct mailbox *mb, unsigned int side, u32 n)
 {
-	unsigned int looks = 0, n = 0;
+	struct mbx_ring_waking *waking = &mb->ring->waking[side];
+	u32 count = *side_count(mb, side);
+
+	lockdep_assert_held(&mb->lock);
+	n = min(n, count);
+	/* There are fewer tasks than would make the sum too large. */
+	WRITE_ONCE(waking->n, min(waking->n + n, count));
+	waking->age = ~mb->ring->arrivals;
+	return n;
+}
+
+/* Take up to @max of the sleepers out that are to be woken. Return how many. */
+static u32 take_sleepers(struct mailbox *mb, unsigned int side, u32 max,
+			 struct task_struct **tasks)
+{
+	struct mbx_ring_waking *waking = &mb->ring->waking[side];
+	u32 left = waking->n, n = 0;
 	struct sleeper *s;
 	int result = 0;
 
@@ -190,27 +204,44 @@ static unsigned int take_sleepers(struct mailbox *mb, unsigned int side,
 		result = -EIDRM;
 	else if (side == MBOX_RING_SENDERS && mbx_ring_orphaned(mb, side))
 		result = -EPIPE;
-	*more = false;
-	while (round->n && (s = next_sleeper(mb, side, round))) {
-		if (n == WAKE_AT_ONCE || looks++ == LOOK_AT_ONCE) {
-			*more = true;
+	for (; left && n < max; left--) {
+		s = next_sleeper(mb, side, waking->age);
+		if (!s) {
+			/* The others have left by themselves. */
+			left = 0;
 			break;
-		}
-		round->prio = s->w.prio;
-		round->arrival = s->arrival;
-		if (s->arrival > round->last) {
-			/* The next ones of its priority arrived later still. */
-			round->arrival = U64_MAX;
-			continue;
 		}
 		remove_sleeper(mb, side, s);
 		trace_mbox_wake(mb, task_pid_nr(s->w.task), result);
 		tasks[n++] = get_task_struct(s->w.task);
 		s->w.result = result;
-		round->n--;
 		/* Pairs with the acquire in mbx_sleep_on(). */
 		smp_store_release(&s->w.done, true);
 	}
+	WRITE_ONCE(waking->n, left);
+	return n;
+}
+
+/*
+ * Wake up to @max of the sleepers that are to be woken, drop the lock, and return how
+ * many there were.
+ */
+static u32 wake_some(struct mailbox *mb, unsigned int side, u32 max)
+	__releases(&mb->lock)
+{
+	struct task_struct *tasks[WAKE_AT_ONCE];
+	u32 i, n;
+
+	n = take_sleepers(mb, side, min_t(u32, max, WAKE_AT_ONCE), tasks);
+	mbx_ring_publish(mb);
+	/* No other thread can wake these: the first must not keep the caller from it. */
+	preempt_disable();
+	spin_unlock(&mb->lock);
+	for (i = 0; i < n; i++)
+		wake_up_process(tasks[i]);
+	preempt_enable();
+	for (i = 0; i < n; i++)
+		put_task_struct(tasks[i]);
 	return n;
 }
 
@@ -237,31 +268,33 @@ static void announce(struct mailbox *mb, unsigned int side, struct mbx_deferred 
 /* Wake up to @n sleepers of one side, and @tell all its pollers. */
 static void wake_side(struct mailbox *mb, unsigned int side, u32 n, bool tell)
 {
-	struct round round = { .n = n, .prio = INT_MIN };
-	struct task_struct *tasks[WAKE_AT_ONCE];
 	struct mbx_deferred deferred;
-	bool first = true, more;
-	unsigned int i, count;
+	u32 left, woken;
 
 	mbx_deferred_init(&deferred);
-	do {
-		spin_lock(&mb->lock);
-		if (first) {
-			round.last = mb->ring->arrivals;
-			if (tell)
-				announce(mb, side, &deferred);
-			first = false;
-		}
-		count = take_sleepers(mb, side, &round, &more, tasks);
-		mbx_ring_publish(mb);
-		spin_unlock(&mb->lock);
-		for (i = 0; i < count; i++) {
-			wake_up_process(tasks[i]);
-			put_task_struct(tasks[i]);
-		}
+	spin_lock(&mb->lock);
+	if (tell)
+		announce(mb, side, &deferred);
+	left = begin_waking(mb, side, n);
+	for (;;) {
+		woken = wake_some(mb, side, left);
+		left -= woken;
+		if (!left || !woken)
+			break;
 		cond_resched();
-	} while (more);
+		spin_lock(&mb->lock);
+	}
 	mbx_flush_deferred(mb, &deferred);
+}
+
+/* The caller was woken, and others are to be: wake some of them. */
+static void wake_next(struct mailbox *mb, unsigned int side)
+{
+	/* The waker's thread has written it before it woke the caller, or 0 later. */
+	if (!READ_ONCE(mb->ring->waking[side].n))
+		return;
+	spin_lock(&mb->lock);
+	wake_some(mb, side, WAKE_AT_ONCE);
 }
 
 /**
@@ -304,33 +337,36 @@ void mbx_ring_shutdown(struct mailbox *mb, unsigned int side, struct mbx_deferre
 {
 	lockdep_assert_held(&mb->lock);
 	mbx_ring_publish(mb);
-	WRITE_ONCE(mb->ring->ended, mb->ring->ended | BIT(side));
 	mbx_queue_events(mb, EPOLLHUP | EPOLLERR | side_events(side), deferred);
 	deferred->everyone = true;
+}
+
+/* Whether no call on one side can succeed any more. */
+static bool has_ended(struct mailbox *mb, unsigned int side)
+{
+	bool ended;
+
+	spin_lock(&mb->lock);
+	ended = mb->dead || mbx_ring_orphaned(mb, side);
+	spin_unlock(&mb->lock);
+	return ended;
 }
 
 /**
  * mbx_ring_shutdown_run() - wake the sides of mbx_ring_shutdown()
  * @mb: the mailbox
  *
+ * If a side has come back meanwhile, its calls can go on waiting.
+ *
  * Context: Process context, without mailbox.lock.
  */
 void mbx_ring_shutdown_run(struct mailbox *mb)
 {
-	struct mbx_ring *ring = mb->ring;
-	u32 ended;
+	unsigned int side;
 
-	/* The caller's own bits are visible here; other callers see to theirs. */
-	if (!READ_ONCE(ring->ended))
-		return;
-	spin_lock(&mb->lock);
-	ended = ring->ended;
-	ring->ended = 0;
-	spin_unlock(&mb->lock);
-	if (ended & BIT(MBOX_RING_RECEIVERS))
-		wake_side(mb, MBOX_RING_RECEIVERS, U32_MAX, false);
-	if (ended & BIT(MBOX_RING_SENDERS))
-		wake_side(mb, MBOX_RING_SENDERS, U32_MAX, false);
+	for (side = 0; side < MBX_RING_SIDES; side++)
+		if (has_ended(mb, side))
+			wake_side(mb, side, U32_MAX, false);
 }
 
 /* The fences that mbx_ring_fence_side() has put off. */
@@ -438,11 +474,16 @@ int mbx_ring_wait(struct mailbox *mb, unsigned int side, const struct mbx_wait_o
 		return orphaned ? -EPIPE : opts->nowait_err;
 	}
 
-	if (side_ready_fenced(mb, side))
-		return end_wait(mb, side, &s, 0);
-	mbx_ring_stalled(ring, &owner);
-	ret = mbx_sleep_on(&s.w, opts);
-	return ret ? end_wait(mb, side, &s, ret) : s.w.result;
+	if (side_ready_fenced(mb, side)) {
+		ret = end_wait(mb, side, &s, 0);
+	} else {
+		mbx_ring_stalled(ring, &owner);
+		ret = mbx_sleep_on(&s.w, opts);
+		ret = ret ? end_wait(mb, side, &s, ret) : s.w.result;
+	}
+	if (s.w.done)
+		wake_next(mb, side);
+	return ret;
 }
 
 /* ---- beginning and end --------------------------------------------------- */

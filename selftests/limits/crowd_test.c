@@ -268,6 +268,89 @@ TEST_F(crowd, sender_does_not_wait_for_an_idle_thread_that_lets_others_in)
 	EXPECT_EQ(URGENT, p.woken);
 }
 
+/* More sleepers of a ring than are woken at a time. */
+#define SLEEPERS 40
+
+/**
+ * struct killed_waker - an idle process that wakes the sleepers of a ring, and is killed
+ * @p: the sleepers
+ * @n: how many it wakes
+ */
+struct killed_waker {
+	struct preempted p;
+	__u32 n;
+};
+
+static void *urgent_sleeper(void *arg)
+{
+	struct mbox_ring_wait wait = { .side = MBOX_RING_RECEIVERS };
+	struct preempted *p = arg;
+
+	if (!use_cpu_0_as(SCHED_FIFO, 50) && !raw(p->fd, MBOX_IOC_RING_WAIT, &wait))
+		woken(p);
+	return NULL;
+}
+
+static int idle_waker(void *arg)
+{
+	struct killed_waker *w = arg;
+	struct mbox_ring_wake wake = { .side = MBOX_RING_RECEIVERS, .n = w->n };
+
+	CHECK_EQ(0, use_cpu_0_as(SCHED_IDLE, 0));
+	return raw(w->p.fd, MBOX_IOC_RING_WAKE, &wake);
+}
+
+/* Return 0, or how far the sleepers came. */
+static int wake_and_die(__u32 n, int *wakes)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	struct killed_waker w = { .n = n };
+	pthread_t sleepers[SLEEPERS], other;
+	struct preempted *p = &w.p;
+	pid_t waker;
+	int i;
+
+	attr.mode = MBOX_RING;
+	p->fd = raw_create(NULL, O_RDWR, &attr);
+	CHECK(p->fd >= 0);
+	CHECK_EQ(0, sem_init(&p->hog, 0, 0));
+	for (i = 0; i < SLEEPERS; i++)
+		CHECK_EQ(0, thread_start(&sleepers[i], urgent_sleeper, p));
+	CHECK_EQ(0, await_waiting(p->fd, 0, SLEEPERS));
+	CHECK_EQ(0, thread_start(&other, hog, p));
+	usleep(20000);
+	waker = spawn(idle_waker, &w);
+	while (!__atomic_load_n(&p->hog_runs, __ATOMIC_ACQUIRE))
+		pause_briefly();
+	kill(waker, SIGKILL);
+	/* It comes to its end when the hog lets it run. */
+	pthread_join(other, NULL);
+	CHECK_EQ(1000 + SIGKILL, reap(waker));
+	CHECK_EQ(0, await_waiting(p->fd, 0, SLEEPERS - n));
+	*wakes = __atomic_load_n(&p->woken, __ATOMIC_ACQUIRE);
+	CHECK(p->last < p->began + HOG_MS * NSEC_PER_MSEC);
+	CHECK_EQ(0, raw_destroy(p->fd));
+	for (i = 0; i < SLEEPERS; i++)
+		pthread_join(sleepers[i], NULL);
+	close(p->fd);
+	return 0;
+}
+
+TEST_F(crowd, sleepers_of_a_ring_do_not_wait_for_an_idle_waker_that_is_killed)
+{
+	const __u32 n[] = { SLEEPERS, SLEEPERS - 5 };
+	int wakes;
+	size_t i;
+
+	NEED_TWO_CPUS();
+	ASSERT_EQ(0, use_cpu(1));
+	for (i = 0; i < ARRAY_SIZE(n); i++) {
+		wakes = 0;
+		EXPECT_EQ(0, wake_and_die(n[i], &wakes));
+		EXPECT_EQ((int)n[i], wakes);
+	}
+}
+
 /* Senders, a receiver and changes of capacity, all at once: nothing is left behind. */
 struct mill {
 	int fd;
