@@ -41,7 +41,7 @@ static int begin(struct mailbox *mb, struct mbx_reader *reader,
 	mbx_reader_catch_up(mb, reader);
 	msg = mbx_reader_find(mb, reader, match->skip);
 	if (!msg) {
-		if (mbx_no_senders(mb))
+		if (mbx_at_end(mb))
 			return -EPIPE;
 		return opts->nowait_err ?: 1;
 	}

@@ -422,8 +422,8 @@ void mbx_deliver_to_waiter(struct mailbox *mb, struct mbx_recv_waiter *w,
 	lockdep_assert_held(&mb->lock);
 	w->msg = msg;
 	w->flags = msg->flags & MBX_MSG_UNUSUAL;
-	if (w->flags & MBX_MSG_ACK)
-		msg->flags |= MBX_MSG_TRANSIT;
+	if (unlikely(w->flags))
+		mbx_take_off(mb, msg);
 	w->token = mbx_transaction_take(mb, msg, w->tokens, w->pi_task);
 	if (unlikely(w->pi_task && w->token))
 		note_delivered(mbx_transaction_of(msg), deferred);
@@ -697,7 +697,7 @@ static int shutdown_result(const struct mailbox *mb, bool send)
 {
 	if (mb->dead)
 		return -EIDRM;
-	if (send ? mbx_no_receivers(mb) : mbx_no_senders(mb))
+	if (send ? mbx_no_receivers(mb) : mbx_at_end(mb))
 		return -EPIPE;
 	return 0;
 }

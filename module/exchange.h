@@ -73,6 +73,15 @@ mbx_find_receiver(struct mailbox *mb, const struct mbx_message *msg,
 	return mbx_next_receiver(mb, msg, kept, deferred);
 }
 
+/* A message with one of MBX_MSG_UNUSUAL goes to a receive call, and is then in flight. */
+static inline void mbx_take_off(struct mailbox *mb, struct mbx_message *msg)
+{
+	if (msg->flags & MBX_MSG_ACK)
+		msg->flags |= MBX_MSG_TRANSIT;
+	if (msg->flags & MBX_MSG_HANGUP)
+		mb->in_flight++;
+}
+
 /**
  * mbx_store() - store a message that no receiver waits for
  * @mb: the mailbox

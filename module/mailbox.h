@@ -54,6 +54,7 @@ struct user_namespace;
  * @waiting_senders: number of calls that wait to send, for a receipt or for a reply;
  *	under @lock
  * @recv_handles: number of open handles that may receive; under @lock
+ * @in_flight: MBOX_HANGUP: number of messages in flight; under @lock
  * @handles: number of handles that are open or still being closed; under @lock
  * @fds: files in messages; under @lock
  * @send_handles: number of open handles that may send; under @lock
@@ -114,6 +115,7 @@ struct mailbox {
 	u32 waiting_senders;
 	u32 recv_handles;
 	u32 send_handles;
+	u32 in_flight;
 	u32 handles;
 	u32 net_ino;
 	struct hlist_head fds;

@@ -47,8 +47,13 @@ struct mbx_chunk {
 #define MBX_MSG_WITHDRAWN 0x08
 /* At least one struct mbx_peek in mailbox.peeks points to it. */
 #define MBX_MSG_PEEKED 0x10
-/* It was released while it was PEEKED: the last call that peeks at it frees it. */
-#define MBX_MSG_RELEASED 0x20
+/*
+ * It was released while it was PEEKED: the last call that peeks at it frees it. Only
+ * without TRANSIT, so it shares the bit of WITHDRAWN; mbx_message_released() checks it.
+ */
+#define MBX_MSG_RELEASED MBX_MSG_WITHDRAWN
+/* The mailbox has MBOX_HANGUP: in flight, it counts in mailbox.in_flight. */
+#define MBX_MSG_HANGUP 0x20
 /* It is in no queue, and @entry is its entry for an index, already charged. */
 #define MBX_MSG_ENTRY 0x40
 /* Its struct mbx_message_ext holds more than a long payload. Never changes. */
@@ -57,10 +62,12 @@ struct mbx_chunk {
 /*
  * With one of these flags, a receive call has more to do than to copy the message:
  * the sender waits for the receipt; a call with MBOX_PEEK may be copying the message
- * too; or it is a request or has files.
+ * too; it is a request or has files; or receivers wait for it to be received.
  */
 #define MBX_MSG_UNUSUAL \
-	(MBX_MSG_ACK | MBX_MSG_PEEKED | MBX_MSG_SPECIAL)
+	(MBX_MSG_ACK | MBX_MSG_PEEKED | MBX_MSG_SPECIAL | MBX_MSG_HANGUP)
+/* With one of these, the call takes the lock again when it has copied the message. */
+#define MBX_MSG_COMPLETED (MBX_MSG_ACK | MBX_MSG_PEEKED | MBX_MSG_HANGUP)
 
 /**
  * struct mbx_message - a message
@@ -204,6 +211,12 @@ void mbx_message_charge(struct mbx_message *msg, unsigned int cost);
 int mbx_message_add_entry(struct mbx_message *msg, bool unasked);
 void mbx_message_free(struct mbx_message *msg);
 void mbx_message_init(void);
+
+/* Whether the last call that peeks at a message is to free it. */
+static inline bool mbx_message_released(const struct mbx_message *msg)
+{
+	return (msg->flags & (MBX_MSG_RELEASED | MBX_MSG_TRANSIT)) == MBX_MSG_RELEASED;
+}
 
 /* Whether there is a struct mbx_message_ext. For callers without mailbox.lock. */
 static inline bool mbx_message_has_ext(const struct mbx_message *msg)

@@ -67,7 +67,7 @@ void mbx_peek_end(struct mailbox *mb, struct mbx_peek *peek)
 			deferred.everyone = true;
 		}
 		msg->flags &= ~MBX_MSG_PEEKED;
-		if (msg->flags & MBX_MSG_RELEASED)
+		if (mbx_message_released(msg))
 			mbx_defer_release(mb, msg, &deferred);
 	}
 	rb_erase(&peek->node, &mb->peeks);

@@ -38,7 +38,7 @@ __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
 	if (mode & FMODE_READ) {
 		if (mbx_store_ops(mb)->readable(mb, reader))
 			events |= MBX_POLL_IN;
-		if (mbx_no_senders(mb))
+		if (mbx_at_end(mb))
 			events |= EPOLLHUP;
 	}
 	if (mode & FMODE_WRITE) {

@@ -88,8 +88,7 @@ static inline void take(struct mailbox *mb, struct mbx_message *msg,
 	in_flight->token = 0;
 	in_flight->flags = msg->flags & MBX_MSG_UNUSUAL;
 	if (unlikely(in_flight->flags)) {
-		if (msg->flags & MBX_MSG_ACK)
-			msg->flags |= MBX_MSG_TRANSIT;
+		mbx_take_off(mb, msg);
 		in_flight->token = mbx_transaction_take(mb, msg, args->tokens,
 							args->pi_task);
 	}
@@ -130,7 +129,7 @@ static inline int locate(struct mailbox *mb, const struct mbx_match *match,
 	if (unlikely(!*msg))
 		*msg = find(mb, match, from);
 	if (unlikely(!*msg)) {
-		if (mbx_no_senders(mb))
+		if (mbx_at_end(mb))
 			return -EPIPE;
 		return opts->nowait_err ?: NOTHING;
 	}
@@ -224,6 +223,8 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	spin_lock(&mb->lock);
 	if (ret)
 		prepare_to_put_back(mb, msg, &deferred);
+	if (in_flight->flags & MBX_MSG_HANGUP)
+		mb->in_flight--;
 	if (in_flight->flags & MBX_MSG_ACK)
 		msg->flags &= ~MBX_MSG_TRANSIT;
 	if (msg->flags & MBX_MSG_WITHDRAWN) {
@@ -239,6 +240,9 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	} else {
 		give_back(mb, msg, &deferred);
 	}
+	/* The other receivers have waited for this. */
+	if (in_flight->flags & MBX_MSG_HANGUP && !mb->dead && mbx_at_end(mb))
+		mbx_shutdown_waiters(mb, MBX_MAY_RECV, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
 	if (returned) {
@@ -411,7 +415,7 @@ ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
 		if (!ret && mbx_fds_of(in_flight.msg))
 			ret = mbx_fds_prepare(mbx_fds_of(in_flight.msg),
 					      args->fds, args->nfds);
-		if (!ret && !(in_flight.flags & (MBX_MSG_ACK | MBX_MSG_PEEKED)) &&
+		if (!ret && !(in_flight.flags & MBX_MSG_COMPLETED) &&
 		    !is_unanswerable(&in_flight)) {
 			in_flight.fds = mbx_fds_detach(in_flight.msg);
 			mbx_message_free(in_flight.msg);

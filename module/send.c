@@ -80,8 +80,11 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 	lockdep_assert_held(&mb->lock);
 	if (unlikely(mb->dead))
 		return -EIDRM;
-	if (unlikely(mbx_no_receivers(mb)))
-		return -EPIPE;
+	if (unlikely(mb->flags & MBOX_HANGUP)) {
+		if (mbx_no_receivers(mb))
+			return -EPIPE;
+		msg->flags |= MBX_MSG_HANGUP;
+	}
 
 	/*
 	 * A call that admits waiting senders may be less urgent than this one, which

@@ -65,4 +65,13 @@ static inline bool mbx_no_senders(const struct mailbox *mb)
 	       (mb->direct && mbx_has_exited(mb->sender_pid));
 }
 
+/*
+ * MBOX_HANGUP: no receiver will get a message that is not stored. A message in flight
+ * can still be put back.
+ */
+static inline bool mbx_at_end(const struct mailbox *mb)
+{
+	return mbx_no_senders(mb) && !mb->in_flight;
+}
+
 #endif /* MBX_STATE_H */

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "peers.h"
+#include "slow.h"
 
 FIXTURE(hangup)
 {
@@ -439,6 +439,143 @@ TEST_F(hangup, read_returns_0_at_hangup)
 	EXPECT_EQ(0, ret);
 	EXPECT_EQ(4U, len);
 	EXPECT_EQ(0, memcmp(text, "abcd", 4));
+}
+
+/* ---- the last message is in flight when the last sender goes ----------------- */
+
+FIXTURE(last_in_flight)
+{
+	struct slow slow;
+	struct call slow_receiver;
+	struct call other;
+	int error;
+	int receiver;
+	int second;
+};
+
+FIXTURE_VARIANT(last_in_flight)
+{
+	__u32 capacity;
+	/* The receiver waits for the message, or takes it from the queue. */
+	bool waits;
+};
+
+FIXTURE_VARIANT_ADD(last_in_flight, taken) { .capacity = 2 };
+FIXTURE_VARIANT_ADD(last_in_flight, delivered) { .capacity = 2, .waits = true };
+FIXTURE_VARIANT_ADD(last_in_flight, rendezvous) { .waits = true };
+
+FIXTURE_SETUP(last_in_flight)
+{
+	struct mbox_attr attr = attr_of(MBOX_HANGUP, variant->capacity);
+	int sender;
+
+	self->receiver = raw_create(NULL, O_RDONLY, &attr);
+	ASSERT_LE(0, self->receiver);
+	sender = open_again(self->receiver, O_WRONLY);
+	self->second = open_again(self->receiver, O_RDONLY);
+	ASSERT_LE(0, self->second);
+	self->error = slow_init(&self->slow);
+	if (self->error)
+		SKIP(return, "userfaultfd: %s", strerror(-self->error));
+	self->slow_receiver.msg = msg_of(self->slow.page, self->slow.size, 0);
+	if (!variant->waits)
+		ASSERT_EQ(0, put(sender, 1));
+	ASSERT_EQ(0, call_start(&self->slow_receiver, self->receiver, MBOX_IOC_RECV));
+	if (variant->waits) {
+		ASSERT_EQ(0, await_waiting(self->receiver, 0, 1));
+		ASSERT_EQ(0, put(sender, 1));
+	}
+	ASSERT_EQ(0, slow_await(&self->slow));
+	close(sender);
+	ASSERT_EQ(0, stat_of(self->receiver).queued);
+}
+
+FIXTURE_TEARDOWN(last_in_flight)
+{
+	if (!self->error)
+		slow_end(&self->slow);
+	close(self->receiver);
+	close(self->second);
+}
+
+TEST_F(last_in_flight, receive_waits_until_it_is_received)
+{
+	char c = (char)POISON;
+
+	EXPECT_EQ(-EAGAIN, take(self->second));
+	ASSERT_EQ(0, fcntl(self->second, F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(-EAGAIN, neg(read(self->second, &c, 1)));
+	ASSERT_EQ(0, fcntl(self->second, F_SETFL, 0));
+	EXPECT_EQ(0, polled(self->second));
+	ASSERT_EQ(0, recv_start(&self->other, self->second));
+	ASSERT_EQ(0, await_waiting(self->second, 0, 1));
+	ASSERT_EQ(0, slow_go_on(&self->slow));
+	EXPECT_EQ(4, call_join(&self->slow_receiver));
+	EXPECT_EQ(1, *(int *)self->slow.page);
+	EXPECT_EQ(-EPIPE, call_join(&self->other));
+	EXPECT_EQ(-EPIPE, take(self->second));
+	EXPECT_EQ(POLLHUP, polled(self->second));
+	EXPECT_EQ(1U, stat_of(self->second).received);
+}
+
+TEST_F(last_in_flight, waiting_receiver_gets_it_when_the_copy_fails)
+{
+	ASSERT_EQ(0, recv_start(&self->other, self->second));
+	ASSERT_EQ(0, await_waiting(self->second, 0, 1));
+	ASSERT_EQ(0, slow_fail(&self->slow));
+	EXPECT_EQ(-EFAULT, call_join(&self->slow_receiver));
+	EXPECT_EQ(1, recv_join(&self->other));
+	EXPECT_EQ(-EPIPE, take(self->second));
+	EXPECT_EQ(1U, stat_of(self->second).received);
+}
+
+TEST_F(last_in_flight, pollers_are_told_when_the_copy_fails)
+{
+	struct poller p;
+
+	ASSERT_EQ(0, poller_start(&p, self->second, POLLIN));
+	ASSERT_EQ(0, slow_fail(&self->slow));
+	EXPECT_EQ(-EFAULT, call_join(&self->slow_receiver));
+	EXPECT_EQ(POLLIN, poller_join(&p) & POLLIN);
+	EXPECT_EQ(1, take(self->second));
+	EXPECT_EQ(-EPIPE, take(self->second));
+}
+
+TEST_F(last_in_flight, pollers_are_told_when_it_is_received)
+{
+	struct poller p;
+
+	ASSERT_EQ(0, poller_start(&p, self->second, POLLIN));
+	ASSERT_EQ(0, slow_go_on(&self->slow));
+	EXPECT_EQ(4, call_join(&self->slow_receiver));
+	EXPECT_EQ(POLLHUP, poller_join(&p));
+}
+
+TEST_F(last_in_flight, destroy_ends_the_waiting_receive)
+{
+	int both = open_again(self->receiver, O_RDWR);
+
+	ASSERT_EQ(0, recv_start(&self->other, self->second));
+	ASSERT_EQ(0, await_waiting(self->second, 0, 1));
+	ASSERT_EQ(0, raw_destroy(both));
+	EXPECT_EQ(-EIDRM, call_join(&self->other));
+	ASSERT_EQ(0, slow_fail(&self->slow));
+	EXPECT_EQ(-EFAULT, call_join(&self->slow_receiver));
+	close(both);
+}
+
+TEST_F(last_in_flight, new_sender_ends_the_hangup)
+{
+	int sender = open_again(self->receiver, O_WRONLY);
+
+	ASSERT_LE(0, sender);
+	ASSERT_EQ(0, recv_start(&self->other, self->second));
+	ASSERT_EQ(0, await_waiting(self->second, 0, 1));
+	ASSERT_EQ(0, slow_go_on(&self->slow));
+	EXPECT_EQ(4, call_join(&self->slow_receiver));
+	EXPECT_EQ(1U, stat_of(self->second).waiting_receivers);
+	close(sender);
+	EXPECT_EQ(-EPIPE, call_join(&self->other));
 }
 
 TEST_F(hangup, hangup_wakes_pollers_for_messages)
