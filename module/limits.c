@@ -705,7 +705,13 @@ void mbx_unstage(struct mbx_user *user, unsigned long cost)
  * not checked since. A poller may never check, so it is not relied on to tell others.
  * In this way all wants get to check, and a thread that frees something wakes at most
  * one call.
+ *
+ * A call that found no room need not have those told that need at least as much in the
+ * same stake. They count as having checked when it did.
  */
+
+/* How many wants are passed over in one hold of the lock. */
+#define PASS_AT_ONCE 32
 
 static void unlist(struct mbx_user *user, struct mbx_want *want)
 {
@@ -715,23 +721,72 @@ static void unlist(struct mbx_user *user, struct mbx_want *want)
 	WRITE_ONCE(user->wanted, !list_empty(&user->wants));
 }
 
+/* The first want, if it has not checked for room since @freed; otherwise NULL. */
+static struct mbx_want *first_want(struct mbx_user *user, unsigned long freed)
+{
+	struct mbx_want *want;
+
+	lockdep_assert_held(&user->lock);
+	want = list_first_entry_or_null(&user->wants, struct mbx_want, node);
+	/* The list has the order in which the wants checked for room. */
+	return want && time_before(want->seen, freed) ? want : NULL;
+}
+
 /*
- * Tell the first want if it has not checked for room since @freed. Return whether it
- * was a poller; then the next want is to be told too. Waking all pollers of a handle
- * can take long, so no lock is held meanwhile: RCU keeps the queue of the handle.
+ * Whether a want has no room, because @refused had none. Nothing was freed since, or
+ * @refused would not be in the list behind it.
  */
-static bool tell_first(struct mbx_user *user, unsigned long freed)
+static bool is_refused_too(const struct mbx_want *want, const struct mbx_want *refused)
+{
+	return want->task && want->need.stake == refused->need.stake &&
+	       want->need.bytes >= refused->need.bytes &&
+	       want->need.fds >= refused->need.fds;
+}
+
+/*
+ * Pass over wants that need not be told after @refused, a call that found no room.
+ * Return false if there may be more of them.
+ */
+static bool pass_over(struct mbx_user *user, unsigned long freed,
+		      struct mbx_want *refused)
+{
+	struct mbx_want *want;
+	unsigned int n;
+
+	lockdep_assert_held(&user->lock);
+	/* It was told again, or something was freed after it checked. */
+	if (!refused || list_empty(&refused->node) || time_before(refused->seen, freed))
+		return true;
+	for (n = 0; n < PASS_AT_ONCE; n++) {
+		want = first_want(user, freed);
+		if (!want || !is_refused_too(want, refused))
+			return true;
+		want->seen = refused->seen;
+		list_move(&want->node, &refused->node);
+	}
+	return false;
+}
+
+/*
+ * Tell the first want that has not checked for room since @freed. Return whether there
+ * is more to do: it was a poller, and then the next want is to be told too. Waking all
+ * pollers of a handle can take long, so no lock is held meanwhile: RCU keeps the queue
+ * of the handle. @refused: NULL, or the want of this call, which found no room.
+ */
+static bool tell_first(struct mbx_user *user, unsigned long freed,
+		       struct mbx_want *refused)
 {
 	struct task_struct *task;
 	wait_queue_head_t *queue;
 	struct mbx_want *want;
+	bool passed;
 
 	spin_lock(&user->lock);
-	want = list_first_entry_or_null(&user->wants, struct mbx_want, node);
-	/* The list has the order in which the wants checked for room. */
-	if (!want || !time_before(want->seen, freed)) {
+	passed = pass_over(user, freed, refused);
+	want = passed ? first_want(user, freed) : NULL;
+	if (!want) {
 		spin_unlock(&user->lock);
-		return false;
+		return !passed;
 	}
 	unlist(user, want);
 	queue = want->queue;
@@ -752,9 +807,10 @@ static bool tell_first(struct mbx_user *user, unsigned long freed)
 }
 
 /* Tell pollers, up to and including the first call. */
-static void tell_wants(struct mbx_user *user, unsigned long freed)
+static void tell_wants(struct mbx_user *user, unsigned long freed,
+		       struct mbx_want *refused)
 {
-	while (tell_first(user, freed))
+	while (tell_first(user, freed, refused))
 		cond_resched();
 }
 
@@ -766,7 +822,7 @@ void mbx_wake_wants(struct mbx_user *user)
 	spin_lock(&user->lock);
 	freed = ++user->freed;
 	spin_unlock(&user->lock);
-	tell_wants(user, freed);
+	tell_wants(user, freed, NULL);
 }
 
 /**
@@ -782,17 +838,12 @@ void mbx_want_init(struct mbx_want *want, wait_queue_head_t *queue,
 	want->user = NULL;
 	want->queue = queue;
 	want->task = task;
+	want->need = (struct mbx_need){};
 }
 
-/**
- * mbx_want_room() - have a want told when something is freed
- * @want: the want; the caller checks for room after this
- * @user: the user without room; the caller has a reference
- *
- * Return: the user of whom the handle wanted room before, or NULL. The caller drops
- * this reference without locks. The user of a call does not change.
- */
-struct mbx_user *mbx_want_room(struct mbx_want *want, struct mbx_user *user)
+/* @need: of a call; otherwise NULL. Return a reference to the former user, or NULL. */
+static struct mbx_user *want_room(struct mbx_want *want, struct mbx_user *user,
+				  const struct mbx_need *need)
 {
 	struct mbx_user *former = NULL;
 
@@ -811,6 +862,8 @@ struct mbx_user *mbx_want_room(struct mbx_want *want, struct mbx_user *user)
 	}
 	spin_lock(&user->lock);
 	want->seen = user->freed;
+	if (need)
+		want->need = *need;
 	list_move_tail(&want->node, &user->wants);
 	WRITE_ONCE(user->wanted, true);
 	spin_unlock(&user->lock);
@@ -820,20 +873,50 @@ struct mbx_user *mbx_want_room(struct mbx_want *want, struct mbx_user *user)
 }
 
 /**
- * mbx_want_on() - tell the next wants after a call found no room
- * @want: the want of the call, after mbx_want_room()
+ * mbx_want_room() - have the want of a handle told when something is freed
+ * @want: the want; the caller checks for room after this
+ * @user: the user without room; the caller has a reference
  *
- * Context: Process context, without locks.
+ * Return: the user of whom the handle wanted room before, or NULL. The caller drops
+ * this reference without locks.
  */
-void mbx_want_on(struct mbx_want *want)
+struct mbx_user *mbx_want_room(struct mbx_want *want, struct mbx_user *user)
 {
-	struct mbx_user *user = want->user;
+	return want_room(want, user, NULL);
+}
+
+/**
+ * mbx_want_need() - mbx_want_room() for the want of a call
+ * @want: the want; the caller checks for room after this
+ * @user: the user without room, always the same; the caller has a reference
+ * @need: what the call needs
+ */
+void mbx_want_need(struct mbx_want *want, struct mbx_user *user,
+		   const struct mbx_need *need)
+{
+	want_room(want, user, need);
+}
+
+/* A call has checked for room: tell the next wants. */
+static void tell_on(struct mbx_user *user, struct mbx_want *refused)
+{
 	unsigned long freed;
 
 	spin_lock(&user->lock);
 	freed = user->freed;
 	spin_unlock(&user->lock);
-	tell_wants(user, freed);
+	tell_wants(user, freed, refused);
+}
+
+/**
+ * mbx_want_on() - tell the next wants after a call found no room
+ * @want: the want of the call, after mbx_want_need()
+ *
+ * Context: Process context, without locks.
+ */
+void mbx_want_on(struct mbx_want *want)
+{
+	tell_on(want->user, want);
 }
 
 /**
@@ -852,7 +935,7 @@ void mbx_want_cancel(struct mbx_want *want)
 	unlist(user, want);
 	spin_unlock(&user->lock);
 	if (want->task)
-		mbx_want_on(want);
+		tell_on(user, NULL);
 	want->user = NULL;
 	mbx_user_put(user);
 }
@@ -880,7 +963,7 @@ static int set_user_bytes(const char *val, const struct kernel_param *kp)
 
 	if (ret)
 		return ret;
-	/* Pairs with the barrier in mbx_want_room(). */
+	/* Pairs with the barrier in want_room(). */
 	smp_mb();
 	while ((next = next_user(user))) {
 		if (user)

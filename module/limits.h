@@ -100,14 +100,27 @@ struct mbx_shortage {
 };
 
 /**
+ * struct mbx_need - what a call needs room for
+ * @stake: where
+ * @bytes: memory
+ * @fds: descriptors in messages
+ */
+struct mbx_need {
+	const struct mbx_stake *stake;
+	unsigned long bytes;
+	unsigned int fds;
+};
+
+/**
  * struct mbx_want - a handle or a call that has no room under a limit
  * @node: in mbx_user.wants, or empty
  * @user: the user at the top, whose list has @node, one reference, or NULL
  * @seen: mbx_user.freed when the want last checked for room
  * @queue: of a handle: the wait queue to wake; freed after a grace period
  * @task: of a call: the task to wake instead; otherwise NULL
+ * @need: of a call: what it needed when it last checked
  *
- * @node and @seen under @user->lock; only one thread at a time changes @user.
+ * @node, @seen and @need under @user->lock; only one thread at a time changes @user.
  */
 struct mbx_want {
 	struct list_head node;
@@ -115,6 +128,7 @@ struct mbx_want {
 	unsigned long seen;
 	wait_queue_head_t *queue;
 	struct task_struct *task;
+	struct mbx_need need;
 };
 
 extern unsigned long mbx_user_bytes;
@@ -149,6 +163,8 @@ void mbx_want_init(struct mbx_want *want, wait_queue_head_t *queue,
 		   struct task_struct *task);
 struct mbx_user *mbx_want_room(struct mbx_want *want,
 			       struct mbx_user *user);
+void mbx_want_need(struct mbx_want *want, struct mbx_user *user,
+		   const struct mbx_need *need);
 void mbx_want_on(struct mbx_want *want);
 void mbx_want_cancel(struct mbx_want *want);
 void mbx_wake_wants(struct mbx_user *user);
@@ -189,7 +205,7 @@ static inline struct mbx_user *mbx_user_top(struct mbx_user *user)
  */
 static inline void mbx_user_freed(struct mbx_user *user)
 {
-	/* Pairs with the barrier in mbx_want_room(). */
+	/* Pairs with the barrier in want_room(). */
 	smp_mb__after_atomic();
 	if (unlikely(READ_ONCE(user->wanted)))
 		mbx_wake_wants(user);

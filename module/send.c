@@ -513,7 +513,13 @@ static int sleep_at_share(struct mailbox *mb, struct mbx_want *want,
 	int ret = 0;
 
 	for (;;) {
-		mbx_want_room(want, sender->user);
+		const struct mbx_need need = {
+			.stake = sender->stake,
+			.bytes = cost + mbx_sender_cost(sender),
+			.fds = nfds,
+		};
+
+		mbx_want_need(want, sender->user, &need);
 		if (mbx_sender_share_has_room(sender, cost, nfds))
 			break;
 		mbx_want_on(want);

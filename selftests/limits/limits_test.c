@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "costs.h"
@@ -892,6 +893,73 @@ TEST_F(stake, all_waiting_sends_are_admitted)
 		EXPECT_EQ(i, take(self->root[0]));
 	for (i = 0; i < SENDERS; i++)
 		EXPECT_EQ(0, reap(pids[i]));
+}
+
+/* Threads of one process that wait, of which those with short messages came last. */
+#define LARGE_WAITING 40
+#define SMALL_WAITING 2
+
+/* How often threads other than this one have slept. */
+static long sleeps_of_others(void)
+{
+	struct rusage all, own;
+
+	getrusage(RUSAGE_SELF, &all);
+	getrusage(RUSAGE_THREAD, &own);
+	return all.ru_nvcsw - own.ru_nvcsw;
+}
+
+static int wait_in_threads(void *arg)
+{
+	FIXTURE_DATA(stake) *self = arg;
+	static struct call large[LARGE_WAITING], small[SMALL_WAITING];
+	static char text[400];
+	long before, after;
+	int i;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	/* The sender of both has a message, and so counts no more. */
+	CHECK_EQ(0, put(self->root[1], 0));
+	CHECK(fill(self->root[0], -EAGAIN) > 40);
+	for (i = 0; i < LARGE_WAITING; i++) {
+		large[i].msg = msg_of(text, sizeof(text), 0);
+		CHECK_EQ(0, send_start(&large[i], self->root[1], 0));
+	}
+	CHECK_EQ(0, await_waiting(self->root[1], LARGE_WAITING, 0));
+	for (i = 0; i < SMALL_WAITING; i++)
+		CHECK_EQ(0, send_start(&small[i], self->root[1], 7 + i));
+	CHECK_EQ(0, await_waiting(self->root[1], LARGE_WAITING + SMALL_WAITING, 0));
+
+	usleep(50000 * time_factor());
+	before = sleeps_of_others();
+	for (i = 0; i < SMALL_WAITING; i++) {
+		CHECK_EQ(i, take(self->root[0]));
+		CHECK_EQ(0, await_waiting(self->root[1], LARGE_WAITING + SMALL_WAITING - 1 - i,
+					  0));
+	}
+	usleep(50000 * time_factor());
+	after = sleeps_of_others();
+	/* The first of the long ones each time, and those that were let in. */
+	CHECK(after - before < LARGE_WAITING / 2);
+	for (i = 0; i < SMALL_WAITING; i++)
+		CHECK_EQ(0, call_join(&small[i]));
+	CHECK_EQ(0, take(self->root[1]));
+	CHECK_EQ(LARGE_WAITING, stat_of(self->root[1]).waiting_senders);
+
+	/* Each of them is let in when there is room for it. */
+	while (take(self->root[0]) >= 0)
+		;
+	while (stat_of(self->root[1]).waiting_senders || stat_of(self->root[1]).queued)
+		if (raw_recv(self->root[1], text, sizeof(text), MBOX_DONTWAIT) < 0)
+			pause_briefly();
+	for (i = 0; i < LARGE_WAITING; i++)
+		CHECK_EQ(0, call_join(&large[i]));
+	return 0;
+}
+
+TEST_F(stake, room_wakes_few_of_the_sends_that_it_is_too_small_for)
+{
+	EXPECT_EQ(0, in_child(wait_in_threads, self));
 }
 
 /* One more than a single pass handles. */
