@@ -28,11 +28,11 @@
  * No locks nest, with these exceptions. namespace_lock, creations_lock and users_lock
  * nest inside inode_lock, and inode.i_lock nests inside namespace_lock. mailbox.lock
  * nests inside links_lock and inside inherit_lock. users_lock, mbx_user.lock and
- * mailbox.lock nest inside handle.lock. ring.lock and mailbox.lock nest inside the
- * kernel's mmap_lock. Under mailbox.lock tasks may be woken; no other function that takes
- * a lock is called. After the lock is dropped, mbx_flush_deferred() frees messages, tells
- * pollers and sends signals (struct mbx_deferred). No user memory is accessed under any
- * of these locks.
+ * mailbox.lock nest inside handle.lock. ring.lock, mailbox.lock, users_lock and
+ * mbx_user.lock nest inside the kernel's mmap_lock. Under mailbox.lock tasks may be
+ * woken; no other function that takes a lock is called. After the lock is dropped,
+ * mbx_flush_deferred() frees messages, tells pollers and sends signals (struct
+ * mbx_deferred). No user memory is accessed under any of these locks.
  */
 #include <linux/bitops.h>
 #include <linux/capability.h>

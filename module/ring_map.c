@@ -13,6 +13,7 @@
  * dead sender are gone through without it. Until then the owner number and the
  * place of the only sender stay taken.
  */
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/personality.h>
@@ -24,6 +25,7 @@
 #include <linux/xarray.h>
 
 #include "compat.h"
+#include "limits.h"
 #include "mailbox.h"
 #include "ring.h"
 #include "ring_shared.h"
@@ -121,21 +123,35 @@ static void insert_attach(struct mbx_ring *ring, struct mbx_attach *new)
 	rb_insert_color(&new->node, &ring->attached);
 }
 
+/* What the user of a process that maps a ring is charged. */
+static unsigned int attach_cost(void)
+{
+	return mbx_kmalloc_size(sizeof(struct mbx_attach)) + PAGE_SIZE;
+}
+
+/* Return what is to be counted for the current process, or an error. */
 static struct mbx_attach *new_attach(struct mailbox *mb,
 				     const struct vm_area_struct *vma)
 {
 	struct mbx_ring *ring = mb->ring;
 	struct mbox_ring_info *info;
 	struct mbx_attach *at;
+	int ret = -ENOMEM;
 
 	BUILD_BUG_ON(sizeof(*info) > PAGE_SIZE);
 	at = kzalloc(sizeof(*at), GFP_KERNEL_ACCOUNT);
 	if (!at)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
+	at->user = mbx_user_get();
+	if (!at->user)
+		goto err_free;
+	ret = mbx_charge_bytes(at->user, attach_cost(), true);
+	if (ret)
+		goto err_put_user;
 	info = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!info) {
-		kfree(at);
-		return NULL;
+		ret = -ENOMEM;
+		goto err_uncharge;
 	}
 	info->version = MBOX_RING_VERSION;
 	info->capacity = ring->capacity;
@@ -152,6 +168,14 @@ static struct mbx_attach *new_attach(struct mailbox *mb,
 	at->pid = get_pid(task_tgid(current));
 	mmgrab(at->mm);
 	return at;
+
+err_uncharge:
+	mbx_uncharge_bytes(at->user, attach_cost());
+err_put_user:
+	mbx_user_put(at->user);
+err_free:
+	kfree(at);
+	return ERR_PTR(ret);
 }
 
 static void free_attach(struct mbx_attach *at)
@@ -159,6 +183,8 @@ static void free_attach(struct mbx_attach *at)
 	put_pid(at->pid);
 	mmdrop(at->mm);
 	free_page((unsigned long)at->info);
+	mbx_uncharge_bytes(at->user, attach_cost());
+	mbx_user_put(at->user);
 	kfree(at);
 }
 
@@ -250,8 +276,11 @@ static int add_map(struct mailbox *mb, struct vm_area_struct *vma)
 
 		if (!at && !new) {
 			new = new_attach(mb, vma);
-			if (!new)
-				return -ENOMEM;
+			if (IS_ERR(new)) {
+				ret = PTR_ERR(new);
+				new = NULL;
+				goto out;
+			}
 		}
 		if (starts && !owner) {
 			ret = xa_alloc(&ring->owners, &owner, NULL,
@@ -423,7 +452,7 @@ static unsigned int writers_right(unsigned int region)
  *
  * Context: Process context, under mmap_lock.
  * Return: 0, or -EOPNOTSUPP, -EINVAL, -EACCES, -EIDRM, -EBUSY, -EUSERS,
- * -ENOMEM.
+ * -EDQUOT, -ENOMEM.
  */
 int mbx_ring_mmap(struct mailbox *mb, struct vm_area_struct *vma,
 		  unsigned int rights)

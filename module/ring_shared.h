@@ -13,6 +13,7 @@
 
 struct file;
 struct mailbox;
+struct mbx_user;
 struct mm_struct;
 struct pid;
 
@@ -112,6 +113,7 @@ struct mbx_ring {
  * @file: the handle; only compared
  * @mm: the process's memory, one reference of mmgrab()
  * @pid: the process that mapped first, one reference
+ * @user: the user that is charged, one reference
  * @info: MBOX_RING_INFO, a page of its own
  * @owner: its owner number, 0: it does not send
  * @maps: mappings, of any region
@@ -124,6 +126,7 @@ struct mbx_attach {
 	struct file *file;
 	struct mm_struct *mm;
 	struct pid *pid;
+	struct mbx_user *user;
 	struct mbox_ring_info *info;
 	u32 owner;
 	unsigned int maps;

@@ -724,6 +724,71 @@ TEST(late_fences_of_one_user_are_limited)
 		SKIP(return, "too slow to use up what one user has");
 }
 
+/* ---- the limit of the user ------------------------------------------------- */
+
+#define MAPPABLE 3
+
+/* Whether the user can have a message, beside its mappings. */
+static long send_one(int fd)
+{
+	static char text[2048];
+
+	return raw_send(fd, text, sizeof(text), 0);
+}
+
+/* For each handle one page is charged, whichever regions are mapped. */
+static int map_up_to_the_limit(void *arg)
+{
+	FIXTURE_DATA(map) *self = arg;
+	void *info[MAPPABLE + 1], *kernel;
+	int fd[MAPPABLE + 1], queue, i;
+	struct mbox *mb;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	queue = new_mailbox(0, 4);
+	CHECK(queue >= 0);
+	for (i = 0; i <= MAPPABLE; i++) {
+		fd[i] = open_again(self->fd, O_RDWR);
+		CHECK(fd[i] >= 0);
+		info[i] = map_region(fd[i], MBOX_RING_INFO, self->page, PROT_READ);
+		if (i < MAPPABLE)
+			CHECK(info[i]);
+	}
+	CHECK(!info[MAPPABLE] && errno == EDQUOT);
+	CHECK_EQ(-EDQUOT, send_one(queue));
+	kernel = map_region(fd[0], MBOX_RING_KERNEL, self->page, PROT_READ);
+	CHECK(kernel);
+	mb = mbox_from_fd(fd[MAPPABLE]);
+	CHECK(mb);
+	CHECK_EQ(-EDQUOT, ring_put(mb, 1));
+	CHECK_EQ(-EDQUOT, ring_take(mb));
+
+	/* It counts until the last region is unmapped. */
+	CHECK_EQ(0, munmap(info[0], self->page));
+	CHECK_EQ(-EDQUOT, ring_put(mb, 1));
+	CHECK_EQ(0, munmap(kernel, self->page));
+	CHECK_EQ(0, ring_put(mb, 1));
+	CHECK_EQ(1, ring_take(mb));
+	CHECK_EQ(-EDQUOT, send_one(queue));
+	CHECK_EQ(0, mbox_close(mb));
+	CHECK_EQ(0, send_one(queue));
+	return 0;
+}
+
+TEST_F(map, mappings_count_for_the_user_that_makes_them)
+{
+	long saved = param_get("user_bytes");
+	int i;
+
+	ASSERT_EQ(0, fchmod(self->fd, 0666));
+	/* Beside the page, not even half a message is left for each. */
+	ASSERT_EQ(0, param_set("user_bytes", MAPPABLE * (self->page + 512)));
+	/* What a process had that has ended is free again. */
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, in_child(map_up_to_the_limit, self));
+	param_set("user_bytes", saved);
+}
+
 TEST_F(map, memory_stays_when_the_mailbox_is_destroyed)
 {
 	struct ring_call receiver = { 0 };
