@@ -1363,6 +1363,135 @@ TEST_F(stake, MBOX_DROP_OLDEST_drops_broadcasts_at_the_limit)
 			      (void *)(uintptr_t)(MBOX_DROP_OLDEST | MBOX_BROADCAST)));
 }
 
+/* What a send considers if there are messages of other users too. */
+#define CONSIDERED 8
+#define DROPPING (MBOX_BROADCAST | MBOX_DROP_OLDEST)
+
+/**
+ * struct shared_broadcast - a mailbox with messages of two users
+ * @fd: of root, without a limit
+ * @go: the other user, which is limited, tells root to send one message
+ * @gone: root has
+ * @shorter: length of a message that takes less than those that are considered
+ * @longer: and of one that takes more
+ */
+struct shared_broadcast {
+	int fd;
+	int go[2];
+	int gone[2];
+	long shorter;
+	long longer;
+};
+
+static int send_when_told(void *arg)
+{
+	struct shared_broadcast *b = arg;
+	/* A handle of its own: each remembers only its last sender. */
+	int fd = open_again(b->fd, O_WRONLY);
+	char c;
+
+	while (read(b->go[0], &c, 1) == 1)
+		if (put(fd, 1) || write(b->gone[1], &c, 1) != 1)
+			return 1;
+	return 0;
+}
+
+static int have_root_send(struct shared_broadcast *b)
+{
+	char c = 0;
+
+	return write(b->go[1], &c, 1) == 1 && read(b->gone[0], &c, 1) == 1 ? 0 : -EIO;
+}
+
+/* Until a message is dropped for the next one. */
+static int send_up_to_the_limit(int fd)
+{
+	__u64 dropped = stat_of(fd).dropped;
+	int n;
+
+	for (n = 0; n < 1000 && stat_of(fd).dropped == dropped; n++)
+		CHECK_EQ(0, put(fd, 2));
+	CHECK_EQ(dropped + 1, stat_of(fd).dropped);
+	return 0;
+}
+
+static char broadcast_text[8192];
+
+static int receive_all(int fd)
+{
+	while (raw_recv(fd, broadcast_text, sizeof(broadcast_text), MBOX_DONTWAIT) >= 0)
+		;
+	return stat_of(fd).queued;
+}
+
+static int drop_broadcasts(void *arg)
+{
+	char *text = broadcast_text;
+	struct shared_broadcast *b = arg;
+	__u64 dropped;
+	int i;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(0, send_up_to_the_limit(b->fd));
+	/* Of one user alone, any number is dropped. */
+	dropped = stat_of(b->fd).dropped;
+	CHECK_EQ(0, raw_send(b->fd, text, b->longer, MBOX_DONTWAIT));
+	CHECK(stat_of(b->fd).dropped > dropped + CONSIDERED);
+	CHECK_EQ(0, receive_all(b->fd));
+
+	CHECK_EQ(0, send_up_to_the_limit(b->fd));
+	CHECK_EQ(0, have_root_send(b));
+	dropped = stat_of(b->fd).dropped;
+	CHECK_EQ(0, put(b->fd, 2));
+	CHECK_EQ(dropped + 1, stat_of(b->fd).dropped);
+	CHECK_EQ(0, raw_send(b->fd, text, b->shorter, MBOX_DONTWAIT));
+	CHECK_EQ(0, send_up_to_the_limit(b->fd));
+	dropped = stat_of(b->fd).dropped;
+	CHECK_EQ(-EDQUOT, raw_send(b->fd, text, b->longer, MBOX_DONTWAIT));
+	CHECK_EQ(dropped, stat_of(b->fd).dropped);
+
+	/* Two messages of this user, one of root, and more of this user. */
+	CHECK_EQ(0, receive_all(b->fd));
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(0, put(b->fd, 2));
+	CHECK_EQ(0, have_root_send(b));
+	CHECK_EQ(0, send_up_to_the_limit(b->fd));
+	dropped = stat_of(b->fd).dropped;
+	CHECK_EQ(0, put(b->fd, 2));
+	CHECK_EQ(dropped + 1, stat_of(b->fd).dropped);
+	CHECK_EQ(-EDQUOT, put(b->fd, 2));
+	CHECK_EQ(dropped + 1, stat_of(b->fd).dropped);
+	CHECK_EQ(1, take(b->fd));
+	CHECK_EQ(0, put(b->fd, 2));
+	CHECK_EQ(dropped + 2, stat_of(b->fd).dropped);
+	return 0;
+}
+
+TEST_F(stake, MBOX_DROP_OLDEST_drops_the_first_broadcasts_only)
+{
+	struct shared_broadcast b = { .fd = new_mailbox(DROPPING, MBOX_UNBOUNDED) };
+	long cost = cost_with(4, DROPPING, 0);
+	pid_t root;
+
+	ASSERT_LE(0, b.fd);
+	ASSERT_LT(0, cost);
+	for (b.longer = 512; cost_with(b.longer, DROPPING, 0) < (CONSIDERED + 1) * cost;)
+		b.longer += 512;
+	for (b.shorter = b.longer; cost_with(b.shorter, DROPPING, 0) > CONSIDERED * cost;)
+		b.shorter -= 256;
+	ASSERT_EQ(0, pipe(b.go));
+	ASSERT_EQ(0, pipe(b.gone));
+	root = spawn(send_when_told, &b);
+	EXPECT_EQ(0, in_child(drop_broadcasts, &b));
+	close(b.go[0]);
+	close(b.go[1]);
+	kill(root, SIGKILL);
+	reap(root);
+	close(b.gone[0]);
+	close(b.gone[1]);
+	close(b.fd);
+}
+
 static int await_POLLOUT(void *arg)
 {
 	struct pollfd pfd = { .fd = *(int *)arg, .events = POLLOUT };
