@@ -23,7 +23,7 @@ tmp=$(mktemp -d)
 literal_lines()
 {
 	case $1 in
-	*.rst) sed -n 's/^   //p' "$1" ;;
+	*.rst) sed 's/^   //; t; s/.*//' "$1" ;;
 	*) sed -n '/^\.Bd -literal/,/^\.Ed/{s/^\.[BE]d.*//; s/\\-/-/g; s/\\e/\\/g; p}' "$1" ;;
 	esac
 }

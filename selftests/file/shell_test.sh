@@ -67,7 +67,7 @@ as_nobody()
 await()
 {
 	i=0
-	until [ "$(cat "$1")" = "$2" ]; do
+	until [ -e "$1" ] && [ "$(cat "$1")" = "$2" ]; do
 		i=$((i + 1))
 		if [ "$i" -gt "$patience" ]; then
 			wrong "$1: '$(cat "$1")', not '$2'"
