@@ -4,90 +4,11 @@
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
-#include "peers.h"
-
-#define MBX_FS_MAGIC 0x6d626f78
-
-/* A mount of the instance of this network namespace, in a mount namespace of its own. */
-FIXTURE(fs)
-{
-	char dir[64];
-	char path[128];
-	char other[128];
-	char name[64];
-	struct mbox_attr attr;
-	int fd;
-	int root;
-};
-
-static int mount_at(const char *dir, const char *options)
-{
-	return neg(mount("mbox", dir, "mbox", 0, options));
-}
-
-FIXTURE_SETUP(fs)
-{
-	umask(0);
-	self->root = -1;
-	self->fd = -1;
-	ASSERT_EQ(0, unshare(CLONE_NEWNS | CLONE_NEWNET));
-	ASSERT_EQ(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	snprintf(self->dir, sizeof(self->dir), "/tmp/mboxfs-%d", getpid());
-	ASSERT_EQ(0, mkdir(self->dir, 0755));
-	ASSERT_EQ(0, mount_at(self->dir, NULL));
-	test_name(self->name, sizeof(self->name), "fs");
-	snprintf(self->path, sizeof(self->path), "%s/%s", self->dir, self->name);
-	snprintf(self->other, sizeof(self->other), "%s/other", self->dir);
-	self->attr = attr_of(0, 4);
-	self->fd = raw_create(self->name, O_RDWR | O_EXCL, &self->attr);
-	ASSERT_LE(0, self->fd);
-	self->root = open(self->dir, O_RDONLY | O_DIRECTORY);
-	ASSERT_LE(0, self->root);
-}
-
-FIXTURE_TEARDOWN(fs)
-{
-	close(self->fd);
-	close(self->root);
-	umount2(self->dir, MNT_DETACH);
-	rmdir(self->dir);
-}
-
-static int open_as(const char *path, int oflags)
-{
-	errno = 0;
-	return neg(open(path, oflags | O_CLOEXEC, 0600));
-}
-
-/* 0 when it can be opened, or -errno. */
-static int tried(const char *path, int oflags)
-{
-	int fd = open_as(path, oflags);
-
-	return fd < 0 ? fd : close(fd);
-}
-
-static int reopen(int fd, int oflags)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open_as(path, oflags);
-}
-
-static struct stat attributes(const char *path)
-{
-	struct stat st;
-
-	memset(&st, POISON, sizeof(st));
-	stat(path, &st);
-	return st;
-}
+#include "mboxfs.h"
 
 /* ---- what a mailbox looks like ------------------------------------------- */
 
@@ -419,26 +340,6 @@ TEST_F(fs, inotify_tells_who_comes_and_goes)
 	}
 	EXPECT_EQ((char *)buf + n, (char *)ev);
 	close(in);
-}
-
-TEST_F(fs, links_in_proc_show_the_name)
-{
-	char proc[64], text[256];
-	int anon = new_mailbox(0, 1);
-	ssize_t n;
-
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", self->fd);
-	n = readlink(proc, text, sizeof(text) - 1);
-	ASSERT_LT(0, n);
-	text[n] = '\0';
-	EXPECT_EQ('/', text[0]);
-	EXPECT_EQ(0, strcmp(text + 1, self->name));
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", anon);
-	n = readlink(proc, text, sizeof(text) - 1);
-	ASSERT_LT(0, n);
-	text[n] = '\0';
-	EXPECT_TRUE(!!strstr(text, "[mbox]"));
-	close(anon);
 }
 
 /* ---- rights ------------------------------------------------------------------- */
