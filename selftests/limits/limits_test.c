@@ -1496,7 +1496,8 @@ static int await_POLLOUT(void *arg)
 {
 	struct pollfd pfd = { .fd = *(int *)arg, .events = POLLOUT };
 
-	CHECK_EQ(1, poll(&pfd, 1, WAIT_LIMIT_MS));
+	/* Without a limit: at its end it would check once more by itself. */
+	CHECK_EQ(1, poll(&pfd, 1, -1));
 	CHECK_EQ(POLLOUT, pfd.revents);
 	return 0;
 }
@@ -1563,6 +1564,50 @@ static int drop_what_is_peeked(void *arg)
 	CHECK_EQ(dropped + 1, stat_of(fd).dropped);
 	CHECK_EQ(1U, stat_of(fd).queued);
 	return 0;
+}
+
+/* Nor does a message in flight make room, until it is put back. */
+static int drop_what_is_put_back(void *arg)
+{
+	struct call receiver = { 0 };
+	static char large[3000];
+	int fd, other, dropped;
+	struct slow slow;
+	pid_t poller;
+
+	(void)arg;
+	CHECK_EQ(0, slow_init(&slow));
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	fd = new_mailbox(MBOX_DROP_OLDEST, MBOX_UNBOUNDED);
+	other = new_mailbox(0, MBOX_UNBOUNDED);
+	CHECK_EQ(0, raw_send(fd, large, sizeof(large), MBOX_DONTWAIT));
+	fill(other, -EDQUOT);
+	receiver.msg = msg_of(slow.page, sizeof(large), 0);
+	CHECK_EQ(0, recv_start(&receiver, fd));
+	CHECK_EQ(0, slow_await(&slow));
+	dropped = stat_of(fd).dropped;
+	CHECK_EQ(-EDQUOT, raw_send(fd, large, sizeof(large), MBOX_DONTWAIT));
+	CHECK_EQ(dropped, stat_of(fd).dropped);
+	CHECK(!can_send(fd));
+	poller = spawn(await_POLLOUT, &fd);
+	CHECK_EQ(0, await_asleep(&poller));
+	CHECK_EQ(0, slow_fail(&slow));
+	CHECK_EQ(-EFAULT, call_join(&receiver));
+	CHECK_EQ(0, reap(poller));
+	CHECK_EQ(0, raw_send(fd, large, sizeof(large), MBOX_DONTWAIT));
+	CHECK_EQ(dropped + 1, stat_of(fd).dropped);
+	CHECK_EQ(1U, stat_of(fd).queued);
+	return 0;
+}
+
+TEST_F(stake, poll_reports_that_a_message_that_was_put_back_can_be_dropped)
+{
+	struct slow slow;
+
+	if (slow_init(&slow))
+		SKIP(return, "no userfaultfd");
+	slow_end(&slow);
+	EXPECT_EQ(0, in_child(drop_what_is_put_back, NULL));
 }
 
 TEST_F(stake, MBOX_DROP_OLDEST_does_not_drop_a_message_that_a_peek_keeps)
