@@ -60,7 +60,7 @@ help:
 	@echo
 	@echo 'Measure:'
 	@echo '  bench-count      instructions per send and receive, counted'
-	@echo '  bench-holds      how long operations keep preemption off; QUICK=1 for less'
+	@echo '  bench-holds      how long operations keep preemption off, and how they grow; QUICK=1'
 	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
 	@echo '  bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
 	@echo '  bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
@@ -131,7 +131,7 @@ bench-count:
 	@$(VM)/in-vm count
 
 bench-holds:
-	@$(VM)/in-vm holds $(if $(QUICK),-w 1000 -m 10000 -p 300 -r 100 -M 100)
+	@$(VM)/in-vm holds $(if $(QUICK),-d 10)
 
 bench-latency:
 	@$(VM)/in-vm latency

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Queues with many calls. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "holds.h"
@@ -78,6 +82,71 @@ static void then_served(void)
 	s.nhandles = 0;
 }
 
+/* ---- calls that wait without a thread ---------------------------------------- */
+
+static struct mbox_request *requests;
+/* No server replies. */
+static uint64_t no_reply;
+static __thread sigjmp_buf out;
+
+static void jump_out(int sig)
+{
+	siglongjmp(out, 1);
+}
+
+static void job_park(unsigned int i)
+{
+	struct mbox_request *req = &requests[i];
+
+	*req = (struct mbox_request){
+		.buf = (uintptr_t)"request",
+		.rep = (uintptr_t)&no_reply,
+		.len = 8,
+		.rep_len = sizeof(no_reply),
+	};
+	if (!sigsetjmp(out, 1))
+		ioctl(mbox_fd(s.handles[0]), MBOX_IOC_CALL, req);
+}
+
+/* Until the deadline. */
+static void job_come_back(unsigned int i)
+{
+	requests[i].deadline_ns = soon();
+	ioctl(mbox_fd(s.handles[0]), MBOX_IOC_CALL, &requests[i]);
+}
+
+static void prepare_parked(void)
+{
+	struct sigaction action = { .sa_handler = jump_out, .sa_flags = SA_RESTART };
+	struct mbox_stat st;
+
+	free(requests);
+	requests = calloc(nwaiters, sizeof(*requests));
+	if (!requests || sigaction(SIGUSR1, &action, NULL))
+		err(1, "requests");
+	s.mb = make(MBOX_QUEUE, 0, MBOX_UNBOUNDED, O_RDWR);
+	open_handles(1, O_WRONLY);
+	start_all(nwaiters, job_park);
+	signal_all(nwaiters, SIGUSR1);
+	await_workers();
+	must(mbox_stat(s.mb, &st), "stat");
+	if (st.waiting_senders != nwaiters)
+		errx(1, "%s: %u of %u", s.state->name, st.waiting_senders, nwaiters);
+}
+
+static void then_parked(void)
+{
+	begin("a call comes back");
+	start_another(job_come_back);
+	finish();
+}
+
+static void then_close_parked(void)
+{
+	OPERATION("close by the caller", mbox_close(s.handles[0]));
+	s.nhandles = 0;
+}
+
 static void prepare_hangup_callers(void)
 {
 	s.mb = make(MBOX_QUEUE, MBOX_HANGUP, MBOX_UNBOUNDED, O_WRONLY);
@@ -87,6 +156,8 @@ static void prepare_hangup_callers(void)
 
 const struct state caller_states[] = {
 	{ "callers", prepare_callers, .job = job_call },
+	{ "callers, parked", prepare_parked, then_parked },
+	{ "callers, parked, close", prepare_parked, then_close_parked, true },
 	{ "callers, hang up", prepare_hangup_callers, hang_up, true },
 	{ "callers, served", prepare_served, then_served },
 	{ "callers, inherit", prepare_served_inherit, then_served },

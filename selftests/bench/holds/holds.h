@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/types.h>
 
 #define NAME "holds"
 
@@ -75,6 +76,7 @@ void show_symbols(void);
 void start_workers(void);
 void start_another(job_fn job);
 void start_all(unsigned int n, job_fn job);
+void signal_all(unsigned int n, int sig);
 void await_workers(void);
 void wait_again(void);
 
@@ -84,6 +86,7 @@ uint32_t random_u32(void);
 uint64_t soon(void);
 void priority(int prio);
 void urgent(bool on);
+void become(uid_t uid);
 struct mbox *make(uint32_t mode, uint32_t flags, uint32_t capacity, int oflags);
 struct mbox *another(int oflags);
 void open_handles(unsigned int n, int oflags);

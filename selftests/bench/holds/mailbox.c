@@ -2,7 +2,9 @@
 /* Mailboxes, and single calls on them. */
 #include <poll.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "holds.h"
 
@@ -44,6 +46,12 @@ void priority(int prio)
 void urgent(bool on)
 {
 	priority(on ? URGENT : 0);
+}
+
+/* The calling thread alone. */
+void become(uid_t uid)
+{
+	must(syscall(SYS_setresuid, uid, uid, 0), "setresuid");
 }
 
 struct mbox *make(uint32_t mode, uint32_t flags, uint32_t capacity, int oflags)

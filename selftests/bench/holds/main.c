@@ -7,6 +7,8 @@
 
 #include "holds.h"
 
+#define LEAST 16
+
 unsigned int nwaiters = 10000, nmessages = 100000, npeekers = 3000, nreaders = 1000,
 	     nmappings = 1000;
 struct current s;
@@ -64,10 +66,20 @@ static unsigned int number(const char *text)
 {
 	unsigned long n = strtoul(text, NULL, 10);
 
-	if (n < 16 || n > 1000000)
-		errx(2, "%s: 16 to 1000000", text);
+	if (n < LEAST || n > 1000000)
+		errx(2, "%s: %d to 1000000", text, LEAST);
 
 	return n;
+}
+
+/* Each of them divided, as far as possible. */
+static void divide(unsigned int by)
+{
+	unsigned int *const all[] = { &nwaiters, &nmessages, &npeekers, &nreaders, &nmappings };
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		*all[i] = *all[i] / by > LEAST ? *all[i] / by : LEAST;
 }
 
 /* All, if there are no names. */
@@ -85,12 +97,16 @@ int main(int argc, char **argv)
 {
 	const struct state *state;
 	int opt, part = -1, n = 0;
+	unsigned int by = 1;
 	size_t i;
 
-	while ((opt = getopt(argc, argv, "P:w:m:p:r:M:")) != -1) {
+	while ((opt = getopt(argc, argv, "P:d:w:m:p:r:M:")) != -1) {
 		switch (opt) {
 		case 'P':
 			part = atoi(optarg);
+			break;
+		case 'd':
+			by *= atoi(optarg);
 			break;
 		case 'w':
 			nwaiters = number(optarg);
@@ -111,6 +127,9 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	if (!by)
+		return 2;
+	divide(by);
 	raise_limits();
 	show_symbols();
 	start_workers();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Queues on which many wait, other than for a reply. */
+#include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "holds.h"
 
@@ -48,11 +47,17 @@ static void job_send_of_priority(unsigned int i)
 /* Senders of many users; the first half of one. */
 static void job_send_of_user(unsigned int i)
 {
-	uid_t uid = i < nwaiters / 2 ? 1000 : 1000 + i;
-
-	syscall(SYS_setresuid, uid, uid, 0);
+	become(i < nwaiters / 2 ? 1000 : 1000 + i);
 	send_to(s.mb, 0, i + 1, 0, 0);
-	syscall(SYS_setresuid, 0, 0, 0);
+	become(0);
+}
+
+/* One user has what it may have in mailboxes of another. */
+static void job_send_at_limit(unsigned int i)
+{
+	become(1000);
+	send_to(s.handles[0], 0, i + 1, 0, 0);
+	become(0);
 }
 
 static void prepare_receivers(void)
@@ -112,6 +117,18 @@ static void prepare_syncers(void)
 	start_all(nwaiters, job_sync);
 }
 
+static void prepare_senders_at_limit(void)
+{
+	s.mb = make(MBOX_QUEUE, 0, MBOX_UNBOUNDED, O_RDWR);
+	must(mbox_set_perm(s.mb, -1, -1, 0666), "set_perm");
+	become(1000);
+	open_handles(1, O_WRONLY);
+	while (!send_to(s.handles[0], 0, 1, MBOX_DONTWAIT, 0))
+		;
+	become(0);
+	start_all(nwaiters, job_send_at_limit);
+}
+
 static void prepare_pollers(void)
 {
 	s.mb = make(MBOX_QUEUE, 0, 64, O_RDWR);
@@ -158,6 +175,7 @@ const struct state waiter_states[] = {
 	{ "senders, priorities", prepare_senders_of_priorities, .job = job_send_of_priority },
 	{ "senders, rendezvous", prepare_rendezvous, .job = job_send },
 	{ "senders, sync", prepare_syncers, .job = job_sync },
+	{ "senders, limit", prepare_senders_at_limit, .job = job_send_at_limit },
 	{ "senders, hang up", prepare_hangup_senders, hang_up, true },
 	{ "pollers", prepare_pollers, .job = job_poll, .empty = true },
 	{ "pollers, hang up", prepare_hangup_pollers, hang_up, true },

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@
 #define STACK 16384
 
 static struct worker {
+	pthread_t thread;
 	uint32_t go;
 	uint32_t busy;
 	job_fn job;
@@ -38,7 +40,6 @@ static void *work(void *arg)
 void start_workers(void)
 {
 	pthread_attr_t attr;
-	pthread_t thread;
 	unsigned int i;
 	char *stacks;
 	int ret;
@@ -51,7 +52,7 @@ void start_workers(void)
 	for (i = 0; i < nwaiters; i++) {
 		pthread_attr_init(&attr);
 		pthread_attr_setstack(&attr, stacks + (size_t)i * STACK, STACK);
-		ret = pthread_create(&thread, &attr, work, &workers[i]);
+		ret = pthread_create(&workers[i].thread, &attr, work, &workers[i]);
 		if (ret)
 			errx(1, "worker %u: %s", i, strerror(ret));
 	}
@@ -92,6 +93,15 @@ void start_all(unsigned int n, job_fn job)
 	s.nworkers = n;
 	if (__atomic_load_n(&working, __ATOMIC_ACQUIRE) != n)
 		errx(1, "%s: %u of %u wait", s.state->name, working, n);
+}
+
+/* The first n workers get a signal. */
+void signal_all(unsigned int n, int sig)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		pthread_kill(workers[i].thread, sig);
 }
 
 void await_workers(void)
