@@ -354,13 +354,26 @@ static bool want_text(struct wanted *wanted, const struct list *all, const char 
 	return ok;
 }
 
+/* A path needs neither the device nor a list of mailboxes, as in a container. */
+static bool only_paths(char **names, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		if (!strchr(names[i], '/'))
+			return false;
+	}
+
+	return n;
+}
+
 static int look_for(struct search *search, char **names, int n)
 {
 	struct list all = { 0 };
 	int status = EXIT_OK;
 	size_t i;
 
-	if (!list_all(&all)) {
+	if (!only_paths(names, n) && !list_all(&all)) {
 		list_free(&all);
 		return EXIT_FAILED;
 	}

@@ -1450,6 +1450,9 @@ test_who_finds_mailboxes_of_other_namespaces()
 	pid=$!
 	until_ok test -p "$tmp/mnt/$m"
 	until_ok sh -c "mboxctl who '$tmp/mnt/$m' | grep ' $pid  *0  *3  *recv,send  *no  *[n?]'"
+	# Where there is no device, too.
+	check 0 1 '' unshare -m sh -c "mount -t tmpfs tmpfs /dev &&
+		mboxctl who '$tmp/mnt/$m' | grep -c ' $pid '"
 	check 1 '' "mboxctl who: no mailbox '$m' that you may see" mboxctl who "$m"
 	check 1 '' "mboxctl who: '$tmp/' is not a mailbox*" mboxctl who "$tmp/"
 	check 1 '' "*No such file*" mboxctl who "$tmp/mnt/none"
