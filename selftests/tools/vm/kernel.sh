@@ -149,19 +149,19 @@ compiler()
 	done
 }
 
-# Modules for the channels of a guest that has no three serial ports (run).
+# Modules for the channels of a guest that has no three serial ports (run), and a file
+# system that tests mount if it is there: packages with only the image lack it.
 guest_modules()
 {
-	local dir=$1
+	local modules=$1/modules kernel=./lib/modules/$KVER/kernel
 
-	[ "$ARCH" != amd64 ] || return 0
-	KMODULES=$dir/modules
-	[ ! -d "$KMODULES" ] || return 0
-	mkdir -p "$KMODULES"
+	mkdir -p "$modules"
+	[ "$ARCH" = amd64 ] || dpkg-deb --fsys-tarfile "$DEB" |
+		tar -x -C "$modules" --strip-components=4 --wildcards \
+			"$kernel/drivers/virtio/*" "$kernel/drivers/char/virtio_console.ko"
 	dpkg-deb --fsys-tarfile "$DEB" |
-		tar -x -C "$KMODULES" --strip-components=4 --wildcards \
-			"./lib/modules/$KVER/kernel/drivers/virtio/*" \
-			"./lib/modules/$KVER/kernel/drivers/char/virtio_console.ko"
+		tar -x -C "$modules" --strip-components=4 --wildcards \
+			"$kernel/fs/overlayfs/*" 2>/dev/null || :
 }
 
 stock()
@@ -207,7 +207,7 @@ stock()
 		grep -lr --include=Makefile '/usr/src/' "$dir/usr/src/$headers" |
 			xargs -r sed -i "s,\([ =]\)/usr/src/,\1$dir/usr/src/,g"
 	fi
-	guest_modules "$dir"
+	[ ! -d "$dir/modules" ] || KMODULES=$dir/modules
 	if [ "$ARCH" = amd64 ]; then
 		compiler "$KDIR" "$dir/bin"
 	else
