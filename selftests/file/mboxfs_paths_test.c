@@ -345,4 +345,9 @@ TEST_F(fs, a_ring_on_a_read_only_mount_is_for_receivers)
 	EXPECT_EQ(0, raw_unlink("other"));
 }
 
+TEST_F_TIMEOUT(afterwards, the_module_is_not_in_use, 60)
+{
+	EXPECT_GE(0, await_unused_module());
+}
+
 TEST_HARNESS_MAIN

@@ -85,4 +85,37 @@ static inline struct stat attributes(const char *path)
 	return st;
 }
 
+/*
+ * The namespaces of tests end some time after their processes, and the module is in use
+ * until then: the tests of this fixture come last, and wait for it.
+ */
+FIXTURE(afterwards)
+{
+	int unused;
+};
+
+FIXTURE_SETUP(afterwards)
+{
+}
+
+FIXTURE_TEARDOWN(afterwards)
+{
+}
+
+/* How many use the module: 0, unless that takes too long; -ENOENT: unknown. */
+static inline int await_unused_module(void)
+{
+	char text[16] = "";
+	int i;
+
+	for (i = 0; i < WAIT_LIMIT_MS / 100; i++) {
+		if (read_file("/sys/module/mbox/refcnt", text, sizeof(text)))
+			return -ENOENT;
+		if (!atoi(text))
+			break;
+		usleep(100000);
+	}
+	return atoi(text);
+}
+
 #endif /* SELFTESTS_MBOXFS_H */
