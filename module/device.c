@@ -148,8 +148,10 @@ static long ioctl_create(struct file *file, union mbx_arg *arg,
 	int len;
 	long ret;
 
-	if (create->oflags & ~CREATE_FLAGS || !rights_of(create->oflags) ||
-	    create->reserved)
+	if (create->oflags & ~CREATE_FLAGS || create->reserved)
+		return -EINVAL;
+	/* With a name, a handle without rights serves to create the mailbox. */
+	if (!rights_of(create->oflags) && !create->name_len)
 		return -EINVAL;
 	ret = mbx_attr_check(&create->attr);
 	if (ret)

@@ -368,6 +368,14 @@ struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 }
 
 /**
+ * mbx_fs_creates() - whether the current task is in mbx_fs_create()
+ */
+bool mbx_fs_creates(void)
+{
+	return creation_current();
+}
+
+/**
  * mbx_fs_open() - open a name
  * @name: the name
  * @oflags: as for open(2)

@@ -26,6 +26,7 @@ extern const struct inode_operations mbx_dir_iops;
 
 struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 			   unsigned int oflags);
+bool mbx_fs_creates(void);
 struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
 				 const struct mbox_attr *attr);
 struct file *mbx_fs_open(const char *name, unsigned int oflags);

@@ -149,7 +149,7 @@ int mbx_handle_open(struct mailbox *mb, struct file *file)
 		rights |= MBX_MAY_RECV;
 	if (file->f_mode & FMODE_WRITE)
 		rights |= MBX_MAY_SEND;
-	if (!rights || file->f_flags & O_DIRECT)
+	if ((!rights && !mbx_fs_creates()) || file->f_flags & O_DIRECT)
 		return -EINVAL;
 	/* For FIFOs, the kernel does not check this. */
 	if (rights & MBX_MAY_SEND && __mnt_is_readonly(file->f_path.mnt))

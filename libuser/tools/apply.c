@@ -308,7 +308,7 @@ static bool apply_line(struct apply_job *job, const char *file, unsigned long nu
 	name = fields[FIELD_NAME];
 	if (!note_name(job, file, number, name))
 		return false;
-	mb = wish_create(&wish, name, O_RDONLY | O_CLOEXEC);
+	mb = wish_create(&wish, name, CREATE_OFLAGS);
 	if (!mb)
 		return errno == EEXIST && apply_to_existing(job, &wish, name);
 	mbox_close(mb);

@@ -3,6 +3,7 @@
 #ifndef MBOXCTL_ATTR_H
 #define MBOXCTL_ATTR_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -78,6 +79,12 @@ unsigned int wish_compare(const struct wish *wish, const struct mbox_stat *st);
  * there is no memory.
  */
 char *wish_explain(const struct wish *wish, const struct mbox_stat *st, unsigned int which);
+
+/*
+ * How a command opens a mailbox that it only creates: with neither right, so that with
+ * MBOX_HANGUP it has been on neither side.
+ */
+#define CREATE_OFLAGS (O_ACCMODE | O_CLOEXEC)
 
 /*
  * Create a mailbox with the attributes that are asked for, the owner included, or leave

@@ -169,6 +169,54 @@ TEST_F(mailbox, create_accepts_only_valid_open_flags)
 	EXPECT_EQ(self->seen, count_mailboxes());
 }
 
+static int open_with_one_right(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(-EACCES, raw_create(arg, O_ACCMODE, &attr));
+	CHECK(raw_create(arg, O_RDONLY, &attr) >= 0);
+	return 0;
+}
+
+/* It exists, and its handle can be asked what it is. */
+TEST_F(mailbox, named_mailbox_can_be_created_without_a_right)
+{
+	__u32 modes[] = { MBOX_QUEUE, MBOX_RING }, value = 1, i;
+	struct pollfd pfd = { .events = POLLIN | POLLOUT };
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[64];
+	int fd, again;
+
+	umask(0);
+	attr.perm = 0644;
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		attr.mode = modes[i];
+		test_name(name, sizeof(name), "mailbox");
+		fd = raw_create(name, O_ACCMODE | O_EXCL | O_CLOEXEC, &attr);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(O_ACCMODE, fcntl(fd, F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(modes[i], stat_of(fd).attr.mode);
+		EXPECT_EQ(0U, stat_of(fd).send_handles + stat_of(fd).recv_handles);
+		EXPECT_GT(0, raw_send(fd, &value, sizeof(value), 0));
+		EXPECT_GT(0, raw_recv(fd, &value, sizeof(value), 0));
+		EXPECT_EQ(modes[i] == MBOX_QUEUE ? -EBADF : -EOPNOTSUPP,
+			  neg(write(fd, &value, sizeof(value))));
+		EXPECT_EQ(modes[i] == MBOX_QUEUE ? -EBADF : -EOPNOTSUPP,
+			  neg(read(fd, &value, sizeof(value))));
+		pfd.fd = fd;
+		EXPECT_EQ(0, poll(&pfd, 1, 0));
+		EXPECT_EQ(-EBADF, raw_destroy(fd));
+		again = raw_create(name, O_ACCMODE, &attr);
+		EXPECT_LE(0, again);
+		EXPECT_EQ(0, in_child(open_with_one_right, name));
+		close(again);
+		close(fd);
+		EXPECT_EQ(0, raw_unlink(name));
+	}
+	EXPECT_EQ(self->seen, count_mailboxes());
+}
+
 TEST_F(mailbox, open_accepts_only_valid_open_flags)
 {
 	static const int bad[] = { 3, O_RDWR | O_CREAT, O_RDWR | O_EXCL, O_RDWR | O_APPEND,

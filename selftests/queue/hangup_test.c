@@ -258,6 +258,31 @@ TEST_F(hangup, handle_in_flight_counts_as_a_peer)
 	EXPECT_EQ(-EPIPE, take(self->receiver));
 }
 
+/* Nor is it on a side if it only creates the mailbox. */
+TEST_F(hangup, creator_without_rights_has_been_on_no_side)
+{
+	struct mbox_attr attr = attr_of(MBOX_HANGUP, 2);
+	int creator, receiver, sender;
+	char name[64];
+
+	test_name(name, sizeof(name), "hangup");
+	creator = raw_create(name, O_ACCMODE | O_EXCL, &attr);
+	ASSERT_LE(0, creator);
+	EXPECT_EQ(0U, stat_of(creator).send_handles);
+	EXPECT_EQ(0U, stat_of(creator).recv_handles);
+	sender = raw_open(name, O_WRONLY);
+	EXPECT_EQ(0, put(sender, 1));
+	close(creator);
+	EXPECT_EQ(0, put(sender, 2));
+	receiver = raw_open(name, O_RDONLY);
+	EXPECT_EQ(1, take(receiver));
+	EXPECT_EQ(2, take(receiver));
+	close(receiver);
+	EXPECT_EQ(-EPIPE, put(sender, 3));
+	close(sender);
+	raw_unlink(name);
+}
+
 static int open_without_room(void *arg)
 {
 	__u64 id = *(__u64 *)arg;

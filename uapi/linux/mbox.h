@@ -68,7 +68,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	7
+#define MBOX_ABI_VERSION	8
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -173,8 +173,9 @@ struct mbox_info {
  * struct mbox_create - create a mailbox, or open the one that has the name
  * @name: address of the name: no '/', no NUL, unterminated
  * @name_len: its length, 1 to MBOX_NAME_MAX; 0: the mailbox is anonymous
- * @oflags: one of O_RDONLY, O_WRONLY, O_RDWR; O_EXCL, O_NONBLOCK, O_CLOEXEC;
- *	O_CREAT is accepted and changes nothing
+ * @oflags: one of O_RDONLY, O_WRONLY, O_RDWR, or with a name O_ACCMODE, for a handle
+ *	with neither right; O_EXCL, O_NONBLOCK, O_CLOEXEC; O_CREAT is accepted and
+ *	changes nothing
  * @attr: attributes of a new mailbox; if the name exists, they are checked and
  *	otherwise ignored
  * @reserved: must be zero
