@@ -222,16 +222,13 @@ static u32 take_sleepers(struct mailbox *mb, unsigned int side, u32 max,
 	return n;
 }
 
-/*
- * Wake up to @max of the sleepers that are to be woken, drop the lock, and return how
- * many there were.
- */
+/* Wake up to @max of the sleepers that are to be woken. Return how many there were. */
 static u32 wake_some(struct mailbox *mb, unsigned int side, u32 max)
-	__releases(&mb->lock)
 {
 	struct task_struct *tasks[WAKE_AT_ONCE];
 	u32 i, n;
 
+	spin_lock(&mb->lock);
 	n = take_sleepers(mb, side, min_t(u32, max, WAKE_AT_ONCE), tasks);
 	mbx_ring_publish(mb);
 	/* No other thread can wake these: the first must not keep the caller from it. */
@@ -276,13 +273,13 @@ static void wake_side(struct mailbox *mb, unsigned int side, u32 n, bool tell)
 	if (tell)
 		announce(mb, side, &deferred);
 	left = begin_waking(mb, side, n);
+	spin_unlock(&mb->lock);
 	for (;;) {
 		woken = wake_some(mb, side, left);
 		left -= woken;
 		if (!left || !woken)
 			break;
 		cond_resched();
-		spin_lock(&mb->lock);
 	}
 	mbx_flush_deferred(mb, &deferred);
 }
@@ -293,7 +290,6 @@ static void wake_next(struct mailbox *mb, unsigned int side)
 	/* The waker's thread has written it before it woke the caller, or 0 later. */
 	if (!READ_ONCE(mb->ring->waking[side].n))
 		return;
-	spin_lock(&mb->lock);
 	wake_some(mb, side, WAKE_AT_ONCE);
 }
 
