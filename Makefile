@@ -15,6 +15,9 @@ MINUTES ?= 5
 SEED ?=
 # Of bench-holds: a tenth of the waiters, messages and so on.
 QUICK ?=
+# Of bench-profile: the operation, and the size of a message.
+OP ?= pair
+SIZE ?= 64
 # Of bench-rates: fail when a ring misses its target.
 JUDGE ?=
 
@@ -61,6 +64,7 @@ help:
 	@echo 'Measure:'
 	@echo '  bench-count      instructions per send and receive, counted'
 	@echo '  bench-holds      how long operations keep preemption off, and how they grow; QUICK=1'
+	@echo '  bench-profile    instructions by function; OP=pair|batch|call..., SIZE=bytes'
 	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
 	@echo '  bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
 	@echo '  bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
@@ -133,6 +137,9 @@ bench-count:
 bench-holds:
 	@$(VM)/in-vm holds $(if $(QUICK),-d 10)
 
+bench-profile:
+	@$(VM)/in-vm profile $(OP) $(SIZE)
+
 bench-latency:
 	@$(VM)/in-vm latency
 
@@ -173,5 +180,5 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm check-fresh fuzz bench-count bench-holds bench-latency bench-inherit \
+	check-vm check-fresh fuzz bench-count bench-holds bench-profile bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean
