@@ -305,9 +305,7 @@ static ssize_t copy_reply(const struct mbx_transaction *txn,
 
 /**
  * mbx_call() - send a request and wait for the reply
- * @mb: the mailbox that the request goes to
- * @cache: identity of the handle's last sender
- * @lock: protects @cache->sender
+ * @outlet: where the handle sends to
  * @args: the request
  * @to: where the reply goes
  * @opts: how the call may wait
@@ -319,11 +317,11 @@ static ssize_t copy_reply(const struct mbx_transaction *txn,
  * (a signal arrived after the request was taken), -EFAULT (also for the reply, which
  * is lost then), -EINVAL (there is no such call).
  */
-ssize_t mbx_call(struct mailbox *mb, struct mbx_sender_cache *cache,
-		 spinlock_t *lock, struct mbx_send_args *args,
+ssize_t mbx_call(struct mbx_outlet *outlet, struct mbx_send_args *args,
 		 const struct mbx_buffer *to, const struct mbx_wait_opts *opts,
 		 const struct mbx_resume *resume)
 {
+	struct mailbox *mb = outlet->to;
 	u32 buf_len = min_t(size_t, to->len, mb->msg_max);
 	struct mbx_transaction *txn;
 	ssize_t ret;
@@ -340,7 +338,7 @@ ssize_t mbx_call(struct mailbox *mb, struct mbx_sender_cache *cache,
 	ret = mbx_send_check(mb, args, opts, true);
 	if (ret)
 		return ret;
-	txn = mbx_transaction_new(mb, cache, lock, buf_len,
+	txn = mbx_transaction_new(outlet, buf_len,
 				  mbx_message_cost(args->from.len, true));
 	if (IS_ERR(txn))
 		return PTR_ERR(txn);
@@ -355,7 +353,7 @@ ssize_t mbx_call(struct mailbox *mb, struct mbx_sender_cache *cache,
 		txn->home = resume->parked;
 
 	args->txn = txn;
-	ret = mbx_send(mb, cache, lock, args, opts);
+	ret = mbx_send(outlet, args, opts);
 finish:
 	if (unlikely(ret == -ERESTARTSYS && txn->parked))
 		return leave(mb, txn, resume);

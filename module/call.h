@@ -25,8 +25,7 @@ struct mbx_resume {
 void mbx_tokens_shutdown(struct mailbox *mb, struct mbx_tokens *tokens);
 void mbx_parked_shutdown(struct mailbox *mb, struct mbx_parked *parked);
 
-ssize_t mbx_call(struct mailbox *mb, struct mbx_sender_cache *cache,
-		 spinlock_t *lock, struct mbx_send_args *args,
+ssize_t mbx_call(struct mbx_outlet *outlet, struct mbx_send_args *args,
 		 const struct mbx_buffer *to, const struct mbx_wait_opts *opts,
 		 const struct mbx_resume *resume);
 int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,

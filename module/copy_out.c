@@ -3,6 +3,7 @@
  * Copying a message to its receiver, and undoing the copy.
  */
 #include <linux/cred.h>
+#include <linux/fault-inject-usercopy.h>
 #include <linux/pid.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
@@ -19,27 +20,39 @@ static int write_meta(const struct mbx_recv_args *args,
 		return -EFAULT;
 	if (args->usize <= from)
 		return 0;
-	if (copy_to_user((void __user *)args->umsg + from,
-			 (const void *)meta + from,
-			 min(args->usize, sizeof(*meta)) - from))
+	if (!mbx_copy_to_user((void __user *)args->umsg + from, (const void *)meta + from,
+			      min(args->usize, sizeof(*meta)) - from))
 		return -EFAULT;
 	return 0;
 }
 
-/**
- * mbx_copy_out_meta() - fill in the receiver's struct mbox_msg
- * @msg: the message
- * @token: the token, if the message is a request; otherwise 0
- * @lost: how many messages the receiver lost before this one
- * @args: where the message goes; @args->umsg is not NULL
- *
- * Context: Process context, may sleep.
- * Return: 0, or -EFAULT.
- */
-int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
-		      const struct mbx_recv_args *args)
+/* Write the fields that a receive call changes, if the caller knows all of them. */
+static int write_fields(struct mbox_msg __user *umsg, const struct mbx_message *msg,
+			u64 token, u64 lost, const struct mbx_seen_sender *seen)
 {
-	const struct mbx_sender *sender = msg->sender;
+	if (should_fail_usercopy() || !user_access_begin(umsg, sizeof(*umsg)))
+		return -EFAULT;
+	unsafe_put_user(msg->len, &umsg->len, fault);
+	unsafe_put_user(msg->prio, &umsg->prio, fault);
+	unsafe_put_user(msg->type, &umsg->type, fault);
+	unsafe_put_user(token, &umsg->token, fault);
+	unsafe_put_user(seen->pid, &umsg->pid, fault);
+	unsafe_put_user(seen->uid, &umsg->uid, fault);
+	unsafe_put_user(seen->gid, &umsg->gid, fault);
+	unsafe_put_user(0, &umsg->nfds, fault);
+	unsafe_put_user(lost, &umsg->lost, fault);
+	user_access_end();
+	return 0;
+
+fault:
+	user_access_end();
+	return -EFAULT;
+}
+
+/* The same for older programs. */
+static noinline int write_part(const struct mbx_recv_args *args, const struct mbx_message *msg,
+			       u64 token, u64 lost, const struct mbx_seen_sender *seen)
+{
 	struct mbox_msg meta = *args->kmsg;
 
 	meta.len = msg->len;
@@ -48,10 +61,40 @@ int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
 	meta.token = token;
 	meta.nfds = 0;
 	meta.lost = lost;
-	meta.pid = pid_vnr(sender->pid);
-	meta.uid = from_kuid_munged(current_user_ns(), sender->uid);
-	meta.gid = from_kgid_munged(current_user_ns(), sender->gid);
+	meta.pid = seen->pid;
+	meta.uid = seen->uid;
+	meta.gid = seen->gid;
 	return write_meta(args, &meta);
+}
+
+static void see_sender(struct mbx_seen_sender *seen, const struct mbx_sender *sender)
+{
+	seen->sender = sender;
+	seen->pid = pid_vnr(sender->pid);
+	seen->uid = from_kuid_munged(current_user_ns(), sender->uid);
+	seen->gid = from_kgid_munged(current_user_ns(), sender->gid);
+}
+
+/**
+ * mbx_copy_out_meta() - fill in the receiver's struct mbox_msg
+ * @msg: the message
+ * @token: the token, if the message is a request; otherwise 0
+ * @lost: how many messages the receiver lost before this one
+ * @args: where the message goes; @args->umsg is not NULL
+ * @seen: how the receiver sees the sender, if it is the same as that of an earlier
+ *	message, which must not have been freed
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
+		      const struct mbx_recv_args *args, struct mbx_seen_sender *seen)
+{
+	if (msg->sender != seen->sender)
+		see_sender(seen, msg->sender);
+	if (likely(args->usize >= sizeof(struct mbox_msg)))
+		return write_fields(args->umsg, msg, token, lost, seen);
+	return write_part(args, msg, token, lost, seen);
 }
 
 /**

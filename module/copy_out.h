@@ -27,8 +27,22 @@ struct mbx_recv_args {
 	u32 nfds;
 };
 
+/**
+ * struct mbx_seen_sender - how the receiver sees the sender of a message
+ * @sender: the sender, or NULL: the rest is not known yet
+ * @pid: its process id
+ * @uid: its user id
+ * @gid: its group id
+ */
+struct mbx_seen_sender {
+	const struct mbx_sender *sender;
+	u32 pid;
+	u32 uid;
+	u32 gid;
+};
+
 int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
-		      const struct mbx_recv_args *args);
+		      const struct mbx_recv_args *args, struct mbx_seen_sender *seen);
 void mbx_undo_copy_out(const struct mbx_recv_args *args);
 
 /**
@@ -44,11 +58,13 @@ void mbx_undo_copy_out(const struct mbx_recv_args *args);
 static inline int mbx_copy_out(struct mbx_message *msg, u64 token, u64 lost,
 			       const struct mbx_recv_args *args)
 {
+	struct mbx_seen_sender seen;
 	int ret = mbx_message_copy_out(msg, &args->to);
 
-	if (!ret && args->umsg)
-		ret = mbx_copy_out_meta(msg, token, lost, args);
-	return ret;
+	if (ret || !args->umsg)
+		return ret;
+	seen.sender = NULL;
+	return mbx_copy_out_meta(msg, token, lost, args, &seen);
 }
 
 #endif /* MBX_COPY_OUT_H */

@@ -4,7 +4,7 @@
  * the kernel, which calls mbx_handle_open(). A handle of something without a path is made
  * in two steps: it is prepared, and then published or aborted. All that can fail happens
  * before a process can use the handle. The file operations are in a layer above this
- * file, so the caller passes them. handle.lock is taken here only to set
+ * file, so the caller passes them. The lock of handle.outlet is taken here only to set
  * handle.polling.
  */
 #include <linux/file.h>
@@ -25,7 +25,7 @@ static struct kmem_cache *handle_cache;
  */
 struct polling *mbx_start_polling(struct handle *handle)
 {
-	unsigned int i, n = handle->mb == handle->to ? 1 : 2;
+	unsigned int i, n = handle->mb == handle->outlet.to ? 1 : 2;
 	struct polling *new, *old;
 
 	/* Pairs with the release below. */
@@ -37,12 +37,12 @@ struct polling *mbx_start_polling(struct handle *handle)
 	for (i = 0; i < n; i++)
 		mbx_poller_init(&new->pollers[i]);
 	mbx_want_init(&new->want, &new->pollers[n - 1].queue, NULL);
-	spin_lock(&handle->lock);
+	spin_lock(&handle->outlet.lock);
 	old = handle->polling;
 	if (!old)
 		/* Pairs with the acquire above. */
 		smp_store_release(&handle->polling, new);
-	spin_unlock(&handle->lock);
+	spin_unlock(&handle->outlet.lock);
 	if (!old)
 		return new;
 	kfree(new);
@@ -58,8 +58,8 @@ static void stop_polling(struct handle *handle)
 		return;
 	mbx_want_cancel(&polling->want);
 	mbx_poller_leave(handle->mb, &polling->pollers[0]);
-	if (handle->mb != handle->to)
-		mbx_poller_leave(handle->to, &polling->pollers[1]);
+	if (handle->mb != handle->outlet.to)
+		mbx_poller_leave(handle->outlet.to, &polling->pollers[1]);
 	kfree_rcu(polling, rcu);
 }
 
@@ -69,10 +69,12 @@ static void stop_polling(struct handle *handle)
  */
 void mbx_handle_free(struct handle *handle)
 {
-	if (handle->cache.sender)
-		mbx_sender_put(handle->cache.sender);
+	struct mbx_sender *sender = rcu_dereference_protected(handle->outlet.sender, true);
+
+	if (sender)
+		mbx_sender_put(sender);
 	mbx_tokens_shutdown(handle->mb, &handle->tokens);
-	mbx_parked_shutdown(handle->to, &handle->parked);
+	mbx_parked_shutdown(handle->outlet.to, &handle->parked);
 	mbx_registration_release(handle->mb, handle);
 	stop_polling(handle);
 	if (handle->endpoint)
@@ -91,10 +93,10 @@ static struct handle *handle_alloc(struct mailbox *from, struct mailbox *to,
 	if (!handle)
 		return NULL;
 	handle->mb = from;
-	handle->to = to;
+	handle->outlet.to = to;
 	handle->rights = rights;
-	handle->cache.privileged = mbx_unlimited();
-	spin_lock_init(&handle->lock);
+	handle->outlet.privileged = mbx_unlimited();
+	spin_lock_init(&handle->outlet.lock);
 	return handle;
 }
 

@@ -21,8 +21,8 @@
 /**
  * struct polling - what a handle needs only when it is polled
  * @rcu: used to free this structure
- * @want: told when there is room again under a limit; under handle.lock
- * @pollers: for events of handle.mb, and for a direct link also of handle.to
+ * @want: told when there is room again under a limit; under the lock of handle.outlet
+ * @pollers: for events of handle.mb, and for a direct link also of handle.outlet.to
  */
 struct polling {
 	struct rcu_head rcu;
@@ -33,26 +33,24 @@ struct polling {
 /**
  * struct handle - an open mailbox
  * @mb: the mailbox that it receives from, one reference
- * @to: the mailbox that it sends to: @mb, or the other direction of a direct link
+ * @outlet: the mailbox that it sends to, which is @mb or the other direction of a direct
+ *	link, and the last process that sent; its lock protects polling.want too, and is
+ *	held to set @polling
  * @endpoint: NULL, or the endpoint of a direct link, which then holds the references
  *	on both mailboxes
- * @cache: the last process that sent with this handle
  * @tokens: requests that it received and has to reply to; under mailbox.lock
- * @parked: calls that its threads will enter again; under the lock of @to
+ * @parked: calls that its threads will enter again; under the lock of @outlet.to
  * @reader: MBOX_BROADCAST: how far it has read; under mailbox.lock
- * @lock: protects @cache and polling.want; held to set @polling
  * @rights: MBX_MAY_RECV, MBX_MAY_SEND
  * @polling: NULL until it is polled; set once, with release order
  */
 struct handle {
 	struct mailbox *mb;
-	struct mailbox *to;
+	struct mbx_outlet outlet;
 	struct mbx_endpoint *endpoint;
-	struct mbx_sender_cache cache;
 	struct mbx_tokens tokens;
 	struct mbx_parked parked;
 	struct mbx_reader reader;
-	spinlock_t lock;
 	unsigned int rights;
 	struct polling *polling;
 };
@@ -91,7 +89,7 @@ static inline int mbx_handle_send(struct handle *handle,
 				  const struct mbx_send_args *args,
 				  const struct mbx_wait_opts *opts)
 {
-	return mbx_send(handle->to, &handle->cache, &handle->lock, args,
+	return mbx_send(&handle->outlet, args,
 			opts);
 }
 

@@ -3,7 +3,7 @@
  * The file operations of handles. Queues, direct links and rings have a table each.
  * write(2) sends a message of priority 0 and type 0, and read(2) receives the payload
  * of a message; everything else needs an ioctl. Polling also checks the limits of the
- * user that sent last, under handle.lock.
+ * user that sent last, under the lock of handle.outlet.
  */
 #include <linux/module.h>
 #include <linux/proc_fs.h>
@@ -35,17 +35,14 @@ static bool nowait(struct kiocb *iocb)
 static ssize_t handle_write(struct file *file, const char __user *buf,
 			    size_t len, loff_t *pos)
 {
-	struct mbx_send_args args = {
-		.from = { .user = (void __user *)buf, .len = len },
-	};
-	struct mbx_wait_opts opts;
+	struct handle *handle = file->private_data;
 	int ret;
 
 	/* As writev(2) of no bytes, which returns 0 before it calls the module. */
 	if (unlikely(!len))
 		return 0;
-	mbx_wait_opts_nonblock(&opts, mbx_nonblock(file));
-	ret = mbx_handle_send(file->private_data, &args, &opts);
+	ret = mbx_send_bytes(&handle->outlet,
+			     (void __user *)buf, len, mbx_nonblock(file));
 	return ret ? ret : (ssize_t)len;
 }
 
@@ -84,12 +81,23 @@ static __always_inline ssize_t read_to(struct file *file,
 	return ret == -EPIPE ? 0 : ret;
 }
 
-static ssize_t handle_read(struct file *file, char __user *buf, size_t len,
-			   loff_t *pos)
+static noinline ssize_t read_broadcast(struct file *file, char __user *buf, size_t len)
 {
 	struct mbx_recv_args args = { .to = { .user = buf, .len = len } };
 
 	return read_to(file, &args, mbx_nonblock(file));
+}
+
+static ssize_t handle_read(struct file *file, char __user *buf, size_t len,
+			   loff_t *pos)
+{
+	struct handle *handle = file->private_data;
+	ssize_t ret;
+
+	if (unlikely(!len || handle->mb->flags & MBOX_BROADCAST))
+		return read_broadcast(file, buf, len);
+	ret = mbx_recv_bytes(handle->mb, buf, len, mbx_nonblock(file));
+	return unlikely(ret == -EPIPE) ? 0 : ret;
 }
 
 static ssize_t handle_read_iter(struct kiocb *iocb, struct iov_iter *iter)
@@ -155,7 +163,7 @@ static bool has_room(const struct handle *handle,
 {
 	unsigned int own = mbx_sender_cost(sender);
 	struct mbx_shortage shortage = {};
-	u32 flags = handle->to->flags;
+	u32 flags = handle->outlet.to->flags;
 
 	if (flags & MBOX_DROP_NEWEST)
 		return !mbx_lacking(NULL, sender->user, cost + own);
@@ -166,7 +174,7 @@ static bool has_room(const struct handle *handle,
 	shortage.bytes = mbx_lacking(sender->stake, sender->user, cost + own);
 	if (nfds && sender->stake)
 		shortage.fds = mbx_lacking_fds(sender->stake, nfds);
-	return mbx_may_drop_own(handle->to, sender, &shortage);
+	return mbx_may_drop_own(handle->outlet.to, sender, &shortage);
 }
 
 /*
@@ -176,16 +184,17 @@ static bool has_room(const struct handle *handle,
  */
 static bool lacks_room(struct handle *handle, struct mbx_user **former)
 {
-	struct mbx_sender *sender = handle->cache.sender;
+	struct mbx_sender *sender;
 	unsigned int cost, nfds;
 
-	lockdep_assert_held(&handle->lock);
+	sender = rcu_dereference_protected(handle->outlet.sender,
+					   lockdep_is_held(&handle->outlet.lock));
 	if (!sender)
 		return false;
 	/* Pair with the WRITE_ONCE() of sends. */
 	cost = READ_ONCE(sender->refused);
 	nfds = READ_ONCE(sender->refused_fds);
-	if (!cost && !nfds && (!sender->stake || mbx_drops(handle->to)))
+	if (!cost && !nfds && (!sender->stake || mbx_drops(handle->outlet.to)))
 		return false;
 	if (!cost)
 		cost = mbx_message_cost(0, false);
@@ -208,16 +217,16 @@ static __poll_t poll_to_send(struct handle *handle, struct mbx_poller *poller,
 	__poll_t events;
 	bool lacks;
 
-	events = mbx_poll(handle->to, &handle->reader, poller, file, mode,
+	events = mbx_poll(handle->outlet.to, &handle->reader, poller, file, mode,
 			  wait);
 	if (!(events & MBX_POLL_OUT))
 		return events;
-	spin_lock(&handle->lock);
+	spin_lock(&handle->outlet.lock);
 	lacks = lacks_room(handle, &former);
-	spin_unlock(&handle->lock);
+	spin_unlock(&handle->outlet.lock);
 	if (former)
 		mbx_user_put(former);
-	if (lacks && !mbx_is_exempt(handle->cache.privileged))
+	if (lacks && !mbx_is_exempt(handle->outlet.privileged))
 		events &= ~MBX_POLL_OUT;
 	return events;
 }
@@ -283,7 +292,7 @@ static int direct_fasync(int fd, struct file *file, int on)
 		ret = mbx_fasync(handle->mb, fd, file, on, recv);
 	if (ret < 0 || !send)
 		return ret;
-	ret = mbx_fasync(handle->to, fd, file, on, send);
+	ret = mbx_fasync(handle->outlet.to, fd, file, on, send);
 	/* The second call can fail only when @on is set: undo the first one. */
 	if (ret < 0 && recv)
 		mbx_fasync(handle->mb, -1, file, false, recv);

@@ -147,10 +147,51 @@ static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
 	return ret ? ret : recv_msg(file, &m, umsg, vec->msg_size);
 }
 
+/* Whether a message has nothing, and asks for nothing, that would take its own call. */
+static bool is_simple(const struct mbox_msg *m, bool send)
+{
+	if (m->flags & ~(MBOX_DONTWAIT | MBOX_REALTIME) || m->skip || m->nfds || m->fds)
+		return false;
+	return !send || (m->prio <= MBOX_PRIO_MAX && !m->token);
+}
+
+/*
+ * Send or receive some messages of a batch in one hold of the lock, and return how many.
+ * The next one is up to batch_one().
+ */
+static unsigned int batch_some(struct file *file, const struct mbox_vec *vec, u32 flags,
+			       unsigned int i, unsigned int n, bool send)
+{
+	void __user *umsgs = u64_to_user_ptr(vec->msgs) + (size_t)i * vec->msg_size;
+	struct handle *handle = file->private_data;
+	struct mbox_msg msgs[MBX_SOME];
+	unsigned long left;
+
+	n = min_t(unsigned int, n, MBX_SOME);
+	/* The memory of older and newer programs is up to batch_one(). */
+	if (n < 2 || vec->msg_size != sizeof(msgs[0]))
+		return 0;
+	/* Most often of constant length: see user_copy.h. */
+	if (n == MBX_SOME)
+		left = copy_from_user(msgs, umsgs, sizeof(msgs));
+	else
+		left = copy_from_user(msgs, umsgs, n * sizeof(msgs[0]));
+	if (left)
+		return 0;
+	for (i = 0; i < n; i++) {
+		msgs[i].flags |= flags;
+		if (!is_simple(&msgs[i], send))
+			break;
+	}
+	if (send)
+		return mbx_send_some(&handle->outlet, msgs, i);
+	return mbx_recv_some(handle->mb, vec->msg_size, msgs, umsgs, i);
+}
+
 static long batch(struct file *file, const struct mbox_vec *vec, bool send)
 {
 	u32 flags = vec->flags & ~MBOX_WAITFORONE;
-	unsigned int i, n = min_t(u32, vec->n, MBOX_BATCH_MAX);
+	unsigned int i, done, n = min_t(u32, vec->n, MBOX_BATCH_MAX);
 	ssize_t ret;
 
 	if (vec->reserved || vec->msg_size < MBOX_MSG_SIZE_MIN ||
@@ -161,10 +202,14 @@ static long batch(struct file *file, const struct mbox_vec *vec, bool send)
 	if (!(file->f_mode & (send ? FMODE_WRITE : FMODE_READ)))
 		return -EBADF;
 
-	for (i = 0; i < n; i++) {
-		ret = batch_one(file, vec, flags, i, send);
-		if (ret < 0)
-			return i ? i : ret;
+	for (i = 0; i < n; i += done) {
+		done = batch_some(file, vec, flags, i, n - i, send);
+		if (!done) {
+			ret = batch_one(file, vec, flags, i, send);
+			if (ret < 0)
+				return i ? i : ret;
+			done = 1;
+		}
 		if (vec->flags & MBOX_WAITFORONE)
 			flags |= MBOX_DONTWAIT;
 		cond_resched();
@@ -217,7 +262,7 @@ static long ioctl_call(struct file *file, union mbx_arg *arg,
 	mbx_wait_opts_init(&opts, r->flags, r->deadline_ns, mbx_nonblock(file));
 	if (usize >= offsetofend(struct mbox_request, ticket))
 		resume.unumber = &ur->ticket;
-	return mbx_call(handle->to, &handle->cache, &handle->lock, &args,
+	return mbx_call(&handle->outlet, &args,
 			&to, &opts, &resume);
 }
 

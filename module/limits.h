@@ -32,6 +32,7 @@ struct user_namespace;
  * @mailboxes: mailboxes that it created and that exist
  * @bytes: memory of its messages and rings
  * @fds: descriptors in its messages
+ * @spares: memory of spare messages of its mailboxes
  * @staged: without @parent: memory of messages that this user and the users below are
  *	making, and that are to replace others
  * @fence_tick: when @fences began to count, in jiffies; only without @parent
@@ -56,6 +57,7 @@ struct mbx_user {
 	atomic_t mailboxes;
 	atomic_long_t bytes;
 	atomic_t fds;
+	atomic_t spares;
 	atomic_long_t staged;
 	unsigned long fence_tick;
 	atomic_t fences;

@@ -18,7 +18,7 @@
  *   namespace_lock	ids
  *   creations_lock	ioctls that create a mailbox
  *   mailbox.lock	everything in a mailbox that changes
- *   handle.lock		the sender that a handle caches, its mbx_want
+ *   mbx_outlet.lock	the last sender of a handle, its mbx_want
  *   users_lock		the table of users, their stakes
  *   mbx_user.lock	calls and handles that wait for room under a limit
  *   ring.lock		processes that have mapped a ring
@@ -28,7 +28,7 @@
  * No locks nest, with these exceptions. namespace_lock, creations_lock and users_lock
  * nest inside inode_lock, and inode.i_lock nests inside namespace_lock. mailbox.lock
  * nests inside links_lock and inside inherit_lock. users_lock, mbx_user.lock and
- * mailbox.lock nest inside handle.lock. ring.lock, mailbox.lock, users_lock and
+ * mailbox.lock nest inside mbx_outlet.lock. ring.lock, mailbox.lock, users_lock and
  * mbx_user.lock nest inside the kernel's mmap_lock. Under mailbox.lock tasks may be
  * woken; no other function that takes a lock is called. After the lock is dropped,
  * mbx_flush_deferred() frees messages, tells pollers and sends signals (struct
@@ -188,6 +188,7 @@ void mbx_mailbox_release(struct mailbox *mb)
 	mbx_drop_all(mb);
 	if (mb->ring)
 		mbx_ring_free(mb->ring, mb->user);
+	mbx_message_free_spares(mb);
 	mbx_uncharge_mailbox(mb->user);
 	mbx_user_put(mb->user);
 	if (mb->direct) {

@@ -31,6 +31,7 @@ struct user_namespace;
  *	under @lock
  * @arrival_list: MBOX_DROP_OLDEST without MBOX_BROADCAST: @stored by arrival; under
  *	@lock
+ * @spare: memory for the next messages, or NULL; taken and put by xchg()
  * @shares: MBOX_FAIR, MBOX_DROP_OLDEST: what each user has of @stored; under
  *	@lock
  * @contenders: MBOX_FAIR: users whose senders wait, by what they have; under @lock
@@ -90,6 +91,7 @@ struct mailbox {
 	u32 msg_max;
 	u32 flags;
 	u32 store_flags;
+	struct mbx_message *spare;
 	struct mbx_queue stored;
 	struct mbx_queue blocked_sends;
 	/* Only one of these is in use: the flags exclude each other. */

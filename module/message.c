@@ -25,48 +25,97 @@
 #define PLAIN_ROOM (MBX_CHUNK - sizeof(struct mbx_message))
 #define EXT_ROOM (PLAIN_ROOM - sizeof(struct mbx_message_ext))
 
+/*
+ * How much of the payload of a message with extension is behind the header. One that
+ * just fits into a page is apart, so that it is copied at once.
+ */
+static inline size_t ext_head(u32 len)
+{
+	if (len > EXT_ROOM && len <= MBX_CHUNK)
+		return 0;
+	return min_t(size_t, len, EXT_ROOM);
+}
+
 /**
  * struct piece - a piece of a payload
  * @data: its memory
- * @size: how much it holds at most
- * @next: the next piece
+ * @size: its length
+ * @more: the next chunk
+ * @left: length of what is behind this piece
  */
 struct piece {
 	u8 *data;
 	size_t size;
-	struct mbx_chunk *next;
+	struct mbx_chunk *more;
+	size_t left;
 };
-
-static inline struct piece first_piece(struct mbx_message *msg)
-{
-	bool has_ext = mbx_message_has_ext(msg);
-
-	return (struct piece){
-		.data = msg->data,
-		.size = has_ext ? EXT_ROOM : PLAIN_ROOM,
-		.next = has_ext ? mbx_ext(msg)->more : NULL,
-	};
-}
 
 static inline void go_to_next(struct piece *piece)
 {
-	piece->data = piece->next->data;
-	piece->size = CHUNK_ROOM;
-	piece->next = piece->next->next;
+	/* The last chunk has no struct mbx_chunk. */
+	if (piece->left <= MBX_CHUNK) {
+		piece->data = (u8 *)piece->more;
+		piece->size = piece->left;
+	} else {
+		piece->data = piece->more->data;
+		piece->size = CHUNK_ROOM;
+		piece->more = piece->more->next;
+	}
+	piece->left -= piece->size;
+}
+
+static inline struct piece first_piece(struct mbx_message *msg)
+{
+	struct piece piece = { .data = msg->data, .size = msg->len };
+
+	if (!mbx_message_has_ext(msg))
+		return piece;
+	piece.size = ext_head(msg->len);
+	piece.more = mbx_ext(msg)->more;
+	piece.left = msg->len - piece.size;
+	if (!piece.size && piece.left)
+		go_to_next(&piece);
+	return piece;
+}
+
+/* Most pieces of long messages have one of three sizes: see user_copy.h. */
+static inline bool piece_from_user(u8 *to, const u8 __user *from, size_t len)
+{
+	switch (len) {
+	case MBX_CHUNK:
+		return !copy_from_user(to, from, MBX_CHUNK);
+	case CHUNK_ROOM:
+		return !copy_from_user(to, from, CHUNK_ROOM);
+	case EXT_ROOM:
+		return !copy_from_user(to, from, EXT_ROOM);
+	default:
+		return mbx_copy_from_user(to, from, len);
+	}
+}
+
+static inline bool piece_to_user(u8 __user *to, const u8 *from, size_t len)
+{
+	switch (len) {
+	case MBX_CHUNK:
+		return !copy_to_user(to, from, MBX_CHUNK);
+	case CHUNK_ROOM:
+		return !copy_to_user(to, from, CHUNK_ROOM);
+	case EXT_ROOM:
+		return !copy_to_user(to, from, EXT_ROOM);
+	default:
+		return mbx_copy_to_user(to, from, len);
+	}
 }
 
 static int copy_from_iter_in(struct mbx_message *msg,
 			     const struct mbx_buffer *from)
 {
 	struct piece piece = first_piece(msg);
-	size_t n, left = from->len;
 
 	for (;;) {
-		n = min(piece.size, left);
-		if (copy_from_iter(piece.data, n, from->iter) != n)
+		if (copy_from_iter(piece.data, piece.size, from->iter) != piece.size)
 			return -EFAULT;
-		left -= n;
-		if (!left)
+		if (!piece.left)
 			return 0;
 		go_to_next(&piece);
 	}
@@ -93,48 +142,57 @@ static int copy_out_to_iter(struct mbx_message *msg,
 int __mbx_message_copy_in(struct mbx_message *msg,
 			  const struct mbx_buffer *from)
 {
-	void __user *user = from->user;
-	struct mbx_chunk *chunk;
-	size_t left, n;
+	struct piece piece = first_piece(msg);
+	u8 __user *user = from->user;
 
 	if (from->iter)
 		return copy_from_iter_in(msg, from);
-	n = min_t(size_t, from->len, EXT_ROOM);
-	if (copy_from_user(msg->data, user, n))
-		return -EFAULT;
-	chunk = mbx_ext(msg)->more;
-	for (left = from->len - n; left; left -= n) {
-		user += n;
-		n = min_t(size_t, left, CHUNK_ROOM);
-		if (copy_from_user(chunk->data, user, n))
+	for (;;) {
+		if (!piece_from_user(piece.data, user, piece.size))
 			return -EFAULT;
-		chunk = chunk->next;
+		if (!piece.left)
+			return 0;
+		user += piece.size;
+		go_to_next(&piece);
 	}
-	return 0;
 }
 
 /* mbx_message_copy_out() if the message or the buffer can have several pieces. */
 int __mbx_message_copy_out(struct mbx_message *msg,
 			   const struct mbx_buffer *to)
 {
-	size_t left = min_t(size_t, msg->len, to->len), n;
-	void __user *user = to->user;
-	struct mbx_chunk *chunk;
+	size_t n, left = min_t(size_t, msg->len, to->len);
+	struct piece piece = first_piece(msg);
+	u8 __user *user = to->user;
 
 	if (to->iter)
 		return copy_out_to_iter(msg, to);
-	n = min_t(size_t, left, EXT_ROOM);
-	if (copy_to_user(user, msg->data, n))
-		return -EFAULT;
-	chunk = mbx_ext(msg)->more;
-	for (left -= n; left; left -= n) {
-		user += n;
-		n = min_t(size_t, left, CHUNK_ROOM);
-		if (copy_to_user(user, chunk->data, n))
+	for (;;) {
+		n = min(piece.size, left);
+		if (!piece_to_user(user, piece.data, n))
 			return -EFAULT;
-		chunk = chunk->next;
+		left -= n;
+		if (!left)
+			return 0;
+		user += n;
+		go_to_next(&piece);
 	}
-	return 0;
+}
+
+/* mbx_message_copy_from() if there can be several pieces. */
+noinline bool __mbx_message_copy_from(struct mbx_message *msg, void __user *user)
+{
+	const struct mbx_buffer from = { .user = user, .len = msg->len };
+
+	return !__mbx_message_copy_in(msg, &from);
+}
+
+/* mbx_message_copy_to() if there can be several pieces. */
+noinline bool __mbx_message_copy_to(struct mbx_message *msg, void __user *user)
+{
+	const struct mbx_buffer to = { .user = user, .len = msg->len };
+
+	return !__mbx_message_copy_out(msg, &to);
 }
 
 /*
@@ -166,24 +224,31 @@ static inline bool is_plain(u32 len, bool ext)
 	return likely(!ext && len <= PLAIN_ROOM);
 }
 
-/* How much memory message_alloc() allocates. */
+/* What alloc_ext() allocates. */
+static noinline unsigned int cost_of_ext(u32 len)
+{
+	unsigned int headers = sizeof(struct mbx_message_ext) + sizeof(struct mbx_message);
+	u32 left = len - ext_head(len);
+	unsigned int cost, chunks;
+
+	if (!left)
+		return cost_of(headers + len);
+	cost = cost_of(headers + ext_head(len));
+	/* Only the last chunk can hold more than CHUNK_ROOM bytes. */
+	if (unlikely(left > MBX_CHUNK)) {
+		chunks = (left - MBX_CHUNK + CHUNK_ROOM - 1) / CHUNK_ROOM;
+		cost += chunks * MBX_CHUNK;
+		left -= chunks * CHUNK_ROOM;
+	}
+	return cost + cost_of(left);
+}
+
+/* What message_alloc() allocates. */
 static inline unsigned int message_cost(u32 len, bool ext)
 {
-	const unsigned int headers = sizeof(struct mbx_message_ext) +
-				     sizeof(struct mbx_message);
-	u32 left;
-
 	if (is_plain(len, ext))
 		return cost_of(sizeof(struct mbx_message) + len);
-	if (len <= EXT_ROOM)
-		return cost_of(headers + len);
-	left = len - EXT_ROOM;
-	if (likely(left <= CHUNK_ROOM))
-		return MBX_CHUNK + cost_of(sizeof(struct mbx_chunk) + left);
-	/* The last piece is not empty. */
-	left--;
-	return MBX_CHUNK + left / CHUNK_ROOM * MBX_CHUNK +
-	       cost_of(sizeof(struct mbx_chunk) + left % CHUNK_ROOM + 1);
+	return cost_of_ext(len);
 }
 
 /**
@@ -203,25 +268,147 @@ static unsigned int cost_of_message(struct mbx_message *msg)
 	return cost_of(sizeof(*msg) + msg->len);
 }
 
-/* Free the memory of a message with a struct mbx_message_ext. */
-static inline void free_memory(struct mbx_message_ext *ext)
+/* Free the chunks of a payload of which they hold @left bytes. */
+static void free_chunks(struct mbx_chunk *chunk, size_t left)
 {
-	struct mbx_chunk *chunk, *next;
+	struct mbx_chunk *next;
 
-	for (chunk = ext->more; chunk; chunk = next) {
+	for (; chunk && left > MBX_CHUNK; chunk = next, left -= CHUNK_ROOM) {
 		next = chunk->next;
 		kfree(chunk);
 	}
+	kfree(chunk);
+}
+
+/* Free the memory of a message with a struct mbx_message_ext. */
+static void free_ext(struct mbx_message_ext *ext)
+{
+	u32 len = mbx_ext_message(ext)->len;
+
+	free_chunks(ext->more, len - ext_head(len));
 	kfree(ext);
+}
+
+/*
+ * The memory of messages that were received serves the next ones of the same mailbox, if
+ * these take as much and come from the same memory cgroup. A mailbox keeps a chain of
+ * such messages: up to SPARES_IN_CHAIN of at most SPARE_SHORT bytes, or one with a
+ * payload of at most MBX_CHUNK bytes. @type and @prio of a spare message are its memory
+ * cgroup and its size, and @wprio is the length of the chain from there.
+ *
+ * No user is charged for spare messages. So those of the mailboxes that a user created
+ * take at most SPARES_MAX bytes together, not counting up to SPARE_SHORT bytes in each
+ * mailbox.
+ */
+#define SPARE_SHORT 512U
+#define SPARES_IN_CHAIN 32
+#define SPARES_MAX (16 * MBX_CHUNK)
+
+static inline struct mbx_message *next_spare(const struct mbx_message *spare)
+{
+	return (struct mbx_message *)spare->node.next;
+}
+
+/* Whether it is counted in mbx_user.spares. The last short one of a chain is not. */
+static inline bool is_counted(const struct mbx_message *spare)
+{
+	return spare->prio > SPARE_SHORT || next_spare(spare);
+}
+
+static inline void uncount(struct mailbox *mb, const struct mbx_message *spare)
+{
+	if (unlikely(is_counted(spare)))
+		atomic_sub(spare->prio, &mb->user->spares);
+}
+
+static void free_spares(struct mailbox *mb, struct mbx_message *spare)
+{
+	struct mbx_message *next;
+
+	for (; spare; spare = next) {
+		next = next_spare(spare);
+		uncount(mb, spare);
+		if (spare->flags & MBX_MSG_EXT)
+			free_ext(mbx_ext(spare));
+		else
+			kfree(spare);
+	}
+}
+
+static inline struct mbx_message *take_spares(struct mailbox *mb)
+{
+	/* A data race: what matters is who takes them. */
+	return data_race(mb->spare) ? xchg(&mb->spare, NULL) : NULL;
+}
+
+static inline void put_spares(struct mailbox *mb, struct mbx_message *spares)
+{
+	spares = xchg(&mb->spare, spares);
+	/* Another thread may have put some at the same time. */
+	if (unlikely(spares))
+		free_spares(mb, spares);
+}
+
+/*
+ * Take the first of *@spares for a message. If it does not fit, free them and return NULL:
+ * the next messages are more likely to be like this one.
+ */
+static inline struct mbx_message *use_spare(struct mailbox *mb, struct mbx_message **spares,
+					    const struct mbx_sender *sender,
+					    unsigned int cost)
+{
+	struct mbx_message *msg = *spares;
+
+	if (!msg)
+		return NULL;
+	if (unlikely(msg->prio != cost || msg->type != (unsigned long)sender->memcg)) {
+		free_spares(mb, msg);
+		*spares = NULL;
+		return NULL;
+	}
+	uncount(mb, msg);
+	*spares = next_spare(msg);
+	return msg;
+}
+
+/* Make a message that is freed the first of *@spares. Return whether it was taken. */
+static inline bool keep_spare(struct mailbox *mb, struct mbx_message **spares,
+			      struct mbx_message *msg, const void *memcg,
+			      unsigned int cost)
+{
+	struct mbx_message *next = *spares;
+
+	if (unlikely(next && (cost > SPARE_SHORT || next->prio > SPARE_SHORT ||
+			      next->wprio >= SPARES_IN_CHAIN)))
+		return false;
+	if ((next || cost > SPARE_SHORT) &&
+	    atomic_add_return(cost, &mb->user->spares) > SPARES_MAX) {
+		atomic_sub(cost, &mb->user->spares);
+		return false;
+	}
+	msg->node.next = (struct list_head *)next;
+	msg->type = (unsigned long)memcg;
+	msg->prio = cost;
+	msg->wprio = next ? next->wprio + 1 : 1;
+	*spares = msg;
+	return true;
+}
+
+/**
+ * mbx_message_free_spares() - free the spare messages of a mailbox
+ * @mb: the mailbox, which no call uses any more
+ */
+void mbx_message_free_spares(struct mailbox *mb)
+{
+	free_spares(mb, mb->spare);
 }
 
 static struct mbx_message *alloc_ext(u32 len, bool special, unsigned int cost)
 {
-	size_t head = min_t(size_t, len, EXT_ROOM);
 	struct mbx_chunk **tail, *chunk;
 	struct mbx_message_ext *ext;
 	struct mbx_message *msg;
-	size_t left = len - head;
+	size_t left, size, head = ext_head(len);
 
 	/* With a constant size, the compiler chooses the cache of kmalloc(). */
 	if (head == EXT_ROOM)
@@ -234,6 +421,7 @@ static struct mbx_message *alloc_ext(u32 len, bool special, unsigned int cost)
 	ext->more = NULL;
 	ext->cost = cost;
 	msg = mbx_ext_message(ext);
+	msg->len = len;
 	msg->flags = MBX_MSG_EXT;
 	if (special) {
 		ext->txn = NULL;
@@ -243,36 +431,45 @@ static struct mbx_message *alloc_ext(u32 len, bool special, unsigned int cost)
 		msg->flags |= MBX_MSG_SPECIAL;
 	}
 
-	for (tail = &ext->more; left; tail = &chunk->next) {
-		size_t size = min_t(size_t, left, CHUNK_ROOM);
+	tail = &ext->more;
+	for (left = len - head; left; left -= size) {
+		bool last = left <= MBX_CHUNK;
 
-		chunk = kmalloc(sizeof(*chunk) + size, GFP_KERNEL_ACCOUNT);
+		size = last ? left : CHUNK_ROOM;
+		/* All of the last one's memory, as for short messages. */
+		chunk = kmalloc(last ? cost_of(size) : MBX_CHUNK, GFP_KERNEL_ACCOUNT);
+		*tail = chunk;
 		if (!chunk) {
-			free_memory(ext);
+			free_ext(ext);
 			return NULL;
 		}
+		if (last)
+			break;
 		chunk->next = NULL;
-		*tail = chunk;
-		left -= size;
-		if (left)
-			cond_resched();
+		tail = &chunk->next;
+		cond_resched();
 	}
 	return msg;
 }
 
 /*
  * Allocate a message. It takes over the charge and the reference on @sender. If this
- * fails, both are dropped.
+ * fails, both are dropped. *@spares is used first.
  */
 static __always_inline struct mbx_message *
-message_alloc(struct mbx_sender *sender, u32 len, bool ext,
-	      unsigned int cost)
+message_alloc(struct mailbox *mb, struct mbx_message **spares, struct mbx_sender *sender,
+	      u32 len, bool ext, unsigned int cost)
 {
-	struct mbx_message *msg;
+	struct mbx_message *msg = NULL;
 
-	if (is_plain(len, ext)) {
-		msg = kmalloc(sizeof(*msg) + len, GFP_KERNEL_ACCOUNT);
-		if (!msg)
+	if (spares && !ext && len <= MBX_CHUNK)
+		msg = use_spare(mb, spares, sender, cost);
+	if (msg) {
+		/* It has nothing to be set up. */
+	} else if (is_plain(len, ext)) {
+		/* All of the memory, as a message of another length may be next. */
+		msg = kmalloc(cost, GFP_KERNEL_ACCOUNT);
+		if (unlikely(!msg))
 			goto err_uncharge;
 		msg->flags = 0;
 	} else {
@@ -305,11 +502,99 @@ static inline struct mbx_message *fill(struct mbx_message *msg,
 	return ERR_PTR(ret);
 }
 
+/* A message could not be charged. */
+static noinline struct mbx_message *refused(struct mbx_sender *sender, unsigned int cost,
+					    int ret)
+{
+	/* Pairs with the READ_ONCE() of poll. */
+	WRITE_ONCE(sender->refused, cost);
+	mbx_sender_put(sender);
+	return ERR_PTR(ret);
+}
+
+/**
+ * mbx_message_of() - make a message of bytes
+ * @outlet: where the handle sends to
+ * @user: the payload
+ * @len: its length
+ *
+ * As mbx_message_new(), in fewer steps.
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_message_new().
+ */
+struct mbx_message *mbx_message_of(struct mbx_outlet *outlet, void __user *user, size_t len)
+{
+	struct mbx_sender *sender = mbx_sender_get(outlet);
+	struct mbx_message *spares, *msg;
+	struct mailbox *mb = outlet->to;
+	unsigned int cost;
+	int ret;
+
+	if (unlikely(!sender))
+		return ERR_PTR(-ENOMEM);
+	cost = message_cost(len, false);
+	ret = mbx_sender_charge(sender, cost);
+	if (unlikely(ret))
+		return refused(sender, cost, ret);
+	spares = take_spares(mb);
+	msg = message_alloc(mb, &spares, sender, len, false, cost);
+	if (unlikely(spares))
+		put_spares(mb, spares);
+	if (IS_ERR(msg) || likely(mbx_message_copy_from(msg, user)))
+		return msg;
+	mbx_message_free(msg);
+	return ERR_PTR(-EFAULT);
+}
+
+/**
+ * mbx_messages_of() - make messages of bytes, types and priorities
+ * @outlet: where the handle sends to
+ * @msgs: what the messages are made of
+ * @n: how many
+ * @made: the messages that were made
+ *
+ * Ends at the first message that cannot be made.
+ *
+ * Context: Process context, may sleep.
+ * Return: how many were made.
+ */
+unsigned int mbx_messages_of(struct mbx_outlet *outlet, const struct mbox_msg *msgs,
+			     unsigned int n, struct mbx_message **made)
+{
+	struct mbx_sender *sender = mbx_sender_get(outlet);
+	struct mbx_message *spares, *msg;
+	struct mailbox *mb = outlet->to;
+	unsigned int cost, i;
+
+	if (unlikely(!sender))
+		return 0;
+	spares = take_spares(mb);
+	for (i = 0; i < n && msgs[i].len <= mb->msg_max; i++) {
+		cost = message_cost(msgs[i].len, false);
+		if (mbx_sender_charge(sender, cost))
+			break;
+		refcount_inc(&sender->refs);
+		msg = message_alloc(mb, &spares, sender, msgs[i].len, false, cost);
+		if (IS_ERR(msg))
+			break;
+		msg->prio = msgs[i].prio;
+		msg->type = msgs[i].type;
+		if (unlikely(!mbx_message_copy_from(msg, u64_to_user_ptr(msgs[i].buf)))) {
+			mbx_message_free(msg);
+			break;
+		}
+		made[i] = msg;
+	}
+	if (spares)
+		put_spares(mb, spares);
+	mbx_sender_put(sender);
+	return i;
+}
+
 /**
  * mbx_message_new() - make a message of the current process
- * @cache: the handle's cached sender
- * @lock: protects @cache->sender
- * @mb: the mailbox that the handle sends to
+ * @outlet: where the handle sends to
  * @from: the payload
  * @ext: whether it needs a struct mbx_message_ext even if it is short
  *
@@ -319,25 +604,23 @@ static inline struct mbx_message *fill(struct mbx_message *msg,
  * Context: Process context, may sleep.
  * Return: the message, or -EFAULT, -EDQUOT, -ENOBUFS, -ENOMEM.
  */
-struct mbx_message *mbx_message_new(struct mbx_sender_cache *cache,
-				    spinlock_t *lock,
-				    const struct mailbox *mb,
+struct mbx_message *mbx_message_new(struct mbx_outlet *outlet,
 				    const struct mbx_buffer *from, bool ext)
 {
-	struct mbx_sender *sender = mbx_sender_get(cache, lock, mb);
-	unsigned int cost = message_cost(from->len, ext);
+	struct mbx_sender *sender;
+	unsigned int cost;
 	int ret;
 
+	if (likely(!ext && !from->iter))
+		return mbx_message_of(outlet, from->user, from->len);
+	sender = mbx_sender_get(outlet);
 	if (unlikely(!sender))
 		return ERR_PTR(-ENOMEM);
+	cost = message_cost(from->len, ext);
 	ret = mbx_sender_charge(sender, cost);
-	if (unlikely(ret)) {
-		/* Pairs with the READ_ONCE() of poll. */
-		WRITE_ONCE(sender->refused, cost);
-		mbx_sender_put(sender);
-		return ERR_PTR(ret);
-	}
-	return fill(message_alloc(sender, from->len, ext, cost), from);
+	if (unlikely(ret))
+		return refused(sender, cost, ret);
+	return fill(message_alloc(NULL, NULL, sender, from->len, ext, cost), from);
 }
 
 /**
@@ -359,7 +642,7 @@ struct mbx_message *mbx_message_for(struct mbx_sender *sender,
 	if (ret)
 		return ERR_PTR(ret);
 	refcount_inc(&sender->refs);
-	return fill(message_alloc(sender, from->len, false, cost), from);
+	return fill(message_alloc(NULL, NULL, sender, from->len, false, cost), from);
 }
 
 /**
@@ -381,7 +664,7 @@ struct mbx_message *mbx_message_stage(struct mbx_sender *sender,
 	if (ret)
 		return ERR_PTR(ret);
 	refcount_inc(&sender->refs);
-	return fill(message_alloc(sender, from->len, true, 0), from);
+	return fill(message_alloc(NULL, NULL, sender, from->len, true, 0), from);
 }
 
 /**
@@ -461,7 +744,64 @@ void mbx_message_free(struct mbx_message *msg)
 		if (unlikely(msg->flags & MBX_MSG_SPECIAL))
 			release(ext);
 		mbx_sender_uncharge(sender, ext->cost);
-		free_memory(ext);
+		free_ext(ext);
 	}
 	mbx_sender_put(sender);
+}
+
+/* Free a message, and keep its memory in *@spares if that is possible. */
+static inline void free_received(struct mailbox *mb, struct mbx_message **spares,
+				 struct mbx_message *msg)
+{
+	struct mbx_sender *sender = msg->sender;
+	unsigned int cost;
+
+	if (unlikely(msg->len > MBX_CHUNK ||
+		     msg->flags & (MBX_MSG_ENTRY | MBX_MSG_SPECIAL))) {
+		mbx_message_free(msg);
+		return;
+	}
+	cost = cost_of_message(msg);
+	if (unlikely(!keep_spare(mb, spares, msg, sender->memcg, cost))) {
+		mbx_message_free(msg);
+		return;
+	}
+	mbx_sender_uncharge(sender, cost);
+	mbx_sender_put(sender);
+}
+
+/**
+ * mbx_message_received() - free a message that has been received
+ * @mb: the mailbox that it was in
+ * @msg: the message, which no other call can find
+ */
+void mbx_message_received(struct mailbox *mb, struct mbx_message *msg)
+{
+	struct mbx_message *spare = NULL;
+
+	/* A data race: either will do. */
+	if (unlikely(data_race(mb->spare))) {
+		mbx_message_free(msg);
+		return;
+	}
+	free_received(mb, &spare, msg);
+	if (likely(spare))
+		put_spares(mb, spare);
+}
+
+/**
+ * mbx_messages_received() - free messages that have been received
+ * @mb: the mailbox that they were in
+ * @msgs: the messages, which no other call can find
+ * @n: how many
+ */
+void mbx_messages_received(struct mailbox *mb, struct mbx_message **msgs, unsigned int n)
+{
+	struct mbx_message *spares = take_spares(mb);
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		free_received(mb, &spares, msgs[i]);
+	if (spares)
+		put_spares(mb, spares);
 }

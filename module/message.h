@@ -21,6 +21,7 @@
 #include <linux/uio.h>
 
 #include "sender.h"
+#include "user_copy.h"
 
 struct mbx_entry;
 struct mbx_fds;
@@ -31,7 +32,13 @@ struct mbx_transaction;
 /* No allocation for a message is larger; longer payloads are chained. */
 #define MBX_CHUNK 4096U
 
-/* A piece of a payload that does not fit behind the header. */
+/* How many messages of a batch are sent or received in one hold of mailbox.lock. */
+#define MBX_SOME 8
+
+/*
+ * A piece of a payload that does not fit behind the header. The last one has the payload
+ * alone.
+ */
 struct mbx_chunk {
 	struct mbx_chunk *next;
 	u8 data[];
@@ -193,13 +200,16 @@ static inline void mbx_buffer_rewind(const struct mbx_buffer *buffer)
 				buffer->len - iov_iter_count(buffer->iter));
 }
 
-struct mbx_message *mbx_message_new(struct mbx_sender_cache *cache,
-				    spinlock_t *lock,
-				    const struct mailbox *mb,
+struct mbx_message *mbx_message_new(struct mbx_outlet *outlet,
 				    const struct mbx_buffer *from, bool ext);
+struct mbx_message *mbx_message_of(struct mbx_outlet *outlet, void __user *user, size_t len);
+unsigned int mbx_messages_of(struct mbx_outlet *outlet, const struct mbox_msg *msgs,
+			     unsigned int n, struct mbx_message **made);
 struct mbx_message *mbx_message_for(struct mbx_sender *sender,
 				    const struct mbx_buffer *from,
 				    bool unlimited);
+bool __mbx_message_copy_from(struct mbx_message *msg, void __user *user);
+bool __mbx_message_copy_to(struct mbx_message *msg, void __user *user);
 int __mbx_message_copy_in(struct mbx_message *msg,
 			  const struct mbx_buffer *from);
 int __mbx_message_copy_out(struct mbx_message *msg,
@@ -210,6 +220,9 @@ struct mbx_message *mbx_message_stage(struct mbx_sender *sender,
 void mbx_message_charge(struct mbx_message *msg, unsigned int cost);
 int mbx_message_add_entry(struct mbx_message *msg, bool unasked);
 void mbx_message_free(struct mbx_message *msg);
+void mbx_message_received(struct mailbox *mb, struct mbx_message *msg);
+void mbx_messages_received(struct mailbox *mb, struct mbx_message **msgs, unsigned int n);
+void mbx_message_free_spares(struct mailbox *mb);
 void mbx_message_init(void);
 
 /* Whether the last call that peeks at a message is to free it. */
@@ -239,7 +252,37 @@ static inline int mbx_message_copy_in(struct mbx_message *msg,
 {
 	if (unlikely(mbx_message_has_ext(msg) || from->iter))
 		return __mbx_message_copy_in(msg, from);
-	return copy_from_user(msg->data, from->user, from->len) ? -EFAULT : 0;
+	return mbx_copy_from_user(msg->data, from->user, from->len) ? 0 : -EFAULT;
+}
+
+/**
+ * mbx_message_copy_from() - copy a payload from user space
+ * @msg: the message
+ * @user: the payload, of the message's length
+ *
+ * Context: Process context, may sleep.
+ * Return: whether all of it was copied.
+ */
+static inline bool mbx_message_copy_from(struct mbx_message *msg, void __user *user)
+{
+	if (unlikely(mbx_message_has_ext(msg)))
+		return __mbx_message_copy_from(msg, user);
+	return mbx_copy_from_user(msg->data, user, msg->len);
+}
+
+/**
+ * mbx_message_copy_to() - copy a payload to user space
+ * @msg: the message
+ * @user: the receiver's buffer, which is long enough
+ *
+ * Context: Process context, may sleep.
+ * Return: whether all of it was copied.
+ */
+static inline bool mbx_message_copy_to(struct mbx_message *msg, void __user *user)
+{
+	if (unlikely(mbx_message_has_ext(msg)))
+		return __mbx_message_copy_to(msg, user);
+	return mbx_copy_to_user(user, msg->data, msg->len);
 }
 
 /**
@@ -257,7 +300,7 @@ static inline int mbx_message_copy_out(struct mbx_message *msg,
 
 	if (unlikely(mbx_message_has_ext(msg) || to->iter))
 		return __mbx_message_copy_out(msg, to);
-	return copy_to_user(to->user, msg->data, len) ? -EFAULT : 0;
+	return mbx_copy_to_user(to->user, msg->data, len) ? 0 : -EFAULT;
 }
 
 /**

@@ -170,21 +170,11 @@ struct mbx_entry *mbx_queue_insert(struct mbx_queue *queue,
 	return NULL;
 }
 
-/**
- * __mbx_queue_remove() - remove a message
- * @queue: a queue without an index
- * @msg: a message in it
- */
-void __mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg)
+/* __mbx_queue_remove() for a queue with other messages. */
+void mbx_queue_unlink(struct mbx_queue *queue, struct mbx_message *msg)
 {
 	struct mbx_message *next;
 
-	if (queue->count == 1) {
-		queue->leaders = RB_ROOT_CACHED;
-		queue->bytes = 0;
-		queue->count = 0;
-		return;
-	}
 	if (mbx_queue_is_leader(msg)) {
 		next = list_next_entry(msg, node);
 		if (next == msg)

@@ -61,7 +61,7 @@ void __mbx_queue_add(struct mbx_queue *queue, struct mbx_message *msg);
 void mbx_queue_add_last(struct mbx_queue *queue, struct mbx_message *msg);
 struct mbx_entry *mbx_queue_insert(struct mbx_queue *queue,
 				   struct mbx_message *msg, bool front);
-void __mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg);
+void mbx_queue_unlink(struct mbx_queue *queue, struct mbx_message *msg);
 void mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg);
 
 /* The rank of a message in a queue. */
@@ -126,6 +126,22 @@ static inline void mbx_queue_add(struct mbx_queue *queue,
 	INIT_LIST_HEAD(&msg->node);
 	queue->bytes = msg->len;
 	queue->count = 1;
+}
+
+/**
+ * __mbx_queue_remove() - remove a message
+ * @queue: a queue without an index
+ * @msg: a message in it
+ */
+static inline void __mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg)
+{
+	if (queue->count > 1) {
+		mbx_queue_unlink(queue, msg);
+		return;
+	}
+	queue->leaders = RB_ROOT_CACHED;
+	queue->bytes = 0;
+	queue->count = 0;
 }
 
 /**

@@ -252,6 +252,14 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	return ret;
 }
 
+/* A message without anything unusual could not be copied. Return the error. */
+static noinline int put_back_uncopied(struct mailbox *mb, struct mbx_message *msg)
+{
+	struct in_flight in_flight = { .msg = msg };
+
+	return complete_recv(mb, &in_flight, -EFAULT);
+}
+
 /*
  * MBOX_PEEK: copy a message, and leave it in the mailbox. A call that waits is woken to
  * search again, because no message is delivered to it.
@@ -363,20 +371,26 @@ static noinline int wait_to_recv(struct mailbox *mb,
 	return ret;
 }
 
-/**
- * mbx_recv() - receive a message
- * @mb: the mailbox
- * @args: buffers of the receiver
- * @match: which message it asks for
- * @opts: how the call may wait
- *
- * Context: Process context, may sleep.
- * Return: the full length of the message, or -EIDRM, -EPIPE, -EMSGSIZE,
- * -EFAULT, -EMFILE, -ENOMEM, -EDQUOT, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS, -EINTR; with
- * an error, no message has left the mailbox.
+static inline int recv_now(struct mailbox *mb, const struct mbx_match *match,
+			   const struct mbx_wait_opts *opts, size_t buf_len,
+			   const struct mbx_recv_args *args, struct in_flight *in_flight)
+{
+	struct mbx_deferred deferred = {};
+	int ret;
+
+	spin_lock(&mb->lock);
+	ret = try_recv(mb, match, opts, buf_len, args, in_flight, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	return ret;
+}
+
+/*
+ * mbx_recv() without MBOX_PEEK. @tried: it is known that there was no message just now.
  */
-ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
-		 const struct mbx_match *match, const struct mbx_wait_opts *opts)
+static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
+		       const struct mbx_match *match, const struct mbx_wait_opts *opts,
+		       bool tried)
 {
 	size_t buf_len = opts->flags & MBOX_TRUNC ? SIZE_MAX : args->to.len;
 	struct in_flight in_flight;
@@ -384,15 +398,10 @@ ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
 	ssize_t len;
 	int ret;
 
-	if (unlikely(opts->flags & MBOX_PEEK))
-		return peek_message(mb, args, match, opts, buf_len);
 	for (;;) {
-		struct mbx_deferred deferred = {};
-
-		spin_lock(&mb->lock);
-		ret = try_recv(mb, match, opts, buf_len, args, &in_flight, &deferred);
-		spin_unlock(&mb->lock);
-		mbx_flush_deferred(mb, &deferred);
+		ret = NOTHING;
+		if (!tried)
+			ret = recv_now(mb, match, opts, buf_len, args, &in_flight);
 		if (unlikely(ret == NOTHING))
 			ret = wait_to_recv(mb, match, opts, buf_len, args,
 					   &in_flight, &seq);
@@ -409,7 +418,7 @@ ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
 		len = in_flight.msg->len;
 		ret = mbx_copy_out(in_flight.msg, in_flight.token, 0, args);
 		if (likely(!ret && !in_flight.flags)) {
-			mbx_message_free(in_flight.msg);
+			mbx_message_received(mb, in_flight.msg);
 			return len;
 		}
 		if (!ret && mbx_fds_of(in_flight.msg))
@@ -438,4 +447,133 @@ ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 	}
+}
+
+/* The first message, if it can be received and nobody is to be told of it, or NULL. */
+static inline struct mbx_message *take_first(struct mailbox *mb, size_t buf_len)
+{
+	struct mbx_message *msg;
+
+	lockdep_assert_held(&mb->lock);
+	if (unlikely(mb->dead || mb->store_flags || mb->blocked_sends.count ||
+		     !list_empty(&mb->pollers)))
+		return NULL;
+	msg = mbx_queue_first(&mb->stored);
+	if (unlikely(!msg || msg->len > buf_len || msg->flags & MBX_MSG_UNUSUAL))
+		return NULL;
+	__mbx_queue_remove(&mb->stored, msg);
+	mb->received++;
+	trace_mbox_recv(mb, msg);
+	return msg;
+}
+
+/* For what mbx_recv_bytes() does not do: it needs structures that take time to clear. */
+static noinline ssize_t recv_otherwise(struct mailbox *mb, void __user *user, size_t len,
+				       bool nonblock)
+{
+	const struct mbx_recv_args args = { .to = { .user = user, .len = len } };
+	static const struct mbx_match any;
+	struct mbx_wait_opts opts;
+
+	mbx_wait_opts_nonblock(&opts, nonblock);
+	return receive(mb, &args, &any, &opts, true);
+}
+
+/**
+ * mbx_recv_bytes() - receive the bytes of any message
+ * @mb: the mailbox, without MBOX_BROADCAST
+ * @user: where they go
+ * @len: how many fit there
+ * @nonblock: the call must not wait
+ *
+ * The same as mbx_recv() without options, but in few steps if there is a message and
+ * nobody waits.
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_recv().
+ */
+ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len, bool nonblock)
+{
+	struct mbx_message *msg;
+	ssize_t ret;
+
+	spin_lock(&mb->lock);
+	msg = take_first(mb, len);
+	spin_unlock(&mb->lock);
+	if (unlikely(!msg))
+		return recv_otherwise(mb, user, len, nonblock);
+	ret = msg->len;
+	if (unlikely(!mbx_message_copy_to(msg, user)))
+		return put_back_uncopied(mb, msg);
+	mbx_message_received(mb, msg);
+	return ret;
+}
+
+/**
+ * mbx_recv_some() - receive messages until one cannot be received at once
+ * @mb: the mailbox
+ * @usize: size of a struct mbox_msg of the caller
+ * @msgs: what each call asks for: any message
+ * @umsgs: where @msgs came from
+ * @n: how many, at most MBX_SOME
+ *
+ * The next message is up to mbx_recv(), which waits or says what is wrong.
+ *
+ * Context: Process context, may sleep.
+ * Return: how many messages were received.
+ */
+unsigned int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_msg *msgs,
+			   void __user *umsgs, unsigned int n)
+{
+	struct mbx_message *taken[MBX_SOME];
+	struct mbx_recv_args args = { .usize = usize };
+	struct mbx_seen_sender seen = {};
+	unsigned int i, received;
+
+	spin_lock(&mb->lock);
+	for (i = 0; i < n; i++) {
+		taken[i] = take_first(mb, msgs[i].len);
+		if (!taken[i])
+			break;
+	}
+	spin_unlock(&mb->lock);
+	n = i;
+	for (i = 0; i < n; i++) {
+		args.umsg = umsgs + i * usize;
+		args.kmsg = &msgs[i];
+		if (unlikely(!mbx_message_copy_to(taken[i], u64_to_user_ptr(msgs[i].buf))))
+			break;
+		if (unlikely(mbx_copy_out_meta(taken[i], 0, 0, &args, &seen))) {
+			mbx_undo_copy_out(&args);
+			break;
+		}
+	}
+	received = i;
+	/* The last one first, so that they are in order again. */
+	while (n > received)
+		put_back_uncopied(mb, taken[--n]);
+	mbx_messages_received(mb, taken, received);
+	return received;
+}
+
+/**
+ * mbx_recv() - receive a message
+ * @mb: the mailbox
+ * @args: buffers of the receiver
+ * @match: which message it asks for
+ * @opts: how the call may wait
+ *
+ * Context: Process context, may sleep.
+ * Return: the full length of the message, or -EIDRM, -EPIPE, -EMSGSIZE,
+ * -EFAULT, -EMFILE, -ENOMEM, -EDQUOT, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS, -EINTR; with
+ * an error, no message has left the mailbox.
+ */
+ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
+		 const struct mbx_match *match, const struct mbx_wait_opts *opts)
+{
+	size_t buf_len = opts->flags & MBOX_TRUNC ? SIZE_MAX : args->to.len;
+
+	if (unlikely(opts->flags & MBOX_PEEK))
+		return peek_message(mb, args, match, opts, buf_len);
+	return receive(mb, args, match, opts, false);
 }

@@ -6,6 +6,9 @@
 #include "queue.h"
 #include "wait.h"
 
+ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len, bool nonblock);
+unsigned int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_msg *msgs,
+			   void __user *umsgs, unsigned int n);
 ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
 		 const struct mbx_match *match, const struct mbx_wait_opts *opts);
 

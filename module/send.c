@@ -460,14 +460,13 @@ equip_message(struct mailbox *mb, struct mbx_message *msg,
 	return msg;
 }
 
-static inline struct mbx_message *make_message(struct mailbox *mb,
-					       struct mbx_sender_cache *cache,
-					       spinlock_t *lock,
+static inline struct mbx_message *make_message(struct mbx_outlet *outlet,
 					       const struct mbx_send_args *args)
 {
+	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg;
 
-	msg = mbx_message_new(cache, lock, mb, &args->from,
+	msg = mbx_message_new(outlet, &args->from,
 			      needs_ext(mb, args));
 	if (IS_ERR(msg))
 		return msg;
@@ -540,13 +539,13 @@ static int sleep_at_share(struct mailbox *mb, struct mbx_want *want,
 	return ret;
 }
 
-static int wait_at_share(struct mailbox *mb, struct mbx_sender_cache *cache,
-			 spinlock_t *lock, const struct mbx_send_args *args,
+static int wait_at_share(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 			 const struct mbx_wait_opts *opts)
 {
+	struct mailbox *mb = outlet->to;
 	unsigned int cost = mbx_message_cost(args->from.len,
 					     needs_ext(mb, args));
-	struct mbx_sender *sender = mbx_sender_get(cache, lock, mb);
+	struct mbx_sender *sender = mbx_sender_get(outlet);
 	struct mbx_call_poller *poller;
 	struct mbx_want want;
 	int ret = -ENOMEM;
@@ -631,12 +630,12 @@ static struct mbx_message *stage_message(struct mailbox *mb, struct mbx_sender *
  * for it. A call that fails must have no effect, so everything that can fail comes
  * before the first message is dropped.
  */
-static struct mbx_message *replace_own(struct mailbox *mb, struct mbx_sender_cache *cache,
-				       spinlock_t *lock,
+static struct mbx_message *replace_own(struct mbx_outlet *outlet,
 				       const struct mbx_send_args *args)
 {
+	struct mailbox *mb = outlet->to;
 	unsigned int cost = mbx_message_cost(args->from.len, true);
-	struct mbx_sender *sender = mbx_sender_get(cache, lock, mb);
+	struct mbx_sender *sender = mbx_sender_get(outlet);
 	struct mbx_message *msg;
 	bool first;
 	int ret;
@@ -667,10 +666,10 @@ static struct mbx_message *replace_own(struct mailbox *mb, struct mbx_sender_cac
 }
 
 /* Make room for a message by the policy of the mailbox, or wait for room. */
-static struct mbx_message *try_again(struct mailbox *mb, struct mbx_sender_cache *cache,
-				     spinlock_t *lock, const struct mbx_send_args *args,
+static struct mbx_message *try_again(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 				     const struct mbx_wait_opts *opts, int ret)
 {
+	struct mailbox *mb = outlet->to;
 	bool drops = mb->flags & MBOX_DROP_OLDEST;
 
 	if (!drops && ret == -EDQUOT)
@@ -678,14 +677,14 @@ static struct mbx_message *try_again(struct mailbox *mb, struct mbx_sender_cache
 	if (!drops && opts->nowait_err)
 		return ERR_PTR(opts->nowait_err);
 	if (!drops) {
-		ret = wait_at_share(mb, cache, lock, args, opts);
+		ret = wait_at_share(outlet, args, opts);
 		if (ret)
 			return ERR_PTR(ret);
 	}
 	mbx_buffer_rewind(&args->from);
 	if (drops)
-		return replace_own(mb, cache, lock, args);
-	return make_message(mb, cache, lock, args);
+		return replace_own(outlet, args);
+	return make_message(outlet, args);
 }
 
 /*
@@ -694,10 +693,10 @@ static struct mbx_message *try_again(struct mailbox *mb, struct mbx_sender_cache
  * was dropped.
  */
 static noinline struct mbx_message *
-make_when_allowed(struct mailbox *mb, struct mbx_sender_cache *cache,
-		  spinlock_t *lock, const struct mbx_send_args *args,
+make_when_allowed(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 		  const struct mbx_wait_opts *opts, int ret)
 {
+	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg;
 
 	for (;;) {
@@ -705,7 +704,7 @@ make_when_allowed(struct mailbox *mb, struct mbx_sender_cache *cache,
 			return ERR_PTR(ret);
 		if (ret == -ENOBUFS && mb->flags & MBOX_DROP_NEWEST)
 			return ERR_PTR(drop_unmade(mb, args, opts));
-		msg = try_again(mb, cache, lock, args, opts, ret);
+		msg = try_again(outlet, args, opts, ret);
 		if (!IS_ERR(msg)) {
 			WRITE_ONCE(msg->sender->refused, 0);
 			WRITE_ONCE(msg->sender->refused_fds, 0);
@@ -720,11 +719,144 @@ make_when_allowed(struct mailbox *mb, struct mbx_sender_cache *cache,
 	}
 }
 
+/* Send a message that has been made. This consumes it, also on an error. */
+static int send_made(struct mailbox *mb, struct mbx_message *msg,
+		     struct mbx_transaction *txn, const struct mbx_wait_opts *opts)
+	__releases(&mb->lock)
+{
+	struct mbx_deferred deferred = {};
+	int ret = AWAIT_ROOM;
+
+	if (likely(!txn && !(opts->flags & MBOX_SYNC) && mb->capacity))
+		ret = try_send(mb, msg, opts, false, false, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	if (likely(!ret))
+		return 0;
+	/* This also handles GO_ON and UNINDEXED. */
+	if (ret > 0)
+		return send_and_wait(mb, msg, txn, opts);
+	mbx_message_free(msg);
+	return ret;
+}
+
+/*
+ * Whether nothing keeps a message from being stored, and nobody is to be told of it.
+ * What wants more than that is up to try_send().
+ */
+static inline bool can_store(const struct mailbox *mb)
+{
+	lockdep_assert_held(&mb->lock);
+	return likely(!mb->dead && !mb->store_flags && !mb->waiting_receivers &&
+		      mbx_has_room(mb) && list_empty(&mb->pollers));
+}
+
+static inline void store_plainly(struct mailbox *mb, struct mbx_message *msg)
+{
+	mbx_count_sent(mb);
+	mbx_queue_add(&mb->stored, msg);
+	trace_mbox_send(mb, msg);
+}
+
+/* The two ways out of mbx_send_bytes(), which need structures that take time to clear. */
+static noinline int send_otherwise(struct mbx_outlet *outlet, void __user *user, size_t len,
+				   bool nonblock)
+{
+	const struct mbx_send_args args = { .from = { .user = user, .len = len } };
+	struct mbx_wait_opts opts;
+
+	mbx_wait_opts_nonblock(&opts, nonblock);
+	return mbx_send(outlet, &args, &opts);
+}
+
+static noinline int send_made_bytes(struct mailbox *mb, struct mbx_message *msg,
+				    bool nonblock)
+	__releases(&mb->lock)
+{
+	struct mbx_wait_opts opts;
+
+	mbx_wait_opts_nonblock(&opts, nonblock);
+	return send_made(mb, msg, NULL, &opts);
+}
+
+/**
+ * mbx_send_bytes() - send a message that has nothing but its bytes
+ * @outlet: where the handle sends to
+ * @user: the payload
+ * @len: its length
+ * @nonblock: the call must not wait
+ *
+ * The same as mbx_send() without options, but in few steps if the mailbox has room and
+ * nobody waits.
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_send().
+ */
+int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, bool nonblock)
+{
+	struct mailbox *mb = outlet->to;
+	struct mbx_message *msg;
+
+	if (unlikely(mb->flags & ~MBOX_INHERIT || len > mb->msg_max))
+		return send_otherwise(outlet, user, len, nonblock);
+	/*
+	 * A call that may not wait does not make a message for a full mailbox. A data race:
+	 * can_store() decides.
+	 */
+	if (nonblock && !data_race(mbx_has_room(mb)))
+		return send_otherwise(outlet, user, len, nonblock);
+	msg = mbx_message_of(outlet, user, len);
+	if (IS_ERR(msg)) {
+		if (PTR_ERR(msg) == -ENOBUFS)
+			return send_otherwise(outlet, user, len, nonblock);
+		return PTR_ERR(msg);
+	}
+	msg->prio = 0;
+	msg->type = 0;
+	spin_lock(&mb->lock);
+	if (can_store(mb)) {
+		store_plainly(mb, msg);
+		spin_unlock(&mb->lock);
+		return 0;
+	}
+	return send_made_bytes(mb, msg, nonblock);
+}
+
+/**
+ * mbx_send_some() - send messages until one cannot be sent at once
+ * @outlet: where the handle sends to
+ * @msgs: the messages, which have nothing but bytes, type and priority
+ * @n: how many, at most MBX_SOME
+ *
+ * The next message is up to mbx_send(), which waits or says what is wrong with it.
+ *
+ * Context: Process context, may sleep.
+ * Return: how many messages were sent.
+ */
+unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msgs,
+			   unsigned int n)
+{
+	struct mbx_message *made[MBX_SOME];
+	struct mailbox *mb = outlet->to;
+	unsigned int i, sent;
+
+	if (unlikely(mb->flags & ~MBOX_INHERIT))
+		return 0;
+	/* A data race: to make more than there is room for would be useless. */
+	n = min(n, data_race(mb->capacity - min(mb->stored.count, mb->capacity)));
+	n = mbx_messages_of(outlet, msgs, n, made);
+	spin_lock(&mb->lock);
+	for (sent = 0; sent < n && can_store(mb); sent++)
+		store_plainly(mb, made[sent]);
+	spin_unlock(&mb->lock);
+	for (i = sent; i < n; i++)
+		mbx_message_free(made[i]);
+	return sent;
+}
+
 /**
  * mbx_send() - send a message
- * @mb: the mailbox
- * @cache: the handle's cached sender
- * @lock: protects @cache->sender
+ * @outlet: where the handle sends to
  * @args: what to send
  * @opts: how the call may wait
  *
@@ -736,20 +868,20 @@ make_when_allowed(struct mailbox *mb, struct mbx_sender_cache *cache,
  * receiver gets the message (with -EPIPE it may have been accepted, counted, and
  * dropped). With a transaction, see mbx_call().
  */
-int mbx_send(struct mailbox *mb, struct mbx_sender_cache *cache, spinlock_t *lock,
+int mbx_send(struct mbx_outlet *outlet,
 	     const struct mbx_send_args *args, const struct mbx_wait_opts *opts)
 {
+	struct mailbox *mb = outlet->to;
 	struct mbx_transaction *txn = args->txn;
-	struct mbx_deferred deferred = {};
 	struct mbx_message *msg;
 	int ret;
 
 	ret = send_check(mb, args, opts, txn);
 	if (unlikely(ret))
 		return ret;
-	msg = make_message(mb, cache, lock, args);
+	msg = make_message(outlet, args);
 	if (IS_ERR(msg)) {
-		msg = make_when_allowed(mb, cache, lock, args, opts,
+		msg = make_when_allowed(outlet, args, opts,
 					PTR_ERR(msg));
 		if (txn && msg == ERR_PTR(-EDQUOT))
 			mbx_transaction_refused(txn);
@@ -758,17 +890,5 @@ int mbx_send(struct mailbox *mb, struct mbx_sender_cache *cache, spinlock_t *loc
 	}
 
 	spin_lock(&mb->lock);
-	if (likely(!txn && !(opts->flags & MBOX_SYNC) && mb->capacity))
-		ret = try_send(mb, msg, opts, false, false, &deferred);
-	else
-		ret = AWAIT_ROOM;
-	spin_unlock(&mb->lock);
-	mbx_flush_deferred(mb, &deferred);
-	if (likely(!ret))
-		return 0;
-	/* This also handles GO_ON and UNINDEXED. */
-	if (ret > 0)
-		return send_and_wait(mb, msg, txn, opts);
-	mbx_message_free(msg);
-	return ret;
+	return send_made(mb, msg, txn, opts);
 }

@@ -40,6 +40,9 @@ static struct mbx_sender *sender_new(const struct mailbox *mb, bool privileged)
 	sender->uid = cred->uid;
 	sender->gid = cred->gid;
 	sender->ns = cred->user_ns;
+	rcu_read_lock();
+	sender->memcg = mbx_current_memcg();
+	rcu_read_unlock();
 	sender->key = sender->account->uid;
 	atomic_set(&sender->charged, 0);
 	sender->slow = true;
@@ -55,21 +58,18 @@ err_free:
 	return NULL;
 }
 
-/* mbx_sender_get() if the cached sender is not that of the current process. */
-struct mbx_sender *__mbx_sender_get(struct mbx_sender_cache *cache,
-				    spinlock_t *lock,
-				    const struct mailbox *mb)
+/* mbx_sender_get() if the last sender is not the current process. */
+struct mbx_sender *__mbx_sender_get(struct mbx_outlet *outlet)
 {
 	struct mbx_sender *sender, *old;
 
-	sender = sender_new(mb, cache->privileged);
+	sender = sender_new(outlet->to, outlet->privileged);
 	if (!sender)
 		return NULL;
 	refcount_inc(&sender->refs);
-	spin_lock(lock);
-	old = cache->sender;
-	cache->sender = sender;
-	spin_unlock(lock);
+	spin_lock(&outlet->lock);
+	old = rcu_replace_pointer(outlet->sender, sender, lockdep_is_held(&outlet->lock));
+	spin_unlock(&outlet->lock);
 	if (old)
 		mbx_sender_put(old);
 	return sender;
@@ -89,7 +89,7 @@ void mbx_sender_put(struct mbx_sender *sender)
 	else if (atomic_read(&sender->charged))
 		mbx_uncharge_bytes(sender->user, MBX_SENDER_COST);
 	mbx_user_put(sender->user);
-	kfree(sender);
+	kfree_rcu(sender, rcu);
 }
 
 /* ---- charges --------------------------------------------------------------- */

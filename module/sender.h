@@ -4,6 +4,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cred.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
@@ -26,6 +27,7 @@ struct user_namespace;
  * @key: user id of @account: the user in shares
  * @pid: the process, one reference
  * @user: the account of @uid
+ * @memcg: the memory cgroup of the process; only compared
  * @account: the account that stands for @user in the mailbox's user namespace
  * @stake: the stake of @account with the mailbox's owner, NULL if it is the owner
  * @charged: whether this object is charged: with a @stake, how many messages there
@@ -34,6 +36,7 @@ struct user_namespace;
  * @slow: there is a @stake, or @user has a parent, or @charged is still 0
  * @refused: memory of a message that a limit refused; 0 once there is room for it
  * @refused_fds: likewise for descriptors
+ * @rcu: used to free this structure
  *
  * The ids are the real ones: a set-user-id program that writes to an inherited
  * descriptor sends on behalf of the user that started it.
@@ -48,21 +51,28 @@ struct mbx_sender {
 	struct mbx_user *user;
 	struct mbx_user *account;
 	struct mbx_stake *stake;
+	const void *memcg;
 	atomic_t charged;
 	bool privileged;
 	bool slow;
 	unsigned int refused;
 	unsigned int refused_fds;
+	struct rcu_head rcu;
 };
 
 /**
- * struct mbx_sender_cache - the sender that a handle caches
- * @sender: identity of the last process that sent with the handle, or NULL
+ * struct mbx_outlet - where a handle sends to, and as whom
+ * @to: the mailbox
+ * @sender: the process that sent last with the handle, one reference, or NULL; set under
+ *	@lock
  * @privileged: limits did not apply to the process that opened the handle; constant
+ * @lock: protects @sender, and what the handle needs to be polled
  */
-struct mbx_sender_cache {
-	struct mbx_sender *sender;
+struct mbx_outlet {
+	struct mailbox *to;
+	struct mbx_sender __rcu *sender;
 	bool privileged;
+	spinlock_t lock;
 };
 
 /*
@@ -74,9 +84,7 @@ struct mbx_sender_cache {
 #define MBX_SENDER_COST \
 	(mbx_kmalloc_size(sizeof(struct mbx_sender)) + MBX_PID_COST)
 
-struct mbx_sender *__mbx_sender_get(struct mbx_sender_cache *cache,
-				    spinlock_t *lock,
-				    const struct mailbox *mb);
+struct mbx_sender *__mbx_sender_get(struct mbx_outlet *outlet);
 void mbx_sender_put(struct mbx_sender *sender);
 unsigned int mbx_sender_cost(const struct mbx_sender *sender);
 bool mbx_sender_share_has_room(const struct mbx_sender *sender,
@@ -101,14 +109,13 @@ static inline bool mbx_sender_is_current(const struct mbx_sender *sender)
 	return sender->pid == task_tgid(current) &&
 	       uid_eq(sender->uid, cred->uid) &&
 	       gid_eq(sender->gid, cred->gid) &&
-	       sender->ns == cred->user_ns;
+	       sender->ns == cred->user_ns &&
+	       sender->memcg == mbx_current_memcg();
 }
 
 /**
  * mbx_sender_get() - get the sender for the current process
- * @cache: the handle's cached sender
- * @lock: protects @cache->sender
- * @mb: the mailbox that the handle sends to
+ * @outlet: where the handle sends to
  *
  * Most handles are used by one process that does not change its ids. Then all its
  * messages share one object, and no lookup is needed.
@@ -116,21 +123,20 @@ static inline bool mbx_sender_is_current(const struct mbx_sender *sender)
  * Context: Process context, may sleep.
  * Return: the sender with a reference, or NULL if there is no memory.
  */
-static inline struct mbx_sender *
-mbx_sender_get(struct mbx_sender_cache *cache, spinlock_t *lock,
-	       const struct mailbox *mb)
+static inline struct mbx_sender *mbx_sender_get(struct mbx_outlet *outlet)
 {
 	struct mbx_sender *sender;
 
-	spin_lock(lock);
-	sender = cache->sender;
-	if (likely(sender && mbx_sender_is_current(sender))) {
-		refcount_inc(&sender->refs);
-		spin_unlock(lock);
+	/* In most kernels this takes less than rcu_read_lock(). */
+	rcu_read_lock_sched();
+	sender = rcu_dereference_sched(outlet->sender);
+	if (likely(sender && mbx_sender_is_current(sender) &&
+		   refcount_inc_not_zero(&sender->refs))) {
+		rcu_read_unlock_sched();
 		return sender;
 	}
-	spin_unlock(lock);
-	return __mbx_sender_get(cache, lock, mb);
+	rcu_read_unlock_sched();
+	return __mbx_sender_get(outlet);
 }
 
 /**

@@ -30,9 +30,7 @@
 
 /**
  * mbx_transaction_new() - make the transaction of a call
- * @mb: the mailbox that the request goes to
- * @cache: the handle's cached sender
- * @lock: protects @cache->sender
+ * @outlet: where the handle sends to
  * @buf_len: longest reply that the caller can receive
  * @cost: memory of the request
  *
@@ -41,16 +39,14 @@
  * Context: Process context, may sleep.
  * Return: the transaction with a reference, or -EDQUOT, -ENOMEM.
  */
-struct mbx_transaction *mbx_transaction_new(struct mailbox *mb,
-					    struct mbx_sender_cache *cache,
-					    spinlock_t *lock, u32 buf_len,
+struct mbx_transaction *mbx_transaction_new(struct mbx_outlet *outlet, u32 buf_len,
 					    unsigned int cost)
 {
 	struct mbx_sender *sender;
 	struct mbx_transaction *txn;
 	int ret;
 
-	sender = mbx_sender_get(cache, lock, mb);
+	sender = mbx_sender_get(outlet);
 	if (!sender)
 		return ERR_PTR(-ENOMEM);
 	ret = mbx_charge_bytes(sender->user, TRANSACTION_COST, sender->privileged);

@@ -110,9 +110,7 @@ struct mbx_transaction {
 	struct delayed_work expiry;
 };
 
-struct mbx_transaction *mbx_transaction_new(struct mailbox *mb,
-					    struct mbx_sender_cache *cache,
-					    spinlock_t *lock, u32 buf_len,
+struct mbx_transaction *mbx_transaction_new(struct mbx_outlet *outlet, u32 buf_len,
 					    unsigned int cost);
 void mbx_transaction_refused(struct mbx_transaction *txn);
 void mbx_transaction_put(struct mbx_transaction *txn);

@@ -347,6 +347,95 @@ TEST_F(memory, queued_message_is_at_most_128_bytes_more_than_its_payload)
 	close(w->fd);
 }
 
+/* Memory that a message of one cgroup left in a mailbox is not another one's. */
+static int use_and_leave(void *arg)
+{
+	struct worker *w = arg;
+	char buf[400] = { 0 };
+	int i;
+
+	if (w->len)
+		CHECK_EQ(0, enter_and_settle(w));
+	w->cost = w->len ? kernel_memory(w->dir) : 0;
+	for (i = 0; i < w->n; i++) {
+		CHECK_EQ(0, raw_send(w->fd + 1 + i, buf, sizeof(buf), 0));
+		if (!w->len)
+			CHECK_EQ((long)sizeof(buf), raw_recv(w->fd + 1 + i, buf, sizeof(buf), 0));
+	}
+	if (w->len)
+		w->cost = kernel_memory(w->dir) - w->cost;
+	return 0;
+}
+
+TEST_F(memory, message_is_charged_to_the_cgroup_of_its_sender)
+{
+	struct worker *w;
+	int i;
+
+	NEED_CGROUP(self);
+	if (inflated())
+		SKIP(return, "a debug kernel's objects are larger");
+	raise_limit_of_descriptors();
+	ASSERT_EQ(0, cgroup_file(self->dir, "memory.max", "max"));
+	w = new_worker(self->dir, new_mailbox(0, 4));
+	w->n = 4000;
+	for (i = 0; i < w->n; i++)
+		ASSERT_EQ(w->fd + 1 + i, new_mailbox(0, 4));
+	EXPECT_EQ(0, in_child(use_and_leave, w));
+	w->len = 1;
+	EXPECT_EQ(0, in_child(use_and_leave, w));
+	TH_LOG("a message of 400 bytes: %ld bytes", w->cost / w->n);
+	EXPECT_LE(400, w->cost / w->n);
+	for (i = w->n; i >= 0; i--)
+		close(w->fd + i);
+}
+
+static int use_each(void *arg)
+{
+	static char buf[4096];
+	struct worker *w = arg;
+	int i;
+
+	CHECK_EQ(0, enter_and_settle(w));
+	w->cost = kernel_memory(w->dir);
+	for (i = 0; i < w->n; i++) {
+		CHECK_EQ(0, raw_send(w->fd + 1 + i, buf, w->len, 0));
+		CHECK_EQ((long)w->len, raw_recv(w->fd + 1 + i, buf, sizeof(buf), 0));
+	}
+	w->cost = kernel_memory(w->dir) - w->cost;
+	return 0;
+}
+
+TEST_F(memory, mailboxes_keep_little_of_received_messages)
+{
+	static const struct {
+		size_t len;
+		long most;
+	} cases[] = { { 8, 128 }, { 400, 544 }, { 1000, 64 }, { 4000, 64 }, { 4096, 64 } };
+	struct worker *w;
+	unsigned int c;
+	int i;
+
+	NEED_CGROUP(self);
+	if (inflated())
+		SKIP(return, "a debug kernel's objects are larger");
+	raise_limit_of_descriptors();
+	ASSERT_EQ(0, cgroup_file(self->dir, "memory.max", "max"));
+	for (c = 0; c < ARRAY_SIZE(cases); c++) {
+		w = new_worker(self->dir, new_mailbox(0, 4));
+		w->n = 4000;
+		w->len = cases[c].len;
+		for (i = 0; i < w->n; i++)
+			ASSERT_EQ(w->fd + 1 + i, new_mailbox(0, 4));
+		EXPECT_EQ(0, in_child(use_each, w));
+		TH_LOG("after a message of %zu bytes: %ld bytes", w->len, w->cost / w->n);
+		/* Each sender and its cgroup need some memory too. */
+		EXPECT_GE(cases[c].most + 160, w->cost / w->n);
+		for (i = w->n; i >= 0; i--)
+			close(w->fd + i);
+	}
+}
+
 /* A user's gauge that is not the cgroup's: pages that the slabs really use. */
 static long slab_pages(void)
 {

@@ -195,6 +195,149 @@ TEST_F(batch, partly_mapped_array_transfers_the_mapped_messages)
 	EXPECT_EQ(7, take(self->fd));
 }
 
+/* Of more messages than are sent and received in one hold of the lock. */
+#define MANY 50
+
+struct many {
+	struct mbox_msg msgs[MANY];
+	char data[MANY][64];
+};
+
+static struct many *many_msgs(size_t len)
+{
+	struct many *many = shared_memory(sizeof(*many));
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		many->msgs[i] = msg_of(many->data[i], len, 0);
+	return many;
+}
+
+TEST_F(batch, many_lengths_priorities_and_types_in_one_batch)
+{
+	struct mbox_attr attr = attr_of(0, MANY);
+	struct many *out = many_msgs(0), *in = many_msgs(64);
+	struct mbox *mb = mbox_create(NULL, O_RDWR, &attr);
+	int i, round;
+
+	ASSERT_TRUE(!!mb);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < MANY; i++) {
+			out->msgs[i].len = (i * 7 + round * 30) % 64;
+			out->msgs[i].prio = MANY - i;
+			out->msgs[i].type = i * 1000 + round;
+			memset(out->data[i], i + round, 64);
+			in->msgs[i] = msg_of(in->data[i], 64, 0);
+		}
+		ASSERT_EQ(MANY, mbox_sendmmsg(mb, out->msgs, MANY, 0));
+		ASSERT_EQ(MANY, mbox_recvmmsg(mb, in->msgs, MANY, 0));
+		for (i = 0; i < MANY; i++) {
+			EXPECT_EQ(out->msgs[i].len, in->msgs[i].len);
+			EXPECT_EQ(out->msgs[i].prio, in->msgs[i].prio);
+			EXPECT_EQ(out->msgs[i].type, in->msgs[i].type);
+			EXPECT_EQ((__u32)getpid(), in->msgs[i].pid);
+			EXPECT_EQ(getuid(), in->msgs[i].uid);
+			EXPECT_EQ(0, memcmp(in->data[i], out->data[i], in->msgs[i].len));
+		}
+	}
+	EXPECT_EQ(0, stat_of(mbox_fd(mb)).queued);
+	EXPECT_EQ(3 * MANY, stat_of(mbox_fd(mb)).received);
+	mbox_close(mb);
+}
+
+static int send_from_child(void *arg)
+{
+	return put(*(int *)arg, 77);
+}
+
+TEST_F(batch, each_message_has_its_own_sender)
+{
+	struct many *in = many_msgs(64);
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, put(self->fd, i));
+		ASSERT_EQ(0, in_child(send_from_child, &self->fd));
+	}
+	ASSERT_EQ(6, mbox_recvmmsg(self->mb, in->msgs, 8, MBOX_DONTWAIT));
+	for (i = 0; i < 6; i += 2) {
+		EXPECT_EQ((__u32)getpid(), in->msgs[i].pid);
+		EXPECT_NE((__u32)getpid(), in->msgs[i + 1].pid);
+		EXPECT_EQ(77, *(int *)in->data[i + 1]);
+	}
+}
+
+TEST_F(batch, batch_of_a_full_mailbox_sends_what_fits)
+{
+	struct many *out = many_msgs(4);
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		memcpy(out->data[i], &i, sizeof(i));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, put(self->fd, 100 + i));
+	EXPECT_EQ(5, mbox_sendmmsg(self->mb, out->msgs, MANY, MBOX_DONTWAIT));
+	EXPECT_EQ(-EAGAIN, neg(mbox_sendmmsg(self->mb, out->msgs, MANY, MBOX_DONTWAIT)));
+	EXPECT_EQ(8, stat_of(self->fd).queued);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(100 + i, take(self->fd));
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ(i, take(self->fd));
+}
+
+/* What cannot be received is received later, in the order in which it was sent. */
+TEST_F(batch, fault_keeps_the_other_messages_in_order)
+{
+	struct many *in = many_msgs(64);
+	char *bad = mmap(NULL, getpagesize(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i, at;
+
+	for (at = 0; at < 8; at++) {
+		for (i = 0; i < 8; i++) {
+			ASSERT_EQ(0, put(self->fd, i));
+			in->msgs[i] = msg_of(i == at ? bad : in->data[i], 64, 0);
+		}
+		EXPECT_EQ(at ?: -EFAULT, neg(mbox_recvmmsg(self->mb, in->msgs, 8, 0)));
+		EXPECT_EQ(8 - at, (int)stat_of(self->fd).queued);
+		/* The length that the call was made with. */
+		EXPECT_EQ(64, in->msgs[at].len);
+		for (i = at; i < 8; i++)
+			EXPECT_EQ(i, take(self->fd));
+	}
+}
+
+TEST_F(batch, unreadable_message_ends_the_batch)
+{
+	struct many *out = many_msgs(4);
+	char *bad = mmap(NULL, getpagesize(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i, at;
+
+	for (at = 0; at < 8; at++) {
+		for (i = 0; i < 8; i++) {
+			memcpy(out->data[i], &i, sizeof(i));
+			out->msgs[i] = msg_of(i == at ? bad : out->data[i], 4, 0);
+		}
+		EXPECT_EQ(at ?: -EFAULT, neg(mbox_sendmmsg(self->mb, out->msgs, 8, 0)));
+		EXPECT_EQ(at, (int)stat_of(self->fd).queued);
+		for (i = 0; i < at; i++)
+			EXPECT_EQ(i, take(self->fd));
+	}
+}
+
+TEST_F(batch, short_buffer_ends_the_batch)
+{
+	struct many *in = many_msgs(64);
+	int i;
+
+	for (i = 0; i < 8; i++)
+		ASSERT_EQ(0, put(self->fd, i));
+	in->msgs[5].len = 3;
+	EXPECT_EQ(5, mbox_recvmmsg(self->mb, in->msgs, 8, 0));
+	EXPECT_EQ(-EMSGSIZE, neg(mbox_recvmmsg(self->mb, in->msgs + 5, 3, 0)));
+	for (i = 5; i < 8; i++)
+		EXPECT_EQ(i, take(self->fd));
+}
+
 static struct mbox_vec vec_of(struct mbox_msg *msgs, __u32 n, __u32 flags)
 {
 	return (struct mbox_vec){ .msgs = (uintptr_t)msgs, .n = n, .flags = flags,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One message: lengths, contents, buffers that do not fit or cannot be written. */
+#include <sys/uio.h>
+
 #include "peers.h"
 
 #define BIG (1U << 20)
@@ -71,17 +73,103 @@ TEST_F(message, arrives_as_it_was_sent)
 	}
 }
 
+/* By read(2) and write(2), by ioctls, and by readv(2) and writev(2) in two pieces. */
+static void pass_length(struct __test_metadata *_metadata, FIXTURE_DATA(message) *self,
+			__u32 len)
+{
+	char *out = self->out + len % 8, *in = self->in + len / 8 % 8;
+	struct iovec from[2] = { { out, len / 3 }, { out + len / 3, len - len / 3 } };
+	struct iovec to[2] = { { in, len / 2 }, { in + len / 2, len - len / 2 } };
+
+	memset(self->in, POISON, len + 16);
+	ASSERT_EQ((ssize_t)len, write(self->fd, out, len));
+	ASSERT_EQ((ssize_t)len, read(self->fd, in, len));
+	EXPECT_TRUE(same_content(in, out, len, len + 8))
+		TH_LOG("read, length %u", len);
+	memset(self->in, POISON, len + 16);
+	ASSERT_EQ(0, raw_send(self->fd, out, len, MBOX_DONTWAIT));
+	ASSERT_EQ((long)len, raw_recv(self->fd, in, len, MBOX_DONTWAIT));
+	EXPECT_TRUE(same_content(in, out, len, len + 8))
+		TH_LOG("ioctl, length %u", len);
+	memset(self->in, POISON, len + 16);
+	ASSERT_EQ((ssize_t)len, writev(self->fd, from, 2));
+	ASSERT_EQ((ssize_t)len, readv(self->fd, to, 2));
+	EXPECT_TRUE(same_content(in, out, len, len + 8))
+		TH_LOG("readv, length %u", len);
+}
+
+TEST_F(message, every_short_length_at_every_alignment)
+{
+	__u32 len;
+
+	for (len = 1; len <= 600; len++)
+		pass_length(_metadata, self, len);
+	for (len = 1020; len <= 1300; len++)
+		pass_length(_metadata, self, len);
+	for (len = 2030; len <= 2060; len++)
+		pass_length(_metadata, self, len);
+}
+
 TEST_F(message, every_length_around_a_page)
 {
 	__u32 len;
 
-	for (len = 4030; len <= 4200; len++) {
-		memset(self->in, POISON, len + 16);
-		ASSERT_EQ(0, raw_send(self->fd, self->out + 1, len, MBOX_DONTWAIT));
-		ASSERT_EQ((long)len, raw_recv(self->fd, self->in, len, MBOX_DONTWAIT));
-		EXPECT_TRUE(same_content(self->in, self->out + 1, len, len + 16))
-			TH_LOG("length %u", len);
+	for (len = 3930; len <= 4250; len++)
+		pass_length(_metadata, self, len);
+	for (len = 8000; len <= 8250; len++)
+		pass_length(_metadata, self, len);
+	for (len = 12000; len <= 12400; len += 7)
+		pass_length(_metadata, self, len);
+}
+
+/* With these, a message has more than its bytes: other memory, and other boundaries. */
+TEST_F(message, every_length_around_a_page_with_DROP_OLDEST)
+{
+	__u32 len;
+
+	mbox_close(self->mb);
+	self->mb = mbox_create(NULL, O_RDWR, &(struct mbox_attr){
+		.mode = MBOX_QUEUE, .capacity = 4, .msg_max = BIG, .perm = 0600,
+		.flags = MBOX_DROP_OLDEST });
+	ASSERT_TRUE(!!self->mb);
+	self->fd = mbox_fd(self->mb);
+	for (len = 3930; len <= 4120; len++)
+		pass_length(_metadata, self, len);
+	for (len = 8020; len <= 8100; len++)
+		pass_length(_metadata, self, len);
+}
+
+TEST_F(message, payload_that_ends_with_its_page)
+{
+	size_t page = getpagesize();
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+	struct mbox_stat before;
+	char *end = p + page;
+	size_t len;
+
+	ASSERT_EQ(0, mprotect(end, page, PROT_NONE));
+	for (len = 1; len <= page; len += len < 300 ? 1 : 97) {
+		memset(end - len, len, len);
+		ASSERT_EQ((ssize_t)len, write(self->fd, end - len, len));
+		before = stat_of(self->fd);
+		/* One byte too far, and each byte of a word. */
+		ASSERT_EQ(-EFAULT, neg(write(self->fd, end - len + 1, len)));
+		ASSERT_EQ(-EFAULT, neg(read(self->fd, end - len + 1, len)));
+		ASSERT_EQ(-EFAULT, neg(read(self->fd, end - len / 2, len)));
+		ASSERT_TRUE(same_stat(self->fd, &before));
+		memset(p, 0, page);
+		ASSERT_EQ((ssize_t)len, read(self->fd, end - len, len));
+		ASSERT_EQ((char)len, end[-1]);
+		ASSERT_EQ((char)len, end[-(long)len]);
 	}
+}
+
+TEST_F(message, address_of_no_bytes_does_not_count)
+{
+	EXPECT_EQ(0, raw_send(self->fd, (void *)-1L, 0, 0));
+	EXPECT_EQ(0, raw_recv(self->fd, (void *)-1L, 0, 0));
+	EXPECT_EQ(-EFAULT, raw_send(self->fd, (void *)-1L, 1, 0));
 }
 
 TEST_F(message, big_message_is_delivered_to_a_waiting_receiver)
