@@ -14,6 +14,7 @@
  * that continues it.
  */
 #include <linux/init.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -44,17 +45,28 @@ static void wake_task_sync(struct task_struct *task)
 	__wake_up_sync_key(&queue, TASK_NORMAL, NULL);
 }
 
+/* Wake both: no other thread can, so the first must not keep the caller from it. */
+static void wake_two(struct task_struct **tasks)
+{
+	preempt_disable();
+	wake_up_process(tasks[0]);
+	wake_up_process(tasks[1]);
+	preempt_enable();
+}
+
 static void wake_tasks(struct mbx_deferred *deferred)
 {
-	unsigned int i;
+	unsigned int i, n = deferred->ntasks;
 
-	for (i = 0; i < deferred->ntasks; i++) {
-		if (deferred->wake_sync)
-			wake_task_sync(deferred->tasks[i]);
-		else
-			wake_up_process(deferred->tasks[i]);
+	BUILD_BUG_ON(ARRAY_SIZE(deferred->tasks) != 2);
+	if (unlikely(n == 2))
+		wake_two(deferred->tasks);
+	else if (n && deferred->wake_sync)
+		wake_task_sync(deferred->tasks[0]);
+	else if (n)
+		wake_up_process(deferred->tasks[0]);
+	for (i = 0; i < n; i++)
 		put_task_struct(deferred->tasks[i]);
-	}
 	deferred->ntasks = 0;
 }
 
@@ -168,11 +180,19 @@ void mbx_waiter_complete(struct mailbox *mb, struct mbx_waiter *w, int result,
 	trace_mbox_wake(mb, task ? task_pid_nr(task) : 0, result);
 	/* A parked call has no task. */
 	if (likely(task)) {
-		if (deferred->ntasks == ARRAY_SIZE(deferred->tasks))
+		if (deferred->ntasks == ARRAY_SIZE(deferred->tasks)) {
 			wake_tasks(deferred);
+			deferred->crowd = true;
+		}
 		deferred->tasks[deferred->ntasks++] = get_task_struct(task);
 	}
 	w->result = result;
 	/* Pairs with the acquire in mbx_sleep_on(). */
 	smp_store_release(&w->done, true);
+	/*
+	 * The wake-ups can have the current task preempted as soon as it drops the lock. So
+	 * none is left for later, unless a task has to be boosted before.
+	 */
+	if (unlikely(deferred->crowd && !deferred->delivered))
+		wake_tasks(deferred);
 }

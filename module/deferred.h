@@ -56,6 +56,7 @@ struct mbx_passed {
  * @events: poll events to report
  * @everyone: report them to all exclusive waiters too, not to one of them
  * @wake_sync: the current task is about to sleep and leaves its CPU to @tasks
+ * @crowd: there were too many for @tasks: all are woken under the lock
  * @ntasks: entries of @tasks
  * @more: MBX_MORE_*: work that would have taken too long under the lock
  * @work: not 0 if @ntasks or @more is not 0
@@ -75,6 +76,7 @@ struct mbx_deferred {
 	__poll_t events;
 	bool everyone;
 	bool wake_sync;
+	bool crowd;
 	union {
 		struct {
 			u16 ntasks;
