@@ -33,6 +33,14 @@ bool no_senders(const struct model *m)
 	       (m->had_senders || broken(m, SENDERS_TO_COME_ARE_GONE));
 }
 
+/* A message that is being received can still come back. */
+bool at_end(const struct model *m)
+{
+	bool in_flight = m->nheld && !(m->flags & MBOX_BROADCAST);
+
+	return no_senders(m) && (!in_flight || broken(m, END_COMES_BEFORE_THE_LAST_MESSAGE));
+}
+
 bool no_receivers(const struct model *m)
 {
 	return m->flags & MBOX_HANGUP && !m->recv_handles && m->had_receivers;

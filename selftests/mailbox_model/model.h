@@ -257,6 +257,7 @@ enum {
 	UNACCEPTED_SENDER_GOES_FIRST,
 	WITHDRAWN_MESSAGE_IS_RECEIVED,
 	WITHDRAWN_MESSAGE_COSTS_THE_PLACE,
+	END_COMES_BEFORE_THE_LAST_MESSAGE,
 	USER_TAKES_ALL,
 	USER_TAKES_HALF_OF_ALL,
 	HALF_IS_ROUNDED_DOWN,
@@ -302,6 +303,7 @@ bool broken(const struct model *m, int rule);
 void model_init(struct model *m, __u32 flags, __u32 capacity, __u32 msg_max, int bug);
 bool model_may(const struct model *m, int worker, enum op op);
 bool no_senders(const struct model *m);
+bool at_end(const struct model *m);
 bool no_receivers(const struct model *m);
 bool receives(const struct step *s);
 bool sends(const struct step *s);

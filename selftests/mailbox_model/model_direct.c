@@ -112,7 +112,8 @@ static void close_link(struct world *w, int worker)
 		return;
 	/* Nothing that is sent to it will be received, and nothing comes from it. */
 	end_senders(&w->queue[side], -EPIPE);
-	end_receivers(&w->queue[!side], -EPIPE);
+	if (at_end(&w->queue[!side]))
+		end_receivers(&w->queue[!side], -EPIPE);
 	if (broken(&w->gone, CLOSED_SIDE_LOSES_MESSAGES))
 		w->queue[side].nstored = 0;
 }

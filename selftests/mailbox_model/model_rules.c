@@ -237,6 +237,8 @@ static void model_release(struct model *m, int worker)
 	} else {
 		complete(m, &w.call, &w.msg);
 	}
+	if (!m->dead && at_end(m))
+		end_receivers(m, -EPIPE);
 }
 
 /* ---- from senders ------------------------------------------------------- */
@@ -581,7 +583,7 @@ static void model_recv(struct model *m, const struct step *s, unsigned int seq)
 		return finish(m, s->worker, -EIDRM, NULL);
 	if (recv_now(m, s, seq))
 		return;
-	if (no_senders(m))
+	if (at_end(m))
 		/* The end of the file. */
 		return finish(m, s->worker, s->plain ? 0 : -EPIPE, NULL);
 	if (s->block_mode != WAIT)
@@ -729,7 +731,7 @@ static void model_close(struct model *m, int worker)
 	finish(m, worker, 0, NULL);
 	if (!broken(m, CLOSED_SERVER_KEEPS_THE_CALL))
 		end_owed(m, worker, -EPIPE);
-	if (sends && no_senders(m))
+	if (sends && at_end(m))
 		end_receivers(m, -EPIPE);
 	if (receives && no_receivers(m))
 		end_senders(m, -EPIPE);
