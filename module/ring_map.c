@@ -469,6 +469,9 @@ int mbx_ring_mmap(struct mailbox *mb, struct vm_area_struct *vma,
 	if (vma->vm_flags & VM_EXEC &&
 	    !(current->personality & READ_IMPLIES_EXEC))
 		return -EACCES;
+	/* A handle without rights is to be passed on, or to be closed. */
+	if (!rights)
+		return -EACCES;
 	if (vma->vm_flags & VM_WRITE && !(rights & writers_right(region)))
 		return -EACCES;
 	/* Pairs with the WRITE_ONCE() of destroy. */
