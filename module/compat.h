@@ -6,7 +6,6 @@
 #ifndef MBX_COMPAT_H
 #define MBX_COMPAT_H
 
-#include <linux/cgroup.h>
 #include <linux/eventfd.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -254,19 +253,6 @@ static inline struct dentry *mbx_lookup(const char *name, struct dentry *dir)
 	return lookup_positive_unlocked(name, dir, strlen(name));
 #else
 	return lookup_noperm_positive_unlocked(&QSTR(name), dir);
-#endif
-}
-
-/*
- * What tells memory cgroups apart. It may be freed at any time: to be compared only. The
- * caller holds a spinlock, or else reads under RCU.
- */
-static inline const void *mbx_current_memcg(void)
-{
-#ifdef CONFIG_MEMCG
-	return task_css_check(current, memory_cgrp_id, true);
-#else
-	return NULL;
 #endif
 }
 

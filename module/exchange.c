@@ -24,10 +24,12 @@
  *
  *   step                        from                  to
  *   mbx_store()                 the send call         mailbox.stored
+ *   store_plainly(), send.c     the send call         mailbox.stored
  *   mbx_queue_blocked_send()    the send call         mailbox.blocked_sends
  *   mbx_accept_blocked_send()   blocked_sends         the caller
  *   mbx_deliver_to_waiter()     the caller            the receive call, in flight
  *   take(), recv.c              stored or blocked     the receive call, in flight
+ *   take_first(), recv.c        stored                the receive call, in flight
  *   complete_recv(), recv.c     the receive call      released, or put back
  *   mbx_put_back()              the receive call      another receiver, stored or
  *                                                     blocked_sends

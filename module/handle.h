@@ -89,8 +89,7 @@ static inline int mbx_handle_send(struct handle *handle,
 				  const struct mbx_send_args *args,
 				  const struct mbx_wait_opts *opts)
 {
-	return mbx_send(&handle->outlet, args,
-			opts);
+	return mbx_send(&handle->outlet, args, opts);
 }
 
 static inline ssize_t mbx_handle_recv(struct handle *handle,

@@ -262,8 +262,7 @@ static long ioctl_call(struct file *file, union mbx_arg *arg,
 	mbx_wait_opts_init(&opts, r->flags, r->deadline_ns, mbx_nonblock(file));
 	if (usize >= offsetofend(struct mbox_request, ticket))
 		resume.unumber = &ur->ticket;
-	return mbx_call(&handle->outlet, &args,
-			&to, &opts, &resume);
+	return mbx_call(&handle->outlet, &args, &to, &opts, &resume);
 }
 
 static int reply_with(struct file *file, const struct mbox_reply *r)

@@ -739,7 +739,7 @@ static struct mbx_want *first_want(struct mbx_user *user, unsigned long freed)
 static bool is_refused_too(const struct mbx_want *want, const struct mbx_want *refused)
 {
 	return want->task && want->need.stake == refused->need.stake &&
-	       want->need.bytes >= refused->need.bytes &&
+	       want->need.bytes >= refused->need.bytes + refused->need.own &&
 	       want->need.fds >= refused->need.fds;
 }
 

@@ -32,7 +32,8 @@ struct user_namespace;
  * @mailboxes: mailboxes that it created and that exist
  * @bytes: memory of its messages and rings
  * @fds: descriptors in its messages
- * @spares: memory of spare messages of its mailboxes
+ * @spares: memory of spare messages in mailboxes of this user and of the users below; only
+ *	without @parent
  * @staged: without @parent: memory of messages that this user and the users below are
  *	making, and that are to replace others
  * @fence_tick: when @fences began to count, in jiffies; only without @parent
@@ -104,12 +105,14 @@ struct mbx_shortage {
 /**
  * struct mbx_need - what a call needs room for
  * @stake: where
- * @bytes: memory
+ * @bytes: memory of the message
+ * @own: memory of the sender itself; another call of the same sender may be charged first
  * @fds: descriptors in messages
  */
 struct mbx_need {
 	const struct mbx_stake *stake;
 	unsigned long bytes;
+	unsigned int own;
 	unsigned int fds;
 };
 

@@ -150,7 +150,6 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	mb->blocked_sends.leaders = RB_ROOT_CACHED;
 	mb->blocked_sends.blocked_sends = true;
 	mb->receivers = RB_ROOT_CACHED;
-	mb->senders = RB_ROOT_CACHED;
 	INIT_HLIST_HEAD(&mb->accepted);
 	INIT_LIST_HEAD(&mb->peekers);
 	INIT_LIST_HEAD(&mb->waking);

@@ -91,6 +91,7 @@ struct mailbox {
 	u32 msg_max;
 	u32 flags;
 	u32 store_flags;
+	u32 in_flight;
 	struct mbx_message *spare;
 	struct mbx_queue stored;
 	struct mbx_queue blocked_sends;
@@ -104,7 +105,7 @@ struct mailbox {
 		};
 	};
 	struct rb_root_cached receivers;
-	struct rb_root_cached senders;
+	struct rb_root senders;
 	struct rb_root shares;
 	struct rb_root choosers;
 	struct rb_root by_msg;
@@ -117,7 +118,6 @@ struct mailbox {
 	u32 waiting_senders;
 	u32 recv_handles;
 	u32 send_handles;
-	u32 in_flight;
 	u32 handles;
 	u32 net_ino;
 	struct hlist_head fds;

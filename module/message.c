@@ -309,16 +309,42 @@ static inline struct mbx_message *next_spare(const struct mbx_message *spare)
 	return (struct mbx_message *)spare->node.next;
 }
 
+/* KASAN checks messages, and not memory that is used again; nor is that cleared. */
+static inline bool keeps_spares(void)
+{
+	return !IS_ENABLED(CONFIG_KASAN) && !want_init_on_free();
+}
+
+/* Where the spare messages of a mailbox are counted. */
+static inline atomic_t *spares_of(struct mailbox *mb)
+{
+	return &mbx_user_top(mb->user)->spares;
+}
+
 /* Whether it is counted in mbx_user.spares. The last short one of a chain is not. */
 static inline bool is_counted(const struct mbx_message *spare)
 {
 	return spare->prio > SPARE_SHORT || next_spare(spare);
 }
 
+static noinline void __uncount(struct mailbox *mb, unsigned int cost)
+{
+	atomic_sub(cost, spares_of(mb));
+}
+
 static inline void uncount(struct mailbox *mb, const struct mbx_message *spare)
 {
 	if (unlikely(is_counted(spare)))
-		atomic_sub(spare->prio, &mb->user->spares);
+		__uncount(mb, spare->prio);
+}
+
+/* Count @cost bytes of a spare message, if that is within the bound. */
+static noinline bool count_spare(struct mailbox *mb, unsigned int cost)
+{
+	if (atomic_add_return(cost, spares_of(mb)) <= SPARES_MAX)
+		return true;
+	__uncount(mb, cost);
+	return false;
 }
 
 static void free_spares(struct mailbox *mb, struct mbx_message *spare)
@@ -361,7 +387,7 @@ static inline struct mbx_message *use_spare(struct mailbox *mb, struct mbx_messa
 
 	if (!msg)
 		return NULL;
-	if (unlikely(msg->prio != cost || msg->type != (unsigned long)sender->memcg)) {
+	if (unlikely(msg->prio != cost || msg->type != sender->memcg)) {
 		free_spares(mb, msg);
 		*spares = NULL;
 		return NULL;
@@ -373,25 +399,33 @@ static inline struct mbx_message *use_spare(struct mailbox *mb, struct mbx_messa
 
 /* Make a message that is freed the first of *@spares. Return whether it was taken. */
 static inline bool keep_spare(struct mailbox *mb, struct mbx_message **spares,
-			      struct mbx_message *msg, const void *memcg,
+			      struct mbx_message *msg, u64 memcg,
 			      unsigned int cost)
 {
 	struct mbx_message *next = *spares;
 
+	if (!keeps_spares())
+		return false;
 	if (unlikely(next && (cost > SPARE_SHORT || next->prio > SPARE_SHORT ||
 			      next->wprio >= SPARES_IN_CHAIN)))
 		return false;
-	if ((next || cost > SPARE_SHORT) &&
-	    atomic_add_return(cost, &mb->user->spares) > SPARES_MAX) {
-		atomic_sub(cost, &mb->user->spares);
+	if ((next || cost > SPARE_SHORT) && !count_spare(mb, cost))
 		return false;
-	}
 	msg->node.next = (struct list_head *)next;
-	msg->type = (unsigned long)memcg;
+	msg->type = memcg;
 	msg->prio = cost;
 	msg->wprio = next ? next->wprio + 1 : 1;
 	*spares = msg;
 	return true;
+}
+
+/*
+ * How much to allocate for @size bytes, which take @cost bytes: all of these, as the
+ * memory may serve a longer message next.
+ */
+static inline size_t alloc_size(size_t size, unsigned int cost)
+{
+	return keeps_spares() ? cost : size;
 }
 
 /**
@@ -436,8 +470,8 @@ static struct mbx_message *alloc_ext(u32 len, bool special, unsigned int cost)
 		bool last = left <= MBX_CHUNK;
 
 		size = last ? left : CHUNK_ROOM;
-		/* All of the last one's memory, as for short messages. */
-		chunk = kmalloc(last ? cost_of(size) : MBX_CHUNK, GFP_KERNEL_ACCOUNT);
+		chunk = kmalloc(last ? alloc_size(size, cost_of(size)) : MBX_CHUNK,
+				GFP_KERNEL_ACCOUNT);
 		*tail = chunk;
 		if (!chunk) {
 			free_ext(ext);
@@ -467,8 +501,7 @@ message_alloc(struct mailbox *mb, struct mbx_message **spares, struct mbx_sender
 	if (msg) {
 		/* It has nothing to be set up. */
 	} else if (is_plain(len, ext)) {
-		/* All of the memory, as a message of another length may be next. */
-		msg = kmalloc(cost, GFP_KERNEL_ACCOUNT);
+		msg = kmalloc(alloc_size(sizeof(*msg) + len, cost), GFP_KERNEL_ACCOUNT);
 		if (unlikely(!msg))
 			goto err_uncharge;
 		msg->flags = 0;
@@ -518,10 +551,11 @@ static noinline struct mbx_message *refused(struct mbx_sender *sender, unsigned 
  * @user: the payload
  * @len: its length
  *
- * As mbx_message_new(), in fewer steps.
+ * The caller sets type and priority. The user is charged for the memory until
+ * mbx_message_free().
  *
  * Context: Process context, may sleep.
- * Return: as mbx_message_new().
+ * Return: the message, or -EFAULT, -EDQUOT, -ENOBUFS, -ENOMEM.
  */
 struct mbx_message *mbx_message_of(struct mbx_outlet *outlet, void __user *user, size_t len)
 {
@@ -593,16 +627,13 @@ unsigned int mbx_messages_of(struct mbx_outlet *outlet, const struct mbox_msg *m
 }
 
 /**
- * mbx_message_new() - make a message of the current process
+ * mbx_message_new() - make any message of the current process
  * @outlet: where the handle sends to
  * @from: the payload
  * @ext: whether it needs a struct mbx_message_ext even if it is short
  *
- * The caller sets type and priority. The user is charged for the memory until
- * mbx_message_free().
- *
  * Context: Process context, may sleep.
- * Return: the message, or -EFAULT, -EDQUOT, -ENOBUFS, -ENOMEM.
+ * Return: as mbx_message_of().
  */
 struct mbx_message *mbx_message_new(struct mbx_outlet *outlet,
 				    const struct mbx_buffer *from, bool ext)

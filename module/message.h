@@ -32,7 +32,10 @@ struct mbx_transaction;
 /* No allocation for a message is larger; longer payloads are chained. */
 #define MBX_CHUNK 4096U
 
-/* How many messages of a batch are sent or received in one hold of mailbox.lock. */
+/*
+ * How many messages of a batch are handled together: copied in and stored, or copied out
+ * and freed.
+ */
 #define MBX_SOME 8
 
 /*
@@ -78,7 +81,9 @@ struct mbx_chunk {
 
 /**
  * struct mbx_message - a message
- * @node: in the circular list of the messages of one rank; under mailbox.lock
+ * @node: in the circular list of the messages of one rank; under mailbox.lock. Of a spare
+ *	message (message.c), @node.next is the next one, and @type, @prio and @wprio say
+ *	what it can be used for
  * @rb: in the tree of ranks if the message is a leader; otherwise empty; under
  *	mailbox.lock
  * @entry: MBX_MSG_ENTRY: the entry; under mailbox.lock

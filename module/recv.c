@@ -511,7 +511,7 @@ ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len, bool n
 
 /**
  * mbx_recv_some() - receive messages until one cannot be received at once
- * @mb: the mailbox
+ * @mb: the mailbox; with MBOX_BROADCAST, no message is received
  * @usize: size of a struct mbox_msg of the caller
  * @msgs: what each call asks for: any message
  * @umsgs: where @msgs came from
@@ -525,35 +525,31 @@ ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len, bool n
 unsigned int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_msg *msgs,
 			   void __user *umsgs, unsigned int n)
 {
-	struct mbx_message *taken[MBX_SOME];
+	struct mbx_message *received[MBX_SOME];
 	struct mbx_recv_args args = { .usize = usize };
 	struct mbx_seen_sender seen = {};
-	unsigned int i, received;
+	struct mbx_message *msg;
+	unsigned int i;
 
-	spin_lock(&mb->lock);
+	/* One at a time: so a message is put back before the next one has left. */
 	for (i = 0; i < n; i++) {
-		taken[i] = take_first(mb, msgs[i].len);
-		if (!taken[i])
+		spin_lock(&mb->lock);
+		msg = take_first(mb, msgs[i].len);
+		spin_unlock(&mb->lock);
+		if (!msg)
 			break;
-	}
-	spin_unlock(&mb->lock);
-	n = i;
-	for (i = 0; i < n; i++) {
 		args.umsg = umsgs + i * usize;
 		args.kmsg = &msgs[i];
-		if (unlikely(!mbx_message_copy_to(taken[i], u64_to_user_ptr(msgs[i].buf))))
-			break;
-		if (unlikely(mbx_copy_out_meta(taken[i], 0, 0, &args, &seen))) {
+		if (unlikely(!mbx_message_copy_to(msg, u64_to_user_ptr(msgs[i].buf)) ||
+			     mbx_copy_out_meta(msg, 0, 0, &args, &seen))) {
 			mbx_undo_copy_out(&args);
+			put_back_uncopied(mb, msg);
 			break;
 		}
+		received[i] = msg;
 	}
-	received = i;
-	/* The last one first, so that they are in order again. */
-	while (n > received)
-		put_back_uncopied(mb, taken[--n]);
-	mbx_messages_received(mb, taken, received);
-	return received;
+	mbx_messages_received(mb, received, i);
+	return i;
 }
 
 /**

@@ -514,7 +514,8 @@ static int sleep_at_share(struct mailbox *mb, struct mbx_want *want,
 	for (;;) {
 		const struct mbx_need need = {
 			.stake = sender->stake,
-			.bytes = cost + mbx_sender_cost(sender),
+			.bytes = cost,
+			.own = mbx_sender_cost(sender),
 			.fds = nfds,
 		};
 
@@ -742,11 +743,10 @@ static int send_made(struct mailbox *mb, struct mbx_message *msg,
 
 /*
  * Whether nothing keeps a message from being stored, and nobody is to be told of it.
- * What wants more than that is up to try_send().
+ * What wants more than that is up to try_send(). Only under the lock the answer lasts.
  */
 static inline bool can_store(const struct mailbox *mb)
 {
-	lockdep_assert_held(&mb->lock);
 	return likely(!mb->dead && !mb->store_flags && !mb->waiting_receivers &&
 		      mbx_has_room(mb) && list_empty(&mb->pollers));
 }
@@ -807,7 +807,8 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
 		return send_otherwise(outlet, user, len, nonblock);
 	msg = mbx_message_of(outlet, user, len);
 	if (IS_ERR(msg)) {
-		if (PTR_ERR(msg) == -ENOBUFS)
+		/* That a mailbox is destroyed counts more than other errors. */
+		if (PTR_ERR(msg) == -ENOBUFS || READ_ONCE(mb->dead))
 			return send_otherwise(outlet, user, len, nonblock);
 		return PTR_ERR(msg);
 	}
@@ -840,9 +841,10 @@ unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msg
 	struct mailbox *mb = outlet->to;
 	unsigned int i, sent;
 
-	if (unlikely(mb->flags & ~MBOX_INHERIT))
+	/* A data race: to make messages that cannot be stored would be useless. */
+	if (mb->flags & ~MBOX_INHERIT || !data_race(can_store(mb)))
 		return 0;
-	/* A data race: to make more than there is room for would be useless. */
+	/* Another data race: likewise beyond the capacity. */
 	n = min(n, data_race(mb->capacity - min(mb->stored.count, mb->capacity)));
 	n = mbx_messages_of(outlet, msgs, n, made);
 	spin_lock(&mb->lock);
@@ -868,8 +870,8 @@ unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msg
  * receiver gets the message (with -EPIPE it may have been accepted, counted, and
  * dropped). With a transaction, see mbx_call().
  */
-int mbx_send(struct mbx_outlet *outlet,
-	     const struct mbx_send_args *args, const struct mbx_wait_opts *opts)
+int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
+	     const struct mbx_wait_opts *opts)
 {
 	struct mailbox *mb = outlet->to;
 	struct mbx_transaction *txn = args->txn;

@@ -3,6 +3,7 @@
 #define MBX_SENDER_H
 
 #include <linux/atomic.h>
+#include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -27,7 +28,7 @@ struct user_namespace;
  * @key: user id of @account: the user in shares
  * @pid: the process, one reference
  * @user: the account of @uid
- * @memcg: the memory cgroup of the process; only compared
+ * @memcg: what tells the memory cgroup of the process from all others
  * @account: the account that stands for @user in the mailbox's user namespace
  * @stake: the stake of @account with the mailbox's owner, NULL if it is the owner
  * @charged: whether this object is charged: with a @stake, how many messages there
@@ -51,7 +52,7 @@ struct mbx_sender {
 	struct mbx_user *user;
 	struct mbx_user *account;
 	struct mbx_stake *stake;
-	const void *memcg;
+	u64 memcg;
 	atomic_t charged;
 	bool privileged;
 	bool slow;
@@ -101,6 +102,16 @@ unsigned int mbx_sender_charge_unasked(struct mbx_sender *sender,
 				       unsigned int cost);
 int mbx_sender_charge_other(struct mbx_sender *sender, unsigned int cost,
 			    bool unlimited);
+
+/* A number that no other memory cgroup has or had. The caller reads under RCU. */
+static inline u64 mbx_current_memcg(void)
+{
+#ifdef CONFIG_MEMCG
+	return task_css_check(current, memory_cgrp_id, true)->serial_nr;
+#else
+	return 0;
+#endif
+}
 
 static inline bool mbx_sender_is_current(const struct mbx_sender *sender)
 {

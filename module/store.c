@@ -45,7 +45,10 @@ static bool plain_unstore(struct mailbox *mb, struct mbx_message *msg)
 
 static struct mbx_waiter *plain_next_sender(const struct mailbox *mb)
 {
-	return mbx_waiters_first(&mb->senders);
+	/* Not cached: no call that need not wait asks for it. */
+	struct rb_node *node = rb_first(&mb->senders);
+
+	return node ? rb_entry(node, struct mbx_waiter, node) : NULL;
 }
 
 static bool plain_readable(const struct mailbox *mb,

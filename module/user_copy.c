@@ -3,6 +3,7 @@
  * Copying payloads from and to user space, without the checks whose answer is known.
  */
 #include <linux/fault-inject-usercopy.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "user_copy.h"
@@ -103,6 +104,8 @@ static noinline bool pieces_from_user(u8 *to, const u8 __user *from, size_t len)
 		return !copy_from_user(to, from, len);
 	if (!access_ok(from, len))
 		return false;
+	/* As copy_from_user(): no speculation with an address that is not the user's. */
+	barrier_nospec();
 	for (; len >= 1024; len -= 1024) {
 		if (__copy_from_user(to, from, 1024))
 			return false;

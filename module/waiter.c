@@ -452,7 +452,7 @@ static void link_sender(struct mailbox *mb, struct mbx_send_waiter *w)
 
 	if (likely(!(mb->flags & MBOX_FAIR))) {
 		w->waiter.place = MBX_PLACE_SENDERS;
-		rb_add_cached(&w->waiter.node, &mb->senders, waits_before);
+		rb_add(&w->waiter.node, &mb->senders, waits_before);
 	} else {
 		share = mbx_ext(w->msg)->share;
 		w->waiter.place = MBX_PLACE_SHARE;
@@ -495,7 +495,7 @@ static void leave_place(struct mailbox *mb, struct mbx_waiter *w)
 		rb_erase_augmented(&w->node, &mb->choosers, &chooser_callbacks);
 		break;
 	case MBX_PLACE_SENDERS:
-		rb_erase_cached(&w->node, &mb->senders);
+		rb_erase(&w->node, &mb->senders);
 		break;
 	case MBX_PLACE_SHARE:
 		unlink_contender(mb, mbx_send_waiter(w));

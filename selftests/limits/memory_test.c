@@ -390,17 +390,34 @@ TEST_F(memory, message_is_charged_to_the_cgroup_of_its_sender)
 		close(w->fd + i);
 }
 
+/* Receive several messages in one call, all into @buf. */
+static int recv_batch(int fd, char *buf, int n)
+{
+	struct mbox_msg msgs[32];
+	struct mbox_vec vec = { .msgs = (uintptr_t)msgs, .n = n, .msg_size = sizeof(msgs[0]) };
+	int i;
+
+	for (i = 0; i < n; i++)
+		msgs[i] = msg_of(buf, 4096, 0);
+	return neg(ioctl(fd, MBOX_IOC_RECVV, &vec));
+}
+
 static int use_each(void *arg)
 {
 	static char buf[4096];
 	struct worker *w = arg;
-	int i;
+	int i, j, got;
 
 	CHECK_EQ(0, enter_and_settle(w));
 	w->cost = kernel_memory(w->dir);
 	for (i = 0; i < w->n; i++) {
-		CHECK_EQ(0, raw_send(w->fd + 1 + i, buf, w->len, 0));
-		CHECK_EQ((long)w->len, raw_recv(w->fd + 1 + i, buf, sizeof(buf), 0));
+		for (j = 0; j < w->sent; j++)
+			CHECK_EQ(0, raw_send(w->fd + 1 + i, buf, w->len, 0));
+		while (j > 0) {
+			got = recv_batch(w->fd + 1 + i, buf, j);
+			CHECK(got > 0);
+			j -= got;
+		}
 	}
 	w->cost = kernel_memory(w->dir) - w->cost;
 	return 0;
@@ -410,8 +427,12 @@ TEST_F(memory, mailboxes_keep_little_of_received_messages)
 {
 	static const struct {
 		size_t len;
+		long n;
 		long most;
-	} cases[] = { { 8, 128 }, { 400, 544 }, { 1000, 64 }, { 4000, 64 }, { 4096, 64 } };
+	} cases[] = {
+		{ 8, 1, 128 },	 { 8, 30, 128 },   { 400, 1, 544 },
+		{ 400, 30, 544 }, { 1000, 1, 64 }, { 4096, 1, 64 },
+	};
 	struct worker *w;
 	unsigned int c;
 	int i;
@@ -425,10 +446,12 @@ TEST_F(memory, mailboxes_keep_little_of_received_messages)
 		w = new_worker(self->dir, new_mailbox(0, 4));
 		w->n = 4000;
 		w->len = cases[c].len;
+		w->sent = cases[c].n;
 		for (i = 0; i < w->n; i++)
-			ASSERT_EQ(w->fd + 1 + i, new_mailbox(0, 4));
+			ASSERT_EQ(w->fd + 1 + i, new_mailbox(0, 32));
 		EXPECT_EQ(0, in_child(use_each, w));
-		TH_LOG("after a message of %zu bytes: %ld bytes", w->len, w->cost / w->n);
+		TH_LOG("after %ld messages of %zu bytes: %ld bytes", w->sent, w->len,
+		       w->cost / w->n);
 		/* Each sender and its cgroup need some memory too. */
 		EXPECT_GE(cases[c].most + 160, w->cost / w->n);
 		for (i = w->n; i >= 0; i--)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Several messages in one call. */
+#include <sys/epoll.h>
+
 #include "peers.h"
 
 #define N 5
@@ -304,6 +306,82 @@ TEST_F(batch, fault_keeps_the_other_messages_in_order)
 		for (i = at; i < 8; i++)
 			EXPECT_EQ(i, take(self->fd));
 	}
+}
+
+/* The fields cannot be written, so the message is not received. */
+TEST_F(batch, read_only_element_ends_the_batch)
+{
+	size_t page = getpagesize();
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+	struct mbox_msg *vec = (void *)(p + page - 3 * sizeof(*vec));
+	int in[8];
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(0, put(self->fd, i));
+		vec[i] = msg_of(&in[i], sizeof(in[i]), 0);
+	}
+	ASSERT_EQ(0, mprotect(p + page, page, PROT_READ));
+	EXPECT_EQ(3, mbox_recvmmsg(self->mb, vec, 8, 0));
+	EXPECT_EQ(5, (int)stat_of(self->fd).queued);
+	for (i = 3; i < 8; i++)
+		EXPECT_EQ(i, take(self->fd));
+}
+
+static int receive_two(void *arg)
+{
+	int fd = *(int *)arg;
+	int first = take(fd), second = take(fd);
+
+	return first != second && first <= 2 && second <= 2 ? 0 : 1;
+}
+
+/* A receiver overtakes another one by the one message that this one cannot receive. */
+TEST_F(batch, fault_delays_one_message_for_another_receiver)
+{
+	char *bad = mmap(NULL, getpagesize(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct many *in = many_msgs(64);
+	int i, round;
+	pid_t pid;
+
+	for (i = 0; i < 8; i++)
+		in->msgs[i] = msg_of(bad, 64, 0);
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < 8; i++)
+			ASSERT_EQ(0, put(self->fd, i));
+		pid = spawn(receive_two, &self->fd);
+		for (i = 0; i < 50; i++)
+			mbox_recvmmsg(self->mb, in->msgs, 8, MBOX_DONTWAIT);
+		EXPECT_EQ(0, reap(pid));
+		EXPECT_GE(2, take(self->fd));
+		for (i = 3; i < 8; i++)
+			EXPECT_EQ(i, take(self->fd));
+	}
+}
+
+/* While somebody polls, messages are sent and received one by one. */
+TEST_F(batch, batch_of_a_polled_mailbox)
+{
+	struct mbox_attr attr = attr_of(0, MANY);
+	struct many *out = many_msgs(4), *in = many_msgs(64);
+	struct mbox *mb = mbox_create(NULL, O_RDWR, &attr);
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT };
+	int i, epfd = epoll_create1(0);
+
+	ASSERT_EQ(0, epoll_ctl(epfd, EPOLL_CTL_ADD, mbox_fd(mb), &ev));
+	for (i = 0; i < MANY; i++)
+		memcpy(out->data[i], &i, sizeof(i));
+	EXPECT_EQ(MANY, mbox_sendmmsg(mb, out->msgs, MANY, MBOX_DONTWAIT));
+	ASSERT_EQ(1, epoll_wait(epfd, &ev, 1, 0));
+	EXPECT_EQ(EPOLLIN, ev.events);
+	EXPECT_EQ(MANY, mbox_recvmmsg(mb, in->msgs, MANY, MBOX_DONTWAIT));
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(i, *(int *)in->data[i]);
+	ASSERT_EQ(1, epoll_wait(epfd, &ev, 1, 0));
+	EXPECT_EQ(EPOLLOUT, ev.events);
+	close(epfd);
+	mbox_close(mb);
 }
 
 TEST_F(batch, unreadable_message_ends_the_batch)

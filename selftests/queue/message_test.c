@@ -98,7 +98,7 @@ static void pass_length(struct __test_metadata *_metadata, FIXTURE_DATA(message)
 		TH_LOG("readv, length %u", len);
 }
 
-TEST_F(message, every_short_length_at_every_alignment)
+TEST_F(message, every_short_length)
 {
 	__u32 len;
 
@@ -163,6 +163,18 @@ TEST_F(message, payload_that_ends_with_its_page)
 		ASSERT_EQ((char)len, end[-1]);
 		ASSERT_EQ((char)len, end[-(long)len]);
 	}
+}
+
+TEST_F(message, EIDRM_comes_before_EFAULT)
+{
+	void *bad = mmap(NULL, getpagesize(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = dup(self->fd);
+
+	ASSERT_EQ(0, neg(ioctl(fd, MBOX_IOC_DESTROY)));
+	EXPECT_EQ(-EIDRM, neg(write(fd, bad, 8)));
+	EXPECT_EQ(-EIDRM, raw_send(fd, bad, 8, 0));
+	EXPECT_EQ(-EIDRM, neg(read(fd, bad, 8)));
+	close(fd);
 }
 
 TEST_F(message, address_of_no_bytes_does_not_count)

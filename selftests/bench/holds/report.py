@@ -13,7 +13,7 @@ An operation can also take too long if it drops its locks in between. So its
 instructions in ALL are compared with those in TENTH, and printed if they grow faster
 than the number of elements, with some allowance for logarithms and caches.
 
-Exits 1 if there is anything of both kinds, 2 if a run is not complete.
+Exits 1 if there is anything of either kind, 2 if a run is not complete.
 """
 import os
 import sys
