@@ -63,7 +63,7 @@ help:
 	@echo
 	@echo 'Measure:'
 	@echo '  bench-count      instructions per send and receive, counted'
-	@echo '  bench-holds      how long operations keep preemption off, and how they grow; QUICK=1'
+	@echo '  bench-holds      how long operations keep preemption off; QUICK=1 for less'
 	@echo '  bench-profile    instructions by function; OP=pair|batch|call..., SIZE=bytes'
 	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
 	@echo '  bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
