@@ -16,12 +16,16 @@
 #include <linux/magic.h>
 #include <linux/namei.h>
 #include <linux/nsproxy.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/sched.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 #include <linux/wait.h>
+#include <linux/xattr.h>
 
 /* Commit bc292ab00f6c (6.3) made vm_flags const; only these functions change it. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
@@ -244,6 +248,106 @@ static inline void mbx_inode_touch(struct inode *inode)
 #else
 	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
 #endif
+}
+
+/* The attributes of an inode have changed. */
+static inline void mbx_inode_changed(struct inode *inode)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	inode->i_ctime = current_time(inode);
+#else
+	inode_set_ctime_current(inode);
+#endif
+}
+
+/* Commit 138060ba92b3 (6.2) and others made operations on ACLs take a dentry. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define mbx_acl_target inode
+
+static inline struct inode *mbx_acl_inode(struct inode *inode)
+{
+	return inode;
+}
+#else
+#define mbx_acl_target dentry
+
+static inline struct inode *mbx_acl_inode(struct dentry *dentry)
+{
+	return d_inode(dentry);
+}
+#endif
+
+static inline int mbx_acl_chmod(struct mbx_idmap *idmap, struct dentry *dentry,
+				umode_t mode)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	return posix_acl_chmod(idmap, d_inode(dentry), mode);
+#else
+	return posix_acl_chmod(idmap, dentry, mode);
+#endif
+}
+
+/*
+ * Before 6.4 ACLs need handlers of extended attributes. With handlers the kernel asks no
+ * security module to set a label, unless a handler leaves it to that.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+static inline int mbx_set_label(const struct xattr_handler *handler,
+				struct mbx_idmap *idmap, struct dentry *dentry,
+				struct inode *inode, const char *name,
+				const void *value, size_t size, int flags)
+{
+	return value ? -EAGAIN : -EOPNOTSUPP;
+}
+#endif
+
+static inline void mbx_serve_acls(struct super_block *sb)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	static const struct xattr_handler label_handler = {
+		.prefix = XATTR_SECURITY_PREFIX,
+		.set = mbx_set_label,
+	};
+	static const struct xattr_handler *handlers[] = {
+		&posix_acl_access_xattr_handler,
+		&posix_acl_default_xattr_handler,
+		&label_handler,
+		NULL,
+	};
+
+	sb->s_xattr = handlers;
+#endif
+}
+
+/*
+ * The names of security labels. Return their length, or an error. Older kernels return
+ * the length, even if it does not fit. Newer ones move the buffer.
+ */
+static inline ssize_t mbx_labels_length(int (*list)(struct inode *, char *, size_t),
+					struct inode *inode, char *buffer, size_t size)
+{
+	ssize_t len = list(inode, buffer, size);
+
+	return buffer && len > (ssize_t)size ? -ERANGE : len;
+}
+
+static inline ssize_t mbx_labels_moved(int (*list)(struct inode *, char **, ssize_t *),
+				       struct inode *inode, char *buffer, size_t size)
+{
+	ssize_t left = size;
+	int ret = list(inode, &buffer, &left);
+
+	return ret ? ret : (ssize_t)size - left;
+}
+
+#define mbx_labels \
+	__builtin_choose_expr(__same_type(security_inode_listsecurity, \
+					  int(struct inode *, char *, size_t)), \
+			      mbx_labels_length, mbx_labels_moved)
+
+static inline ssize_t mbx_list_labels(struct inode *inode, char *buffer, size_t size)
+{
+	return mbx_labels(security_inode_listsecurity, inode, buffer, size);
 }
 
 /* The dentry of a name that is there. Since 6.16 the name is a struct qstr. */

@@ -24,6 +24,7 @@
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 
+#include "acl.h"
 #include "compat.h"
 #include "fs.h"
 #include "instance.h"
@@ -117,9 +118,23 @@ static int mailbox_getattr(struct mbx_idmap *idmap, const struct path *path,
 	return 0;
 }
 
+static int set_attributes(struct mbx_idmap *idmap, struct dentry *dentry,
+			  struct iattr *attr)
+{
+	int ret = setattr_prepare(idmap, dentry, attr);
+
+	/* The list first: if that fails, nothing has changed. */
+	if (!ret && attr->ia_valid & ATTR_MODE)
+		ret = mbx_acl_chmod(idmap, dentry, attr->ia_mode);
+	return ret ? ret : simple_setattr(idmap, dentry, attr);
+}
+
 static const struct inode_operations mailbox_iops = {
 	.permission = mailbox_permission,
 	.getattr = mailbox_getattr,
+	.setattr = set_attributes,
+	.set_acl = mbx_acl_set,
+	.listxattr = mbx_acl_list,
 };
 
 /* ---- the directory --------------------------------------------------------- */
@@ -129,16 +144,26 @@ static struct mailbox *new_mailbox(struct super_block *sb,
 				   const struct mbox_attr *attr,
 				   struct inode *dir, umode_t mode)
 {
+	struct posix_acl *acl = NULL;
 	struct mailbox *mb;
 	struct inode *inode;
+	int ret;
 
 	if (!kuid_has_mapping(sb->s_user_ns, current_fsuid()) ||
 	    !kgid_has_mapping(sb->s_user_ns, current_fsgid()))
 		return ERR_PTR(-EOVERFLOW);
+	if (dir) {
+		ret = mbx_acl_inherit(dir, &mode, &acl);
+		if (ret)
+			return ERR_PTR(ret);
+	}
 	mb = mbx_mailbox_new(attr, sb);
-	if (IS_ERR(mb))
+	if (IS_ERR(mb)) {
+		posix_acl_release(acl);
 		return mb;
+	}
 	inode = &mb->inode;
+	mbx_acl_init(inode, acl);
 	inode_init_owner(mbx_nop_idmap, inode, dir, S_IFIFO | (mode & 0777));
 	mbx_inode_init_times(inode);
 	inode->i_op = &mailbox_iops;
@@ -237,6 +262,9 @@ const struct inode_operations mbx_dir_iops = {
 	.mknod = dir_mknod,
 	.unlink = dir_unlink,
 	.rename = dir_rename,
+	.setattr = set_attributes,
+	.set_acl = mbx_acl_set,
+	.listxattr = mbx_acl_list,
 };
 
 /*

@@ -29,6 +29,7 @@
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
+#include "acl.h"
 #include "compat.h"
 #include "fs.h"
 #include "instance.h"
@@ -109,6 +110,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = MBX_FS_MAGIC;
 	sb->s_op = &super_ops;
 	sb->s_time_gran = 1;
+	mbx_acl_enable(sb);
 
 	dir = new_inode(sb);
 	if (!dir)
@@ -121,6 +123,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	dir->i_fop = &simple_dir_operations;
 	set_nlink(dir, 2);
 	mbx_inode_init_times(dir);
+	mbx_acl_init(dir, NULL);
 	sb->s_root = d_make_root(dir);
 	return sb->s_root ? 0 : -ENOMEM;
 }
@@ -185,18 +188,25 @@ static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	return 0;
 }
 
-static void apply(const struct options *options, struct super_block *sb)
+static int apply(const struct options *options, struct super_block *sb)
 {
 	struct inode *dir = d_inode(sb->s_root);
+	int ret = 0;
 
 	inode_lock(dir);
-	if (options->given & BIT(OPT_MODE))
+	if (options->given & BIT(OPT_MODE)) {
+		ret = mbx_acl_chmod(mbx_nop_idmap, sb->s_root, options->mode);
+		if (ret)
+			goto out;
 		dir->i_mode = S_IFDIR | options->mode;
+	}
 	if (options->given & BIT(OPT_UID))
 		dir->i_uid = options->uid;
 	if (options->given & BIT(OPT_GID))
 		dir->i_gid = options->gid;
+out:
 	inode_unlock(dir);
+	return ret;
 }
 
 static void unpin(struct work_struct *work)
@@ -235,6 +245,7 @@ static void pin(struct mbx_instance *instance, const struct options *options,
 	first = !instance->configured;
 	instance->configured = true;
 	spin_unlock(&instance->lock);
+	/* It cannot fail: the directory has no list of access rights yet. */
 	if (first)
 		apply(options, sb);
 }
@@ -286,8 +297,7 @@ static int fs_reconfigure(struct fs_context *fc)
 {
 	/* A mount is read-only. The instance is not: others use it too. */
 	fc->sb_flags_mask &= ~SB_RDONLY;
-	apply(fc->fs_private, fc->root->d_sb);
-	return 0;
+	return apply(fc->fs_private, fc->root->d_sb);
 }
 
 static void fs_free(struct fs_context *fc)

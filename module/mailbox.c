@@ -204,18 +204,6 @@ static bool has_override(struct mailbox *mb)
 	return ns_capable(mbx_mailbox_user_ns(mb), CAP_IPC_OWNER);
 }
 
-/* The permission bits that apply to the caller. */
-static unsigned int class_bits(struct mailbox *mb)
-{
-	const struct inode *inode = &mb->inode;
-
-	if (uid_eq(current_fsuid(), inode->i_uid))
-		return inode->i_mode >> 6;
-	if (in_group_p(inode->i_gid))
-		return inode->i_mode >> 3;
-	return inode->i_mode;
-}
-
 /**
  * mbx_mailbox_visible() - whether a mailbox is listed for the caller
  * @mb: the mailbox
@@ -223,8 +211,8 @@ static unsigned int class_bits(struct mailbox *mb)
 bool mbx_mailbox_visible(struct mailbox *mb)
 {
 	return uid_eq(current_fsuid(), mb->inode.i_uid) ||
-	       class_bits(mb) & (MBX_MAY_RECV | MBX_MAY_SEND) ||
-	       ns_capable_noaudit(mbx_mailbox_user_ns(mb), CAP_IPC_OWNER);
+	       ns_capable_noaudit(mbx_mailbox_user_ns(mb), CAP_IPC_OWNER) ||
+	       !mbx_fs_may(mb, MBX_MAY_RECV) || !mbx_fs_may(mb, MBX_MAY_SEND);
 }
 
 /**
