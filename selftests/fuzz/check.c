@@ -204,6 +204,9 @@ void check_process(struct process *p)
 
 		if (fd < 0 || !stat_of(fd, &st))
 			continue;
+		/* It only served to create the mailbox: it has no rights. */
+		if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_ACCMODE)
+			continue;
 		__atomic_add_fetch(&jobs->checks, 1, __ATOMIC_RELAXED);
 		direct = directness(fd);
 		if (direct == SOMEBODYS_DIRECT)

@@ -360,11 +360,20 @@ OPERATION(deep);
 OPERATION(quota);
 OPERATION(poor);
 OPERATION(pidfd);
+OPERATION(fs_open);
+OPERATION(fs_name);
+OPERATION(fs_attr);
+OPERATION(fs_dir);
+OPERATION(fs_mount);
 
 /* Undo what the operations above did to the worker's task. */
 void ops_process_reset(struct worker *l);
 /* The children of the worker end. */
 void ops_process_reap(struct worker *l);
+
+/* The mounts that the operations on the file system work in, and what they add to them. */
+void fs_init_process(void);
+void fs_reset_process(void);
 
 /* The names that programs use: their bytes, and how many. */
 #define NAMES		7
@@ -504,6 +513,8 @@ extern const char *module_file;
 
 void module_load(void);
 void module_unload(void);
+/* Wait until nothing uses the module. */
+void module_settle(void);
 void module_params_init(void);
 void module_params_reset(void);
 void module_param_set(unsigned int which, uint8_t value);

@@ -289,6 +289,7 @@ int main(int argc, char **argv)
 		cover_write(corpus_reached());
 		return 1;
 	}
+	module_settle();
 	if (options.distill)
 		corpus_distill();
 	finish();

@@ -44,13 +44,32 @@ void module_unload(void)
 	unsigned int tries = 0;
 
 	while (syscall(SYS_delete_module, "mbox", O_NONBLOCK)) {
-		/* Files of processes that have just ended. */
+		/* Files and mounts of processes that have just ended. */
 		if (errno != EAGAIN && errno != EBUSY)
 			die("cannot unload the module: %s", strerror(errno));
 		if (++tries == 100) {
 			broken("the module stays in use");
 			return;
 		}
+		usleep(50000);
+	}
+}
+
+/* Mounts keep the module for up to a second after they are gone. */
+void module_settle(void)
+{
+	char text[16] = "";
+	unsigned int tries;
+	int fd;
+
+	for (tries = 0; tries < 600; tries++) {
+		fd = open("/sys/module/mbox/refcnt", O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return;
+		text[0] = '\0';
+		if (read(fd, text, sizeof(text) - 1) < 0 || !atoi(text))
+			tries = 600;
+		close(fd);
 		usleep(50000);
 	}
 }

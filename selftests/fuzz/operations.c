@@ -58,6 +58,11 @@ const struct operation operations[] = {
 	{ "quota", op_quota, 2, .costly = true },
 	{ "poor", op_poor, 2, .costly = true },
 	{ "pidfd", op_pidfd, 2, .may_fail = true, .opens = true },
+	{ "fs_open", op_fs_open, 6, .may_fail = true },
+	{ "fs_name", op_fs_name, 4, .may_fail = true },
+	{ "fs_attr", op_fs_attr, 4, .may_fail = true },
+	{ "fs_dir", op_fs_dir, 2, .opens = true },
+	{ "fs_mount", op_fs_mount, 3, .costly = true },
 };
 
 const unsigned int noperations = ARRAY_SIZE(operations);

@@ -250,6 +250,7 @@ static void end_process(struct process *p, unsigned int nprocs)
 	check_process(p);
 	unlock(&shared->checking);
 	close_everything(p);
+	fs_reset_process();
 	if (shared->has_memory)
 		memory_renew();
 }
@@ -411,6 +412,7 @@ static void process_main(unsigned int index)
 	if (p->device < 0 || p->epoll < 0)
 		die("%s: %s", DEVICE, strerror(errno));
 	memory_init_process();
+	fs_init_process();
 	for (i = 0; i < WORKERS; i++) {
 		if (worker_process(i) != index)
 			continue;
