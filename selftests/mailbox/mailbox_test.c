@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The mailbox itself: creation, attributes, ids, state, walk. */
+#include <sys/mman.h>
+
 #include "peers.h"
 
 #define HARD_LIMIT ((16U << 20) - 1)
@@ -179,6 +181,15 @@ static int open_with_one_right(void *arg)
 	return 0;
 }
 
+/* Of the page with the senders' side, for reading. */
+static int error_of_mapping(int fd)
+{
+	void *p = mmap64(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd,
+			 MBOX_RING_OFFSET(MBOX_RING_TAIL));
+
+	return p == MAP_FAILED ? errno : 0;
+}
+
 /* It exists, and its handle can be asked what it is. */
 TEST_F(mailbox, named_mailbox_can_be_created_without_a_right)
 {
@@ -204,6 +215,7 @@ TEST_F(mailbox, named_mailbox_can_be_created_without_a_right)
 			  neg(write(fd, &value, sizeof(value))));
 		EXPECT_EQ(modes[i] == MBOX_QUEUE ? -EBADF : -EOPNOTSUPP,
 			  neg(read(fd, &value, sizeof(value))));
+		EXPECT_EQ(EACCES, error_of_mapping(fd));
 		pfd.fd = fd;
 		EXPECT_EQ(0, poll(&pfd, 1, 0));
 		EXPECT_EQ(-EBADF, raw_destroy(fd));
