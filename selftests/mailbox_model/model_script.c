@@ -340,9 +340,7 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 
 bool needs_slow(int bug)
 {
-	return bug == WITHDRAWN_MESSAGE_IS_RECEIVED ||
-	       bug == WITHDRAWN_MESSAGE_COSTS_THE_PLACE ||
-	       bug == END_COMES_BEFORE_THE_LAST_MESSAGE;
+	return bug == WITHDRAWN_MESSAGE_IS_RECEIVED || bug == WITHDRAWN_MESSAGE_COSTS_THE_PLACE;
 }
 
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */

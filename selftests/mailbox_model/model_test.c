@@ -414,9 +414,9 @@ TEST_F_TIMEOUT(rules, broken_rules_are_detected, 3600)
 		ASSERT_EQ(DIFFERENT, explore(c, &seq, 40000, bug)) {
 			TH_LOG("MBOX_SEED=%lu MBOX_MODEL_BUG=%d", c->seed, bug);
 		}
-		/* Each can be shown in a few steps. */
+		/* Most are shown in a few steps; some need a mailbox that is filled first. */
 		shrink(c, &seq, bug);
-		EXPECT_GE(20, seq.n) {
+		EXPECT_GE(40, seq.n) {
 			print(c, &seq, bug);
 		}
 		/* The same steps are no news to the right model. */
