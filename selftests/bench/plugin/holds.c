@@ -18,9 +18,6 @@
  * call (or a jump to another function, which does no harm), and a jump to an
  * address behind a call on the stack is a return. It is unknown, and begins anew,
  * where the guest switches between tasks.
- *
- * Only a few functions of the interface are used, which all versions of it have;
- * qemu-plugin.h is not packaged everywhere.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -30,29 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef void (*trans_fn)(uint64_t id, struct qemu_plugin_tb *tb);
-typedef void (*exec_fn)(unsigned int cpu, void *arg);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, trans_fn fn);
-/* @flags 0: @fn does not look at registers. */
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_fn fn, int flags,
-					  void *arg);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
-
-/* Of the interface. */
-#ifndef PLUGIN_VERSION
-#define PLUGIN_VERSION 1
-#endif
-
-#define EXPORT __attribute__((visibility("default")))
-
-EXPORT int qemu_plugin_version = PLUGIN_VERSION;
+#include "qemu.h"
 
 /* Bits of struct symbol.is. */
 #define LOCK	  (1 << 0)

@@ -7,9 +7,6 @@
  * Arguments: symbols=FILE, a copy of the guest's /proc/kallsyms, complete when the
  * first window begins; begin=ADDRESS and end=ADDRESS, functions of the program, between
  * whose calls is counted; out=FILE, a line for each function: instructions, name.
- *
- * Only a few functions of the interface are used, which all versions of it have;
- * qemu-plugin.h is not packaged everywhere.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -19,28 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-typedef void (*trans_fn)(uint64_t id, struct qemu_plugin_tb *tb);
-typedef void (*exec_fn)(unsigned int cpu, void *arg);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, trans_fn fn);
-/* @flags 0: @fn does not look at registers. */
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_fn fn, int flags,
-					  void *arg);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
-
-/* Of the interface. */
-#ifndef PLUGIN_VERSION
-#define PLUGIN_VERSION 1
-#endif
-
-#define EXPORT __attribute__((visibility("default")))
-
-EXPORT int qemu_plugin_version = PLUGIN_VERSION;
+#include "qemu.h"
 
 /**
  * struct symbol - a function of the guest's kernel
