@@ -41,8 +41,7 @@ static ssize_t handle_write(struct file *file, const char __user *buf,
 	/* As writev(2) of no bytes, which returns 0 before it calls the module. */
 	if (unlikely(!len))
 		return 0;
-	ret = mbx_send_bytes(&handle->outlet,
-			     (void __user *)buf, len, mbx_nonblock(file));
+	ret = mbx_send_bytes(&handle->outlet, (void __user *)buf, len, mbx_nonblock(file));
 	return ret ? ret : (ssize_t)len;
 }
 

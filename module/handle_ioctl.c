@@ -156,8 +156,8 @@ static bool is_simple(const struct mbox_msg *m, bool send)
 }
 
 /*
- * Send or receive some messages of a batch in one hold of the lock, and return how many.
- * The next one is up to batch_one().
+ * Send or receive some messages of a batch together, and return how many. The next one is
+ * up to batch_one().
  */
 static unsigned int batch_some(struct file *file, const struct mbox_vec *vec, u32 flags,
 			       unsigned int i, unsigned int n, bool send)
