@@ -251,6 +251,44 @@ test_names_of_tests()
 		KERNEL=none selftests/tools/vm/check "$tmp/counts"
 }
 
+# ---- make bench-holds --------------------------------------------------------
+
+# run_of FOLDER [OPERATION INSTRUCTIONS]: what one machine leaves.
+run_of()
+{
+	mkdir -p "$1"
+	: >"$1/windows"
+	{
+		[ $# = 1 ] || echo "op ring senders|$2"
+		echo end
+	} >"$1/operations"
+	[ $# = 1 ] || echo "90 0 0 0 $3 f spin_lock f:$3 0 0" >"$1/windows"
+}
+
+# The states are divided among two machines: with one state, one of them has none.
+test_report_of_holds()
+{
+	report=selftests/bench/holds/report.py
+	for runs in all tenth; do
+		run_of "$tmp/$runs/0"
+		run_of "$tmp/$runs/1" stat 80
+	done
+	says 0 '^1 operations, 0 with more than 100 ' python3 "$report" 100 "$tmp/all" "$tmp/tenth"
+	grep -q '^ring senders  *stat  *80 ' "$tmp/out" || cat "$tmp/out"
+	says 1 '80  ring senders | stat: f took it in' python3 "$report" 79 "$tmp/all" "$tmp/tenth"
+	# A state that there is not, and machines that ended early.
+	run_of "$tmp/all/1"
+	says 2 'no operation at all' python3 "$report" 100 "$tmp/all" "$tmp/tenth"
+	run_of "$tmp/all/1" stat 80
+	: >"$tmp/all/0/operations"
+	says 2 'all/0: 0 operations, 0 counted: not complete' \
+		python3 "$report" 100 "$tmp/all" "$tmp/tenth"
+	run_of "$tmp/all/0"
+	: >"$tmp/all/1/windows"
+	says 2 'all/1: 1 operations, 0 counted: not complete' \
+		python3 "$report" 100 "$tmp/all" "$tmp/tenth"
+}
+
 # ---- all of them -------------------------------------------------------------
 
 run_tests "$self" "$tmp"

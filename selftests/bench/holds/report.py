@@ -45,8 +45,13 @@ class Window:
 
 
 def read_runs(folder):
-    """The windows of all runs."""
-    return in_turn([read_run(os.path.join(folder, run)) for run in sorted(os.listdir(folder))])
+    """The windows of all runs. A run can be without: its states were not asked for."""
+    windows = in_turn([read_run(os.path.join(folder, run))
+                       for run in sorted(os.listdir(folder))])
+    if not windows:
+        print(f"{folder}: no operation at all: there is no such state")
+        sys.exit(2)
+    return windows
 
 
 def read_run(folder):
@@ -56,7 +61,7 @@ def read_run(folder):
     announced = [line for line in lines if line.startswith("op ")]
     with open(os.path.join(folder, "windows"), encoding="ascii") as file:
         counted = file.readlines()
-    if "end" not in lines or not announced or len(announced) != len(counted):
+    if "end" not in lines or len(announced) != len(counted):
         print(f"{folder}: {len(announced)} operations, {len(counted)} counted: not complete")
         sys.exit(2)
     return [Window(*pair) for pair in zip(announced, counted)]
