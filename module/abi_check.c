@@ -21,7 +21,15 @@ static_assert(sizeof(struct mbox_info) ==
 static_assert(sizeof(struct mbox_create) ==
 	      FIELD(mbox_create, name) + FIELD(mbox_create, name_len) +
 		      FIELD(mbox_create, oflags) + FIELD(mbox_create, attr) +
-		      FIELD(mbox_create, reserved) + FIELD(mbox_create, id));
+		      FIELD(mbox_create, reserved) + FIELD(mbox_create, id) +
+		      FIELD(mbox_create, options));
+/* struct mbox_options can grow, so no field may follow it. */
+static_assert(END(mbox_create, options) == sizeof(struct mbox_create));
+static_assert(sizeof(struct mbox_options) ==
+	      FIELD(mbox_options, size) + FIELD(mbox_options, history) +
+		      FIELD(mbox_options, max_deliveries) +
+		      FIELD(mbox_options, dead_letter) +
+		      FIELD(mbox_options, max_bytes));
 static_assert(sizeof(struct mbox_open) ==
 	      FIELD(mbox_open, name) + FIELD(mbox_open, name_len) +
 		      FIELD(mbox_open, oflags) + FIELD(mbox_open, id));
@@ -53,7 +61,9 @@ static_assert(sizeof(struct mbox_msg) ==
 		      FIELD(mbox_msg, type) + FIELD(mbox_msg, token) +
 		      FIELD(mbox_msg, pid) + FIELD(mbox_msg, uid) +
 		      FIELD(mbox_msg, gid) + FIELD(mbox_msg, nfds) +
-		      FIELD(mbox_msg, fds) + FIELD(mbox_msg, lost));
+		      FIELD(mbox_msg, fds) + FIELD(mbox_msg, lost) +
+		      FIELD(mbox_msg, deliveries) + FIELD(mbox_msg, reserved) +
+		      FIELD(mbox_msg, lifespan_ns));
 static_assert(sizeof(struct mbox_vec) ==
 	      FIELD(mbox_vec, msgs) + FIELD(mbox_vec, n) +
 		      FIELD(mbox_vec, flags) + FIELD(mbox_vec, msg_size) +
@@ -94,13 +104,14 @@ static_assert(sizeof(struct mbox_notify) ==
 /* The layout that existing programs were compiled with. */
 static_assert(sizeof(struct mbox_attr) == 20);
 static_assert(sizeof(struct mbox_info) == 16);
-static_assert(sizeof(struct mbox_create) == 48);
+static_assert(sizeof(struct mbox_create) == 72);
+static_assert(sizeof(struct mbox_options) == 24);
 static_assert(sizeof(struct mbox_open) == 24);
 static_assert(sizeof(struct mbox_unlink) == 16);
 static_assert(sizeof(struct mbox_stat) == 104);
 static_assert(sizeof(struct mbox_walk) == 376);
 static_assert(sizeof(struct mbox_direct) == 16);
-static_assert(sizeof(struct mbox_msg) == 80);
+static_assert(sizeof(struct mbox_msg) == 96);
 static_assert(sizeof(struct mbox_vec) == 24);
 static_assert(sizeof(struct mbox_set_capacity) == 8);
 static_assert(sizeof(struct mbox_ring_info) == 40);
@@ -135,3 +146,4 @@ static_assert(END(mbox_reply_recv, reserved) == 40);
 static_assert(END(mbox_notify, reserved) == 24);
 static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_request, deadline_ns) == MBOX_REQUEST_SIZE_MIN);
+static_assert(END(mbox_create, id) == MBOX_CREATE_SIZE_MIN);

@@ -41,6 +41,8 @@ static int write_fields(struct mbox_msg __user *umsg, const struct mbx_message *
 	unsafe_put_user(seen->gid, &umsg->gid, fault);
 	unsafe_put_user(0, &umsg->nfds, fault);
 	unsafe_put_user(lost, &umsg->lost, fault);
+	unsafe_put_user(0, &umsg->deliveries, fault);
+	unsafe_put_user(0, &umsg->lifespan_ns, fault);
 	user_access_end();
 	return 0;
 
@@ -61,6 +63,8 @@ static noinline int write_part(const struct mbx_recv_args *args, const struct mb
 	meta.token = token;
 	meta.nfds = 0;
 	meta.lost = lost;
+	meta.deliveries = 0;
+	meta.lifespan_ns = 0;
 	meta.pid = seen->pid;
 	meta.uid = seen->uid;
 	meta.gid = seen->gid;

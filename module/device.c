@@ -100,7 +100,8 @@ static long create_named(const struct mbox_create *create,
 	fd = get_unused_fd_flags(create->oflags & O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	file = mbx_fs_create(name, &create->attr, create->oflags);
+	file = mbx_fs_create(name, &create->attr, &create->options,
+			     create->oflags);
 	if (!IS_ERR(file))
 		/* If the address is no longer mapped, nothing can read the id either. */
 		put_user(mbx_file_mailbox(file)->id, &ucreate->id);
@@ -117,7 +118,7 @@ static long create_anonymous(const struct mbox_create *create,
 
 	if (IS_ERR(mnt))
 		return PTR_ERR(mnt);
-	mb = mbx_fs_anonymous(mnt, &create->attr);
+	mb = mbx_fs_anonymous(mnt, &create->attr, &create->options);
 	if (IS_ERR(mb))
 		return PTR_ERR(mb);
 	ret = mbx_handle_prepare(mb, mnt, mbx_mailbox_fops(mb), create->oflags,
@@ -154,6 +155,9 @@ static long ioctl_create(struct file *file, union mbx_arg *arg,
 	if (!rights_of(create->oflags) && !create->name_len)
 		return -EINVAL;
 	ret = mbx_attr_check(&create->attr);
+	if (ret)
+		return ret;
+	ret = mbx_options_check(&create->options);
 	if (ret)
 		return ret;
 	len = get_name(name, create->name, create->name_len);

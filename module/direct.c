@@ -211,7 +211,7 @@ static struct mailbox *queue_new(struct vfsmount *mnt, struct pid *receiver,
 	ret = mbx_attr_check(&attr);
 	if (ret)
 		return ERR_PTR(ret);
-	mb = mbx_fs_anonymous(mnt, &attr);
+	mb = mbx_fs_anonymous(mnt, &attr, &mbx_no_options);
 	if (IS_ERR(mb))
 		return mb;
 	mb->direct = true;

@@ -37,12 +37,14 @@
  * @node: in creations
  * @task: the task that is in the ioctl
  * @attr: the attributes
+ * @options: the options
  * @mb: the mailbox when it was created, with a reference
  */
 struct creation {
 	struct rb_node node;
 	struct task_struct *task;
 	const struct mbox_attr *attr;
+	const struct mbox_options *options;
 	struct mailbox *mb;
 };
 
@@ -142,6 +144,7 @@ static const struct inode_operations mailbox_iops = {
 static struct mailbox *new_mailbox(struct super_block *sb,
 				   struct mbx_namespace *ns,
 				   const struct mbox_attr *attr,
+				   const struct mbox_options *options,
 				   struct inode *dir, umode_t mode)
 {
 	struct posix_acl *acl = NULL;
@@ -157,7 +160,7 @@ static struct mailbox *new_mailbox(struct super_block *sb,
 		if (ret)
 			return ERR_PTR(ret);
 	}
-	mb = mbx_mailbox_new(attr, sb);
+	mb = mbx_mailbox_new(attr, options, sb);
 	if (IS_ERR(mb)) {
 		posix_acl_release(acl);
 		return mb;
@@ -183,6 +186,7 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 	struct mbx_namespace *ns = mbx_instance_of(dir->i_sb)->ns;
 	struct creation *creation = creation_current();
 	const struct mbox_attr *attr = &defaults;
+	const struct mbox_options *options = &mbx_no_options;
 	struct mailbox *mb;
 	int ret;
 
@@ -191,12 +195,13 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 		return -ESTALE;
 	if (creation) {
 		attr = creation->attr;
+		options = creation->options;
 	} else {
 		ret = mbx_attr_check(attr);
 		if (ret)
 			return ret;
 	}
-	mb = new_mailbox(dir->i_sb, ns, attr, dir, mode);
+	mb = new_mailbox(dir->i_sb, ns, attr, options, dir, mode);
 	if (IS_ERR(mb))
 		return PTR_ERR(mb);
 	if (creation) {
@@ -341,17 +346,19 @@ void mbx_fs_forget(struct mailbox *mb)
  * mbx_fs_anonymous() - make a mailbox without a name
  * @mnt: the mount of its network namespace
  * @attr: its attributes, already checked
+ * @options: its options, already checked
  *
  * Return: the mailbox with a reference, or an error.
  */
 struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
-				 const struct mbox_attr *attr)
+				 const struct mbox_attr *attr,
+				 const struct mbox_options *options)
 {
 	struct super_block *sb = mnt->mnt_sb;
 	struct mailbox *mb;
 
 	/* The caller is a process of the namespace, so it has not ended. */
-	mb = new_mailbox(sb, mbx_instance_of(sb)->ns, attr, NULL,
+	mb = new_mailbox(sb, mbx_instance_of(sb)->ns, attr, options, NULL,
 			 attr->perm & ~current_umask());
 	if (!IS_ERR(mb))
 		clear_nlink(&mb->inode);
@@ -362,14 +369,19 @@ struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
  * mbx_fs_create() - open a name, and create the mailbox if the name is not there
  * @name: the name
  * @attr: the attributes of a new mailbox, already checked
+ * @options: its options, already checked
  * @oflags: as for open(2)
  *
  * Return: a handle, or an error.
  */
 struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
-			   unsigned int oflags)
+			   const struct mbox_options *options, unsigned int oflags)
 {
-	struct creation creation = { .task = current, .attr = attr };
+	struct creation creation = {
+		.task = current,
+		.attr = attr,
+		.options = options,
+	};
 	struct vfsmount *mnt = mbx_instance_mount();
 	struct file *file;
 	struct path path;

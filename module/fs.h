@@ -10,6 +10,7 @@
 
 struct mailbox;
 struct mbox_attr;
+struct mbox_options;
 struct vfsmount;
 
 /* "mbox", as statfs(2) shows it. */
@@ -25,10 +26,11 @@ static inline bool mbx_is_fs_file(const struct inode *inode)
 extern const struct inode_operations mbx_dir_iops;
 
 struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
-			   unsigned int oflags);
+			   const struct mbox_options *options, unsigned int oflags);
 bool mbx_fs_creates(void);
 struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
-				 const struct mbox_attr *attr);
+				 const struct mbox_attr *attr,
+				 const struct mbox_options *options);
 struct file *mbx_fs_open(const char *name, unsigned int oflags);
 struct file *mbx_fs_reopen(struct mailbox *mb, unsigned int oflags);
 struct file *mbx_fs_file(struct mailbox *mb, struct vfsmount *mnt,

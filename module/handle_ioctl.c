@@ -41,7 +41,8 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 	struct mbx_wait_opts opts;
 
 	if (unlikely(m->flags & ~MBX_SEND_FLAGS || m->prio > MBOX_PRIO_MAX ||
-		     m->skip || m->token || !fds_valid(m)))
+		     m->skip || m->token || m->reserved || m->lifespan_ns ||
+		     !fds_valid(m)))
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_WRITE)))
 		return -EBADF;
@@ -75,7 +76,7 @@ static bool recv_flags_valid(const struct mbox_msg *m)
 
 static int recv_check(struct file *file, const struct mbox_msg *m)
 {
-	if (unlikely(!recv_flags_valid(m) || !fds_valid(m)))
+	if (unlikely(!recv_flags_valid(m) || m->reserved || !fds_valid(m)))
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_READ)))
 		return -EBADF;
@@ -150,9 +151,10 @@ static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
 /* Whether a message has nothing, and asks for nothing, that would take its own call. */
 static bool is_simple(const struct mbox_msg *m, bool send)
 {
-	if (m->flags & ~(MBOX_DONTWAIT | MBOX_REALTIME) || m->skip || m->nfds || m->fds)
+	if (m->flags & ~(MBOX_DONTWAIT | MBOX_REALTIME) || m->skip || m->nfds || m->fds ||
+	    m->reserved)
 		return false;
-	return !send || (m->prio <= MBOX_PRIO_MAX && !m->token);
+	return !send || (m->prio <= MBOX_PRIO_MAX && !m->token && !m->lifespan_ns);
 }
 
 /*

@@ -97,9 +97,32 @@ int mbx_attr_check(const struct mbox_attr *attr)
 	return attr->mode == MBOX_RING ? mbx_ring_attr_check(attr) : 0;
 }
 
+const struct mbox_options mbx_no_options = {
+	.size = sizeof(mbx_no_options),
+	.dead_letter = -1,
+};
+
+/**
+ * mbx_options_check() - check options from user space
+ * @options: the options; if there are none, they become mbx_no_options
+ *
+ * Return: 0, or -EINVAL.
+ */
+int mbx_options_check(struct mbox_options *options)
+{
+	if (!options->size) {
+		if (memchr_inv(options, 0, sizeof(*options)))
+			return -EINVAL;
+		*options = mbx_no_options;
+		return 0;
+	}
+	return memcmp(options, &mbx_no_options, sizeof(*options)) ? -EINVAL : 0;
+}
+
 /**
  * mbx_mailbox_new() - make a mailbox that cannot be looked up yet
  * @attr: its attributes, already checked
+ * @options: its options, already checked
  * @sb: the instance of the file system that it is in
  *
  * The caller is charged for the mailbox, and sets up the rest of its inode.
@@ -108,6 +131,7 @@ int mbx_attr_check(const struct mbox_attr *attr)
  * Return: the mailbox with a reference, or -ENOMEM, -EDQUOT, -EPERM.
  */
 struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
+				const struct mbox_options *options,
 				struct super_block *sb)
 {
 	struct mbx_ring *ring = NULL;

@@ -233,8 +233,13 @@ static inline bool mbx_senders_gone(const struct mailbox *mb)
 	return !mb->send_handles && mb->had_senders;
 }
 
+/* The options of a mailbox for which none are given. */
+extern const struct mbox_options mbx_no_options;
+
 int mbx_attr_check(const struct mbox_attr *attr);
+int mbx_options_check(struct mbox_options *options);
 struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
+				const struct mbox_options *options,
 				struct super_block *sb);
 void mbx_mailbox_release(struct mailbox *mb);
 bool mbx_mailbox_visible(struct mailbox *mb);

@@ -86,6 +86,28 @@ struct sigevent;
  */
 struct mbox *mbox_create(const char *name, int oflags, const struct mbox_attr *attr);
 
+/* Initialiser of a struct mbox_options: no option has a value. */
+#define MBOX_OPTIONS_INIT \
+	{ \
+		sizeof(struct mbox_options), 0, 0, -1, 0 \
+	}
+
+/**
+ * mbox_create_with() - create a mailbox that has options
+ * @name: as for mbox_create()
+ * @oflags: as for mbox_create()
+ * @attr: as for mbox_create()
+ * @options: options of a new mailbox, see struct mbox_options in <linux/mbox.h>, set
+ *	to MBOX_OPTIONS_INIT first; NULL: none
+ *
+ * If the name exists, the options are checked and otherwise ignored. In all else the
+ * call is mbox_create().
+ *
+ * Return: a handle that the caller owns, or NULL and errno.
+ */
+struct mbox *mbox_create_with(const char *name, int oflags, const struct mbox_attr *attr,
+			      const struct mbox_options *options);
+
 /**
  * mbox_open() - open an existing mailbox by its name
  * @name: the name, or a path where a mailbox is: a name with '/' in it

@@ -132,6 +132,34 @@ static bool has_attr(struct mbox *mb, const struct mbox_attr *attr)
 
 MBOX_API struct mbox *mbox_create(const char *name, int oflags, const struct mbox_attr *attr)
 {
+	return mbox_create_with(name, oflags, attr, NULL);
+}
+
+/* A program can know more options than this library, as long as they have no value. */
+static bool read_options(struct mbox_options *to, const struct mbox_options *from)
+{
+	const char *tail = (const char *)from + sizeof(*to);
+	size_t i;
+
+	*to = (struct mbox_options)MBOX_OPTIONS_INIT;
+	if (from->size < sizeof(from->size)) {
+		errno = EINVAL;
+		return false;
+	}
+	for (i = sizeof(*to); i < from->size; i++)
+		if (*tail++) {
+			errno = E2BIG;
+			return false;
+		}
+	memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
+	to->size = sizeof(*to);
+
+	return true;
+}
+
+MBOX_API struct mbox *mbox_create_with(const char *name, int oflags, const struct mbox_attr *attr,
+				       const struct mbox_options *options)
+{
 	struct mbox_create arg = { .oflags = oflags | O_CLOEXEC, .attr = MBOX_ATTR_INIT };
 	struct mbox *mb;
 	int len;
@@ -146,6 +174,8 @@ MBOX_API struct mbox *mbox_create(const char *name, int oflags, const struct mbo
 
 	if (attr)
 		arg.attr = *attr;
+	if (options && !read_options(&arg.options, options))
+		return NULL;
 
 	mb = mbox__handle_from_control(MBOX_IOC_CREATE, &arg);
 	if (mb && name && !(oflags & O_EXCL) && !has_attr(mb, &arg.attr))

@@ -102,7 +102,7 @@ ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg)
 {
 	ssize_t len;
 
-	if (msg->skip || msg->nfds > MBOX_FDS_MAX || !msg->fds != !msg->nfds) {
+	if (msg->skip || msg->reserved || msg->nfds > MBOX_FDS_MAX || !msg->fds != !msg->nfds) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -119,6 +119,8 @@ ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg)
 	msg->gid = 0;
 	msg->nfds = 0;
 	msg->lost = 0;
+	msg->deliveries = 0;
+	msg->lifespan_ns = 0;
 
 	return len;
 }

@@ -117,7 +117,7 @@ FIXTURE_VARIANT(ioc)
 	}
 
 IOC_VARIANT(INFO, mbox_info, 8, true, true, 0);
-IOC_VARIANT(CREATE, mbox_create, sizeof(struct mbox_create), true, true, -1);
+IOC_VARIANT(CREATE, mbox_create, MBOX_CREATE_SIZE_MIN, true, true, -1);
 IOC_VARIANT(OPEN, mbox_open, sizeof(struct mbox_open), true, false, -1);
 IOC_VARIANT(UNLINK, mbox_unlink, sizeof(struct mbox_unlink), true, false, 0);
 IOC_VARIANT(WALK, mbox_walk, 360, true, true, 0);

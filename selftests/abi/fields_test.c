@@ -159,13 +159,15 @@ TEST_F(fields, skip_without_peek_is_EINVAL)
 
 TEST_F(fields, reserved_fields_of_a_send_are_EINVAL)
 {
-	struct mbox_msg good = self->msg, bad[4] = { good, good, good, good };
+	struct mbox_msg good = self->msg, bad[6] = { good, good, good, good, good, good };
 	unsigned int i;
 
 	bad[0].skip = 1;
 	bad[1].token = 1ULL << 63;
 	bad[2].nfds = 1;
 	bad[3].fds = (uintptr_t)&self->value;
+	bad[4].reserved = 1;
+	bad[5].lifespan_ns = 1;
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(-EINVAL, raw(self->fd, MBOX_IOC_SEND, &bad[i]))
 			TH_LOG("case %u", i);
@@ -180,6 +182,8 @@ TEST_F(fields, outputs_of_a_receive_are_ignored_by_a_send)
 	self->msg.pid = POISON32;
 	self->msg.uid = POISON32;
 	self->msg.gid = POISON32;
+	self->msg.lost = ~0ULL;
+	self->msg.deliveries = POISON32;
 	EXPECT_EQ(0, raw(self->fd, MBOX_IOC_SEND, &self->msg));
 }
 
@@ -194,7 +198,54 @@ TEST_F(fields, reserved_fields_of_a_receive_are_EINVAL)
 	bad.fds = (uintptr_t)&self->value;
 	EXPECT_EQ(-EINVAL, raw(self->fd, MBOX_IOC_RECV, &bad));
 	EXPECT_EQ(-EINVAL, raw_vec(self->fd, MBOX_IOC_RECVV, &bad, 1, 0));
+	bad.fds = 0;
+	bad.reserved = 1;
+	EXPECT_EQ(-EINVAL, raw(self->fd, MBOX_IOC_RECV, &bad));
+	EXPECT_EQ(-EINVAL, raw_vec(self->fd, MBOX_IOC_RECVV, &bad, 1, 0));
 	EXPECT_TRUE(same_stat(self->fd, &self->before));
+}
+
+TEST_F(fields, options_without_a_size_are_zero)
+{
+	struct mbox_create create = { .oflags = O_RDWR, .attr = MBOX_ATTR_INIT };
+	int seen = count_mailboxes();
+	unsigned int i;
+	int fd;
+
+	for (i = 4; i < sizeof(create.options); i++) {
+		memset(&create.options, 0, sizeof(create.options));
+		((char *)&create.options)[i] = 1;
+		EXPECT_EQ(-EINVAL, raw(self->dev, MBOX_IOC_CREATE, &create))
+			TH_LOG("byte %u", i);
+	}
+	EXPECT_EQ(seen, count_mailboxes());
+	memset(&create.options, 0, sizeof(create.options));
+	fd = raw(self->dev, MBOX_IOC_CREATE, &create);
+	ASSERT_LE(0, fd);
+	close(fd);
+	create.options = (struct mbox_options)MBOX_OPTIONS_INIT;
+	fd = raw(self->dev, MBOX_IOC_CREATE, &create);
+	ASSERT_LE(0, fd);
+	close(fd);
+	/* A program that does not know them. */
+	fd = raw(self->dev, sized(MBOX_IOC_CREATE, MBOX_CREATE_SIZE_MIN), &create);
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+TEST_F(fields, options_of_another_size_are_EINVAL)
+{
+	struct mbox_create create = { .oflags = O_RDWR, .attr = MBOX_ATTR_INIT,
+				      .options = MBOX_OPTIONS_INIT };
+	__u32 size;
+
+	for (size = 1; size < 64; size++) {
+		create.options.size = size;
+		if (size != sizeof(create.options)) {
+			EXPECT_EQ(-EINVAL, raw(self->dev, MBOX_IOC_CREATE, &create))
+				TH_LOG("size %u", size);
+		}
+	}
 }
 
 TEST_F(fields, reserved_fields_of_other_ioctls_are_EINVAL)
@@ -267,7 +318,8 @@ TEST_F(fields, receive_reports_every_field)
 	struct mbox_msg msg = { .buf = (uintptr_t)&self->value, .len = 4, .flags = 0,
 				.deadline_ns = 77, .prio = POISON32, .type = ~0ULL,
 				.token = ~0ULL, .pid = POISON32, .uid = POISON32,
-				.gid = POISON32 };
+				.gid = POISON32, .lost = ~0ULL,
+				.deliveries = POISON32, .lifespan_ns = ~0ULL };
 
 	self->value = POISON32;
 	ASSERT_EQ(4, raw(self->fd, MBOX_IOC_RECV, &msg));
@@ -285,6 +337,9 @@ TEST_F(fields, receive_reports_every_field)
 	EXPECT_EQ(getgid(), msg.gid);
 	EXPECT_EQ(0U, msg.nfds);
 	EXPECT_EQ(0U, msg.fds);
+	EXPECT_EQ(0U, msg.lost);
+	EXPECT_EQ(0U, msg.deliveries);
+	EXPECT_EQ(0U, msg.lifespan_ns);
 }
 
 TEST_F(fields, failed_receive_leaves_the_structure)
@@ -299,6 +354,7 @@ TEST_F(fields, failed_receive_leaves_the_structure)
 	msg.skip = 0;
 	msg.nfds = 0;
 	msg.fds = 0;
+	msg.reserved = 0;
 	before = msg;
 	EXPECT_EQ(-EMSGSIZE, raw(self->fd, MBOX_IOC_RECV, &msg));
 	EXPECT_EQ(0, memcmp(&msg, &before, sizeof(msg)));

@@ -527,6 +527,34 @@ static int differs(const char *name, const struct mbox_attr *attr)
 	return seen;
 }
 
+TEST_F(library, newer_options_must_be_zero)
+{
+	struct {
+		struct mbox_options known;
+		uint64_t unknown;
+	} newer = { .known = MBOX_OPTIONS_INIT };
+	struct mbox *mb;
+
+	newer.known.size = sizeof(newer);
+	mb = mbox_create_with(NULL, O_RDWR, NULL, &newer.known);
+	ASSERT_TRUE(!!mb);
+	EXPECT_EQ(0, mbox_close(mb));
+	newer.unknown = 1;
+	EXPECT_FALSE(!!mbox_create_with(NULL, O_RDWR, NULL, &newer.known));
+	EXPECT_EQ(E2BIG, errno);
+	newer.known.size = 3;
+	EXPECT_FALSE(!!mbox_create_with(NULL, O_RDWR, NULL, &newer.known));
+	EXPECT_EQ(EINVAL, errno);
+	/* An older program, which knows only the size. */
+	newer.known.size = sizeof(newer.known.size);
+	mb = mbox_create_with(NULL, O_RDWR, NULL, &newer.known);
+	ASSERT_TRUE(!!mb);
+	EXPECT_EQ(0, mbox_close(mb));
+	mb = mbox_create_with(NULL, O_RDWR, NULL, NULL);
+	ASSERT_TRUE(!!mb);
+	EXPECT_EQ(0, mbox_close(mb));
+}
+
 TEST_F(library, errno_is_kept_on_success)
 {
 	struct timespec past = { 0 };

@@ -225,6 +225,7 @@ TEST_F(ring, recvmsg_reports_every_field)
 	msg.skip = 0;
 	msg.nfds = 0;
 	msg.fds = 0;
+	msg.reserved = 0;
 	ASSERT_EQ(4, neg(mbox_recvmsg(self->mb, &msg)));
 	EXPECT_EQ(4U, msg.len);
 	EXPECT_EQ(0U, msg.prio);
@@ -234,6 +235,8 @@ TEST_F(ring, recvmsg_reports_every_field)
 	EXPECT_EQ(0U, msg.uid);
 	EXPECT_EQ(0U, msg.gid);
 	EXPECT_EQ(0U, msg.lost);
+	EXPECT_EQ(0U, msg.deliveries);
+	EXPECT_EQ(0U, msg.lifespan_ns);
 	EXPECT_EQ((__u32)MBOX_DONTWAIT, msg.flags);
 }
 

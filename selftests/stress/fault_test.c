@@ -998,6 +998,13 @@ static long lib_create_named(FIXTURE_DATA(fault) *self)
 	return made(self, mbox_create(self->name, O_RDWR | O_EXCL, NULL));
 }
 
+static long lib_create_with(FIXTURE_DATA(fault) *self)
+{
+	static const struct mbox_options options = MBOX_OPTIONS_INIT;
+
+	return made(self, mbox_create_with(NULL, O_RDWR, NULL, &options));
+}
+
 static long lib_open(FIXTURE_DATA(fault) *self)
 {
 	return made(self, mbox_open(self->name, O_RDWR));
@@ -1090,6 +1097,7 @@ TEST_F(fault, library_handles_and_names)
 	static const struct operation ops[] = {
 		{ .run = lib_create, .undo = renew_mb },
 		{ .run = lib_create_named, .undo = renew_mb_and_unlink },
+		{ .run = lib_create_with, .undo = renew_mb },
 		{ lib_open, renew_mb, have_name, name_is_there },
 		{ .run = lib_open_id, .undo = renew_mb },
 		{ .run = lib_reopen, .undo = renew_mb },

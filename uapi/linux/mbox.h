@@ -68,7 +68,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	8
+#define MBOX_ABI_VERSION	9
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -170,6 +170,25 @@ struct mbox_info {
 };
 
 /**
+ * struct mbox_options - what few mailboxes need
+ * @size: size of this structure; 0: there are no options, and the other fields must
+ *	be zero
+ * @history: must be zero
+ * @max_deliveries: must be zero
+ * @dead_letter: must be -1
+ * @max_bytes: must be zero
+ *
+ * Options of a mailbox that exists already are checked and otherwise ignored.
+ */
+struct mbox_options {
+	__u32 size;
+	__u32 history;
+	__u32 max_deliveries;
+	__s32 dead_letter;
+	__aligned_u64 max_bytes;
+};
+
+/**
  * struct mbox_create - create a mailbox, or open the one that has the name
  * @name: address of the name: no '/', no NUL, unterminated
  * @name_len: its length, 1 to MBOX_NAME_MAX; 0: the mailbox is anonymous
@@ -180,6 +199,7 @@ struct mbox_info {
  *	otherwise ignored
  * @reserved: must be zero
  * @id: out: the mailbox's id, never reused in its network namespace
+ * @options: options of a new mailbox; the last field, because it grows
  *
  * The ioctl returns the new file descriptor.
  */
@@ -190,7 +210,11 @@ struct mbox_create {
 	struct mbox_attr attr;
 	__u32 reserved;
 	__aligned_u64 id;
+	struct mbox_options options;
 };
+
+/* The required part of struct mbox_create: all except options. */
+#define MBOX_CREATE_SIZE_MIN	48
 
 /**
  * struct mbox_open - open an existing mailbox by name or by id
@@ -338,10 +362,13 @@ struct mbox_direct {
  * @lost: receive: out: how many messages this handle lost between the last one
  *	that it received and this one (MBOX_BROADCAST, and MBOX_LOST in @flags);
  *	otherwise zero
+ * @deliveries: receive: out: zero
+ * @reserved: must be zero
+ * @lifespan_ns: send: must be zero; receive: out: zero
  *
  * A caller may pass only the first three fields (MBOX_MSG_SIZE_MIN bytes).
  * A receive ignores the input in fields that it only sets, and a send ignores
- * @pid, @uid, @gid and @lost. If a call fails, the structure is as before.
+ * @pid, @uid, @gid, @lost and @deliveries. If a call fails, the structure is as before.
  */
 struct mbox_msg {
 	__aligned_u64 buf;
@@ -358,6 +385,9 @@ struct mbox_msg {
 	__u32 nfds;
 	__aligned_u64 fds;
 	__aligned_u64 lost;
+	__u32 deliveries;
+	__u32 reserved;
+	__aligned_u64 lifespan_ns;
 };
 
 /* The required part of struct mbox_msg: buf, len and flags. */
