@@ -45,7 +45,11 @@ static_assert(sizeof(struct mbox_stat) ==
 		      FIELD(mbox_stat, uid) + FIELD(mbox_stat, gid) +
 		      FIELD(mbox_stat, send_handles) +
 		      FIELD(mbox_stat, recv_handles) + FIELD(mbox_stat, stalled_ns) +
-		      FIELD(mbox_stat, stalled_pid) + FIELD(mbox_stat, reserved));
+		      FIELD(mbox_stat, stalled_pid) + FIELD(mbox_stat, reserved) +
+		      FIELD(mbox_stat, highest) + FIELD(mbox_stat, leased) +
+		      FIELD(mbox_stat, oldest_ns) + FIELD(mbox_stat, expired) +
+		      FIELD(mbox_stat, redelivered) + FIELD(mbox_stat, dead_letters) +
+		      FIELD(mbox_stat, waited));
 static_assert(sizeof(struct mbox_walk) ==
 	      FIELD(mbox_walk, id) + FIELD(mbox_walk, name) +
 		      FIELD(mbox_walk, ns) + FIELD(mbox_walk, stat));
@@ -108,8 +112,8 @@ static_assert(sizeof(struct mbox_create) == 72);
 static_assert(sizeof(struct mbox_options) == 24);
 static_assert(sizeof(struct mbox_open) == 24);
 static_assert(sizeof(struct mbox_unlink) == 16);
-static_assert(sizeof(struct mbox_stat) == 104);
-static_assert(sizeof(struct mbox_walk) == 376);
+static_assert(sizeof(struct mbox_stat) == 336);
+static_assert(sizeof(struct mbox_walk) == 608);
 static_assert(sizeof(struct mbox_direct) == 16);
 static_assert(sizeof(struct mbox_msg) == 96);
 static_assert(sizeof(struct mbox_vec) == 24);

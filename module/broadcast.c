@@ -11,6 +11,7 @@
  * No message is delivered to a waiting receiver here, since all receivers can have
  * it. A message wakes all waiting calls, and each of them reads from its own position.
  */
+#include "age.h"
 #include "broadcast.h"
 #include "exchange.h"
 #include "fds.h"
@@ -62,7 +63,7 @@ static bool take(struct mailbox *mb, struct mbx_reader *reader,
 	lockdep_assert_held(&mb->lock);
 	if (!mbx_reader_advance(mb, reader, msg, found->seq))
 		return false;
-	mb->received++;
+	mbx_count_received(mb, msg);
 	trace_mbox_recv(mb, msg);
 	mbx_drop_read(mb, deferred);
 	return true;

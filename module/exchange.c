@@ -55,6 +55,7 @@
  */
 #include <linux/err.h>
 
+#include "age.h"
 #include "exchange.h"
 #include "transaction.h"
 #include "trace.h"
@@ -429,7 +430,7 @@ void mbx_deliver_to_waiter(struct mailbox *mb, struct mbx_recv_waiter *w,
 	w->token = mbx_transaction_take(mb, msg, w->tokens, w->pi_task);
 	if (unlikely(w->pi_task && w->token))
 		note_delivered(mbx_transaction_of(msg), deferred);
-	mb->received++;
+	mbx_count_received(mb, msg);
 	trace_mbox_recv(mb, msg);
 	mbx_waiter_complete(mb, &w->waiter, 0, deferred);
 }
@@ -531,7 +532,7 @@ void mbx_accept_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w,
 
 	lockdep_assert_held(&mb->lock);
 	mbx_queue_remove(&mb->blocked_sends, msg);
-	mbx_count_sent(mb);
+	mbx_count_sent(mb, msg);
 	trace_mbox_send(mb, msg);
 	if (w->txn) {
 		mbx_waiter_accept(mb, w);

@@ -346,6 +346,19 @@ static void show_registration(struct seq_file *m, struct mailbox *mb)
 		seq_printf(m, "mbox-notify:\t%s %d\n", kinds[kind], pid);
 }
 
+/* How long messages waited: no place behind the last one that is not zero. */
+static void show_waited(struct seq_file *m, const struct mbox_stat *st)
+{
+	unsigned int i, n = MBOX_WAIT_BUCKETS;
+
+	while (n > 1 && !st->waited[n - 1])
+		n--;
+	seq_puts(m, "mbox-waited:\t");
+	for (i = 0; i < n; i++)
+		seq_printf(m, "%s%llu", i ? " " : "", st->waited[i]);
+	seq_putc(m, '\n');
+}
+
 static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct handle *handle = file->private_data;
@@ -381,6 +394,9 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "mbox-waiting-senders:\t%u\n", st.waiting_senders);
 	seq_printf(m, "mbox-waiting-receivers:\t%u\n", st.waiting_receivers);
 	seq_printf(m, "mbox-dropped:\t%llu\n", st.dropped);
+	seq_printf(m, "mbox-highest:\t%u\n", st.highest);
+	seq_printf(m, "mbox-oldest-ns:\t%llu\n", st.oldest_ns);
+	show_waited(m, &st);
 	seq_printf(m, "mbox-requests:\t%u\n",
 		   mbx_tokens_count(mb, &handle->tokens));
 	if (mb->flags & MBOX_BROADCAST && handle->rights & MBX_MAY_RECV)

@@ -10,6 +10,32 @@
 
 #include "ioctl.h"
 
+/* Copy the argument to @karg, which has room for it, and call the handler. */
+static __always_inline long carry_out(struct file *file, const struct mbx_ioctl *ioctl,
+				      unsigned int cmd, void __user *uarg, void *karg)
+{
+	unsigned int usize = _IOC_SIZE(cmd), ksize = _IOC_SIZE(ioctl->cmd);
+	unsigned int size = min(ksize, usize);
+
+	memset(karg + size, 0, ksize - size);
+	if (_IOC_DIR(cmd) & _IOC_WRITE) {
+		if (copy_from_user(karg, uarg, size))
+			return -EFAULT;
+	} else {
+		memset(karg, 0, size);
+	}
+	return ioctl->fn(file, karg, uarg, usize);
+}
+
+/* A function of its own: the compiler may clear all of a variable on the stack. */
+static noinline long carry_out_large(struct file *file, const struct mbx_ioctl *ioctl,
+				     unsigned int cmd, void __user *uarg)
+{
+	union mbx_arg karg;
+
+	return carry_out(file, ioctl, cmd, uarg, &karg);
+}
+
 /**
  * mbx_ioctl() - carry out an ioctl
  * @file: the file
@@ -28,9 +54,9 @@ long mbx_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 	void __user *uarg = (void __user *)arg;
 	unsigned int nr = _IOC_NR(cmd) - first;
 	unsigned int usize = _IOC_SIZE(cmd);
+	u64 karg[MBX_ARG_USUAL / sizeof(u64)];
 	const struct mbx_ioctl *ioctl;
-	unsigned int ksize, size;
-	union mbx_arg karg;
+	unsigned int ksize;
 	int ret;
 
 	if (unlikely(nr >= n))
@@ -43,19 +69,12 @@ long mbx_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 		return -EINVAL;
 
 	ksize = _IOC_SIZE(ioctl->cmd);
-	size = min(ksize, usize);
 	if (unlikely(usize > ksize)) {
 		ret = check_zeroed_user(uarg + ksize, usize - ksize);
 		if (ret <= 0)
 			return ret ?: -E2BIG;
 	}
-	memset((void *)&karg + size, 0, ksize - size);
-	if (_IOC_DIR(cmd) & _IOC_WRITE) {
-		if (copy_from_user(&karg, uarg, size))
-			return -EFAULT;
-	} else {
-		memset(&karg, 0, size);
-	}
-
-	return ioctl->fn(file, &karg, uarg, usize);
+	if (unlikely(ksize > sizeof(karg)))
+		return carry_out_large(file, ioctl, cmd, uarg);
+	return carry_out(file, ioctl, cmd, uarg, karg);
 }

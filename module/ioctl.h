@@ -32,6 +32,9 @@ union mbx_arg {
 	struct mbox_notify notify;
 };
 
+/* Most arguments are at most so long: those of calls that are made for each message. */
+#define MBX_ARG_USUAL 128
+
 /**
  * struct mbx_ioctl - one ioctl
  * @cmd: its number, with the direction and the size of this version

@@ -42,6 +42,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 
+#include "age.h"
 #include "compat.h"
 #include "exchange.h"
 #include "fds.h"
@@ -443,6 +444,7 @@ int mbx_mailbox_destroy(struct mailbox *mb)
  * @mb: the mailbox
  * @st: out
  *
+ * Context: Process context, may sleep.
  * Return: 0, or -EIDRM.
  */
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
@@ -457,6 +459,7 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->attr.perm = mb->inode.i_mode & 0777;
 	st->uid = from_kuid_munged(current_user_ns(), mb->inode.i_uid);
 	st->gid = from_kgid_munged(current_user_ns(), mb->inode.i_gid);
+	st->oldest_ns = mbx_oldest_age(mb);
 
 	spin_lock(&mb->lock);
 	if (!mb->dead)
@@ -471,7 +474,12 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->dropped = mb->dropped;
 	st->send_handles = mb->send_handles;
 	st->recv_handles = mb->recv_handles;
+	st->highest = mb->stored.highest;
+	memcpy(st->waited, mb->waited, sizeof(st->waited));
 	spin_unlock(&mb->lock);
+	/* It was looked for first, and may have been received since then. */
+	if (!st->queued)
+		st->oldest_ns = 0;
 	if (mb->ring)
 		mbx_ring_stat(mb, st);
 	return ret;
@@ -484,14 +492,20 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 static void note_last_sent(struct mailbox *mb)
 {
 	struct timespec64 now, ago;
+	u64 sent_at;
 
 	lockdep_assert_held(&mb->lock);
-	if (!mb->sent_at)
+	if (mb->mtime_arrival == mb->last_arrival)
 		return;
+	mb->mtime_arrival = mb->last_arrival;
+	sent_at = mb->last_arrival >> MBX_ARRIVAL_SHIFT;
 	ktime_get_coarse_real_ts64(&now);
-	jiffies_to_timespec64(jiffies - mb->sent_at, &ago);
-	mbx_inode_set_mtime(&mb->inode, timespec64_sub(now, ago));
-	mb->sent_at = 0;
+	/* The number can be ahead of the time. */
+	if (mbx_jiffy() > sent_at) {
+		jiffies_to_timespec64(mbx_jiffy() - sent_at, &ago);
+		now = timespec64_sub(now, ago);
+	}
+	mbx_inode_set_mtime(&mb->inode, now);
 }
 
 /**
@@ -502,11 +516,11 @@ static void note_last_sent(struct mailbox *mb)
  */
 u64 mbx_mailbox_getattr(struct mailbox *mb)
 {
-	struct mbox_stat st;
+	u64 bytes;
 
-	mbx_mailbox_stat(mb, &st);
 	spin_lock(&mb->lock);
+	bytes = mb->stored.bytes;
 	note_last_sent(mb);
 	spin_unlock(&mb->lock);
-	return st.bytes;
+	return bytes;
 }

@@ -63,9 +63,11 @@ struct user_namespace;
  * @had_senders: a process has had a handle that may send; under @lock
  * @policy: index in mbx_store_policies
  * @sent: number of messages accepted; under @lock
- * @sent_at: in jiffies, when the last one was; 0: none since the inode has the time;
- *	under @lock
+ * @last_arrival: mbx_message.arrival of the last one; under @lock
+ * @mtime_arrival: @last_arrival when the inode got the time of the last send; under
+ *	@lock
  * @received: number of messages delivered; under @lock
+ * @waited: how many of them waited how long, see mbx_wait_bucket(); under @lock
  * @dropped: number of messages dropped by the overflow policy; under @lock
  * @pollers: handles that are polled, and the entry of @watch; under @lock
  * @id: unique in the network namespace of its creator
@@ -122,8 +124,10 @@ struct mailbox {
 	u32 net_ino;
 	struct hlist_head fds;
 	u64 sent;
-	unsigned long sent_at;
+	u64 last_arrival;
+	u64 mtime_arrival;
 	u64 received;
+	u64 waited[MBOX_WAIT_BUCKETS];
 	u64 dropped;
 	struct list_head pollers;
 	bool dead;
@@ -214,11 +218,41 @@ static inline void mbx_mailbox_put(struct mailbox *mb)
 	iput(&mb->inode);
 }
 
+/*
+ * The upper bits of mbx_message.arrival are the jiffies in which the mailbox accepted the
+ * message. The lower bits make the numbers of a mailbox increase strictly. If they do not
+ * suffice for the messages of a jiffy, the numbers run ahead of the time.
+ */
+#define MBX_ARRIVAL_SHIFT 20
+
+/* The present jiffy, in a number that does not wrap. */
+static inline u64 mbx_jiffy(void)
+{
+	return get_jiffies_64();
+}
+
+/* The number of the next message that is accepted. */
+static inline u64 mbx_next_arrival(struct mailbox *mb)
+{
+	u64 now = mbx_jiffy() << MBX_ARRIVAL_SHIFT;
+
+	mb->last_arrival = max(mb->last_arrival + 1, now);
+	return mb->last_arrival;
+}
+
 /* A message was accepted. */
-static inline void mbx_count_sent(struct mailbox *mb)
+static inline void mbx_count_sent(struct mailbox *mb, struct mbx_message *msg)
 {
 	mb->sent++;
-	mb->sent_at = jiffies;
+	msg->arrival = mbx_next_arrival(mb);
+}
+
+/* A message was accepted, and dropped before it was made, or instead of being stored. */
+static inline void mbx_count_sent_dropped(struct mailbox *mb)
+{
+	mb->sent++;
+	mb->dropped++;
+	mbx_next_arrival(mb);
 }
 
 /* Whether there were receivers, and the last of their handles is closed. */

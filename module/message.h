@@ -2,7 +2,7 @@
 /*
  * One message: its memory, its payload, its sender.
  *
- * The header takes 64 bytes, so that a small message costs one or two cache lines.
+ * The header takes 72 bytes, so that a small message costs two cache lines.
  * Fields that only some messages need are in struct mbx_message_ext, in front of the
  * header.
  */
@@ -89,6 +89,8 @@ struct mbx_chunk {
  * @entry: MBX_MSG_ENTRY: the entry; under mailbox.lock
  * @sender: the sender, one reference
  * @type: what MBOX_MATCH compares
+ * @arrival: its place in the order in which the mailbox accepted its messages, and when
+ *	that was (MBX_ARRIVAL_SHIFT); set when it is accepted, under mailbox.lock
  * @len: length of the payload
  * @prio: priority
  * @flags: MBX_MSG_*; under mailbox.lock
@@ -106,6 +108,7 @@ struct mbx_message {
 	};
 	struct mbx_sender *sender;
 	u64 type;
+	u64 arrival;
 	u32 len;
 	u16 prio;
 	u8 flags;

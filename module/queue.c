@@ -60,7 +60,8 @@ struct mbx_message *__mbx_queue_find(const struct mbx_queue *queue,
 static void count_in(struct mbx_queue *queue, struct mbx_message *msg)
 {
 	queue->bytes += msg->len;
-	queue->count++;
+	if (++queue->count > queue->highest)
+		queue->highest = queue->count;
 }
 
 /*

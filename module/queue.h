@@ -28,6 +28,7 @@
  * @index: finds messages other than the first; NULL until a receiver asks for one
  * @bytes: payload of all messages
  * @count: number of messages
+ * @highest: the highest @count so far
  * @blocked_sends: whether it is mailbox.blocked_sends; constant
  *
  * Under mailbox.lock.
@@ -37,6 +38,7 @@ struct mbx_queue {
 	struct mbx_index *index;
 	u64 bytes;
 	u32 count;
+	u32 highest;
 	bool blocked_sends;
 };
 
@@ -126,6 +128,8 @@ static inline void mbx_queue_add(struct mbx_queue *queue,
 	INIT_LIST_HEAD(&msg->node);
 	queue->bytes = msg->len;
 	queue->count = 1;
+	if (unlikely(!queue->highest))
+		queue->highest = 1;
 }
 
 /**

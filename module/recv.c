@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "transaction.h"
+#include "age.h"
 #include "exchange.h"
 #include "fds.h"
 #include "inherit.h"
@@ -92,7 +93,7 @@ static inline void take(struct mailbox *mb, struct mbx_message *msg,
 		in_flight->token = mbx_transaction_take(mb, msg, args->tokens,
 							args->pi_task);
 	}
-	mb->received++;
+	mbx_count_received(mb, msg);
 	trace_mbox_recv(mb, msg);
 	mbx_room_made(mb, deferred);
 }
@@ -162,7 +163,7 @@ static void give_back(struct mailbox *mb, struct mbx_message *msg,
 	struct mbx_transaction *txn = mbx_transaction_of(msg);
 
 	lockdep_assert_held(&mb->lock);
-	mb->received--;
+	mbx_uncount_received(mb, msg);
 	if (mb->dead) {
 		/* A call may still wait with this message: end it. */
 		mbx_drop_taken(mb, msg, -EIDRM, deferred);
@@ -228,7 +229,7 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	if (in_flight->flags & MBX_MSG_ACK)
 		msg->flags &= ~MBX_MSG_TRANSIT;
 	if (msg->flags & MBX_MSG_WITHDRAWN) {
-		mb->received--;
+		mbx_uncount_received(mb, msg);
 		mbx_defer_release(mb, msg, &deferred);
 		ret = ret ?: 1;
 	} else if (!ret) {
@@ -462,7 +463,7 @@ static inline struct mbx_message *take_first(struct mailbox *mb, size_t buf_len)
 	if (unlikely(!msg || msg->len > buf_len || msg->flags & MBX_MSG_UNUSUAL))
 		return NULL;
 	__mbx_queue_remove(&mb->stored, msg);
-	mb->received++;
+	mbx_count_received(mb, msg);
 	trace_mbox_recv(mb, msg);
 	return msg;
 }

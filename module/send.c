@@ -46,8 +46,7 @@ static bool drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
 
 static void drop_newest(struct mailbox *mb, struct mbx_message *msg)
 {
-	mbx_count_sent(mb);
-	mb->dropped++;
+	mbx_count_sent_dropped(mb);
 	trace_mbox_drop(mb, msg);
 }
 
@@ -110,7 +109,7 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 		ack = (sync || !mb->capacity) && !opts->nowait_err && !request;
 		if (ack)
 			msg->flags |= MBX_MSG_ACK;
-		mbx_count_sent(mb);
+		mbx_count_sent(mb, msg);
 		trace_mbox_send(mb, msg);
 		mbx_deliver_to_waiter(mb, receiver, msg, deferred);
 		return ack ? AWAIT_RECEIPT : accepted;
@@ -143,7 +142,7 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 	}
 	if (unlikely(sync))
 		msg->flags |= MBX_MSG_ACK;
-	mbx_count_sent(mb);
+	mbx_count_sent(mb, msg);
 	if (unlikely(special)) {
 		mbx_store_by_policy(mb, msg, arrived, deferred);
 	} else {
@@ -597,8 +596,7 @@ static int drop_unmade(struct mailbox *mb, const struct mbx_send_args *args,
 	if (ret)
 		return ret;
 	spin_lock(&mb->lock);
-	mbx_count_sent(mb);
-	mb->dropped++;
+	mbx_count_sent_dropped(mb);
 	spin_unlock(&mb->lock);
 	return args->txn || opts->flags & MBOX_SYNC ? -EPIPE : 0;
 }
@@ -753,7 +751,7 @@ static inline bool can_store(const struct mailbox *mb)
 
 static inline void store_plainly(struct mailbox *mb, struct mbx_message *msg)
 {
-	mbx_count_sent(mb);
+	mbx_count_sent(mb, msg);
 	mbx_queue_add(&mb->stored, msg);
 	trace_mbox_send(mb, msg);
 }

@@ -85,6 +85,16 @@ static const struct mbox_walk *find_id(const struct list *list, uint64_t id)
 	return list->n ? bsearch(&key, list->items, list->n, sizeof(key), compare_ids) : NULL;
 }
 
+/* Whether nothing has happened: that messages grow older is no change. */
+static bool is_unchanged(const struct mbox_stat *before, const struct mbox_stat *now)
+{
+	struct mbox_stat aged = *before;
+
+	aged.oldest_ns = now->oldest_ns;
+
+	return !memcmp(&aged, now, sizeof(aged));
+}
+
 static bool is_chosen(const struct list *chosen, const struct mbox_walk *item)
 {
 	return !chosen || find_id(chosen, item->id);
@@ -100,16 +110,16 @@ static void print_row(const struct mbox_walk *item, const struct mbox_walk *befo
 	printf("%8" PRIu64 "  ", (uint64_t)item->id);
 	text_print_padded(*item->name ? item->name : "-", width);
 	printf("  %10" PRIu64 "  %10" PRIu64 "  %8" PRIu64 "  %8" PRIu32 "  %10" PRIu64
-	       "  %5" PRIu32 "  %5" PRIu32 "\n",
+	       "  %8.3f  %5" PRIu32 "  %5" PRIu32 "\n",
 	       (uint64_t)(st->sent - old->sent), (uint64_t)(st->received - old->received),
 	       (uint64_t)(st->dropped - old->dropped), st->queued, (uint64_t)st->bytes,
-	       st->waiting_senders, st->waiting_receivers);
+	       st->oldest_ns / 1e9, st->waiting_senders, st->waiting_receivers);
 }
 
 static void print_heading(int width)
 {
-	printf("%8s  %-*s  %10s  %10s  %8s  %8s  %10s  %5s  %5s\n", "ID", width, "NAME", "SENT",
-	       "RECEIVED", "DROPPED", "QUEUED", "BYTES", "SEND", "RECV");
+	printf("%8s  %-*s  %10s  %10s  %8s  %8s  %10s  %8s  %5s  %5s\n", "ID", width, "NAME",
+	       "SENT", "RECEIVED", "DROPPED", "QUEUED", "BYTES", "OLDEST", "SEND", "RECV");
 }
 
 static void print_gone(const struct monitor *job, const struct mbox_walk *item, int width)
@@ -136,7 +146,7 @@ static size_t print_changes(const struct monitor *job, const struct list *now,
 		if (!is_chosen(chosen, item))
 			continue;
 		old = find_id(before, item->id);
-		if (old && !memcmp(&old->stat, &item->stat, sizeof(old->stat)))
+		if (old && is_unchanged(&old->stat, &item->stat))
 			continue;
 		if (job->json) {
 			list_print_json_item(item);

@@ -14,15 +14,27 @@
 #include "list.h"
 #include "text.h"
 
+/* How long the oldest message has been there. */
+static const char *age_text(uint64_t ns, char *text, size_t size)
+{
+	if (ns)
+		snprintf(text, size, "%.3f", ns / 1e9);
+	else
+		snprintf(text, size, "-");
+
+	return text;
+}
+
 static void print_table(const struct list *list)
 {
 	int name_width = list_name_width(list);
 	const struct mbox_walk *item;
-	char capacity[16];
+	char capacity[16], age[32];
 	size_t i;
 
-	printf("%8s  %-*s  %-5s  %5s  %4s  %9s  %8s  %8s  %10s  %s\n", "ID", name_width, "NAME",
-	       "KIND", "UID", "MODE", "CAPACITY", "MSG-MAX", "QUEUED", "BYTES", "FLAGS");
+	printf("%8s  %-*s  %-5s  %5s  %4s  %9s  %8s  %8s  %8s  %10s  %8s  %s\n", "ID",
+	       name_width, "NAME", "KIND", "UID", "MODE", "CAPACITY", "MSG-MAX", "QUEUED",
+	       "HIGHEST", "BYTES", "OLDEST", "FLAGS");
 	for (i = 0; i < list->n; i++) {
 		item = &list->items[i];
 		printf("%8" PRIu64 "  ", (uint64_t)item->id);
@@ -32,11 +44,34 @@ static void print_table(const struct list *list)
 		printf("  %9s  %8" PRIu32,
 		       capacity_text(item->stat.attr.capacity, capacity, sizeof(capacity)),
 		       item->stat.attr.msg_max);
-		printf("  %8" PRIu32 "  %10" PRIu64 "  ", item->stat.queued,
-		       (uint64_t)item->stat.bytes);
+		printf("  %8" PRIu32 "  %8" PRIu32 "  %10" PRIu64 "  %8s  ", item->stat.queued,
+		       item->stat.highest, (uint64_t)item->stat.bytes,
+		       age_text(item->stat.oldest_ns, age, sizeof(age)));
 		flags_print(stdout, item->stat.attr.flags, "-");
 		putchar('\n');
 	}
+}
+
+/* How many messages waited how long, without what is zero. */
+static void print_waited(const struct mbox_stat *st)
+{
+	const char *separator = "";
+	int i;
+
+	printf("waited:            ");
+	for (i = 0; i < MBOX_WAIT_BUCKETS; i++) {
+		if (!st->waited[i])
+			continue;
+		printf("%s%" PRIu64 " for ", separator, (uint64_t)st->waited[i]);
+		if (!i)
+			printf("< 1 ms");
+		else if (i == MBOX_WAIT_BUCKETS - 1)
+			printf(">= %u ms", 1U << (i - 1));
+		else
+			printf("%u-%u ms", 1U << (i - 1), 1U << i);
+		separator = ", ";
+	}
+	printf("%s\n", *separator ? "" : "none");
 }
 
 static void print_long(const struct mbox_walk *item)
@@ -66,6 +101,14 @@ static void print_long(const struct mbox_walk *item)
 	printf("dropped:           %" PRIu64 "\n", (uint64_t)st->dropped);
 	printf("send handles:      %" PRIu32 "\n", st->send_handles);
 	printf("receive handles:   %" PRIu32 "\n", st->recv_handles);
+	printf("highest:           %" PRIu32 "\n", st->highest);
+	printf("on lease:          %" PRIu32 "\n", st->leased);
+	printf("expired:           %" PRIu64 "\n", (uint64_t)st->expired);
+	printf("redelivered:       %" PRIu64 "\n", (uint64_t)st->redelivered);
+	printf("dead letters:      %" PRIu64 "\n", (uint64_t)st->dead_letters);
+	print_waited(st);
+	if (st->oldest_ns)
+		printf("oldest message:    for %.3f s\n", st->oldest_ns / 1e9);
 	if (st->stalled_ns)
 		printf("stalled:           for %.3f s by process %" PRIu32 "\n",
 		       st->stalled_ns / 1e9, st->stalled_pid);
@@ -103,6 +146,16 @@ void list_print_json_item(const struct mbox_walk *item)
 	       (uint64_t)st->sent, (uint64_t)st->received, (uint64_t)st->dropped);
 	printf(",\"send_handles\":%" PRIu32 ",\"recv_handles\":%" PRIu32, st->send_handles,
 	       st->recv_handles);
+	printf(",\"highest\":%" PRIu32 ",\"leased\":%" PRIu32 ",\"oldest_ns\":%" PRIu64,
+	       st->highest, st->leased, (uint64_t)st->oldest_ns);
+	printf(",\"expired\":%" PRIu64 ",\"redelivered\":%" PRIu64 ",\"dead_letters\":%" PRIu64,
+	       (uint64_t)st->expired, (uint64_t)st->redelivered, (uint64_t)st->dead_letters);
+	separator = ",\"waited\":[";
+	for (i = 0; i < MBOX_WAIT_BUCKETS; i++) {
+		printf("%s%" PRIu64, separator, (uint64_t)st->waited[i]);
+		separator = ",";
+	}
+	printf("]");
 	if (st->attr.mode == MBOX_RING)
 		printf(",\"stalled_ns\":%" PRIu64 ",\"stalled_pid\":%" PRIu32,
 		       (uint64_t)st->stalled_ns, st->stalled_pid);

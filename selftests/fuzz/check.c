@@ -56,7 +56,8 @@ static bool stat_of(int fd, struct mbox_stat *st)
 
 static void check_stat(const struct mbox_stat *st)
 {
-	uint64_t most = (uint64_t)st->queued * st->attr.msg_max;
+	uint64_t most = (uint64_t)st->queued * st->attr.msg_max, waited = 0;
+	int i;
 
 	/* What is in a ring is what programs say, and these here lie. */
 	if (st->attr.mode == MBOX_QUEUE && !(st->attr.flags & MBOX_BROADCAST) &&
@@ -64,6 +65,14 @@ static void check_stat(const struct mbox_stat *st)
 		broken("sent %llu, received %llu, queued %u, dropped %llu",
 		       LLU(st->sent), LLU(st->received), st->queued,
 		       LLU(st->dropped));
+	for (i = 0; i < MBOX_WAIT_BUCKETS; i++)
+		waited += st->waited[i];
+	if (st->attr.mode == MBOX_QUEUE &&
+	    (waited != st->received || st->queued > st->highest ||
+	     (st->oldest_ns && !st->queued)))
+		broken("received %llu, of which %llu waited; queued %u, highest %u, the oldest for %llu ns",
+		       LLU(st->received), LLU(waited), st->queued, st->highest,
+		       LLU(st->oldest_ns));
 	if (st->waiting_senders > shared->calls_away || st->waiting_receivers)
 		broken("%u senders and %u receivers wait, but only %u calls were left",
 		       st->waiting_senders, st->waiting_receivers,

@@ -213,6 +213,10 @@ static inline bool same_stat(int fd, const struct mbox_stat *before)
 	report_change("dropped", before->dropped, now.dropped);
 	report_change("send_handles", before->send_handles, now.send_handles);
 	report_change("recv_handles", before->recv_handles, now.recv_handles);
+	report_change("highest", before->highest, now.highest);
+	report_change("expired", before->expired, now.expired);
+	/* Messages grow older by themselves. */
+	now.oldest_ns = before->oldest_ns;
 	return !memcmp(&now, before, sizeof(now));
 }
 

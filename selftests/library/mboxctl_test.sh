@@ -281,12 +281,17 @@ test_ls_prints_a_table()
 	ok mboxctl create -c 2 -s 100 "$m-a"
 	ok mboxctl create -c unbounded -m 0666 --drop-newest --fixed -s 3 "$m-b"
 	ok mboxctl send "$m-b" abc def
-	head=$(printf '%8s  %-*s  KIND   %5s  %4s  %9s  %8s  %8s  %10s  %s' ID $((${#m} + 2)) \
-		NAME UID MODE CAPACITY MSG-MAX QUEUED BYTES FLAGS)
-	a=$(printf '%8s  %s  queue  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-a")" "$m-a" \
-		0 0600 2 100 0 0 -)
-	b=$(printf '%8s  %s  queue  %5s  %s  %9s  %8s  %8s  %10s  %s' "$(id_of "$m-b")" "$m-b" \
-		0 0666 unbounded 3 2 6 fixed,drop-newest)
+	check 0 abcdef '' mboxctl recv -n 0 -d "$m-b"
+	row='%8s  %-*s  %-5s  %5s  %4s  %9s  %8s  %8s  %8s  %10s  %8s  %s'
+	width=$((${#m} + 2))
+	# shellcheck disable=SC2059 # the format
+	head=$(printf "$row" ID "$width" NAME KIND UID MODE CAPACITY MSG-MAX QUEUED HIGHEST BYTES \
+		OLDEST FLAGS)
+	# shellcheck disable=SC2059
+	a=$(printf "$row" "$(id_of "$m-a")" "$width" "$m-a" queue 0 0600 2 100 0 0 0 - -)
+	# shellcheck disable=SC2059
+	b=$(printf "$row" "$(id_of "$m-b")" "$width" "$m-b" queue 0 0666 unbounded 3 0 2 0 - \
+		fixed,drop-newest)
 	check 0 "$head$nl$a$nl$b" '' mboxctl ls "$m-a" "$m-b"
 	check 0 "$head$nl$b" '' mboxctl ls "id:$(id_of "$m-b")"
 	check 0 "$(printf '%s\n' "$a" "$b" | tr -s ' ')" '' \
@@ -295,6 +300,8 @@ test_ls_prints_a_table()
 		mboxctl ls "$m-c" "$m-a"
 	check 1 '' "*no mailbox*" mboxctl ls "$m-c"
 	check 1 '' "*a name is not empty" mboxctl ls ''
+	ok mboxctl send "$m-b" ghi
+	until_ok sh -c "mboxctl ls $m-b | grep ' 1  *2  *3  *[0-9]*\.[0-9]\{3\}  fixed'"
 	ok mboxctl rm "$m-a" "$m-b"
 }
 
@@ -307,16 +314,22 @@ test_ls_and_stat_print_json()
 	a="$a\"mode\":\"0600\","
 	a="$a\"capacity\":2,\"msg_max\":100,\"flags\":[\"drop-oldest\",\"hangup\"],"
 	a="$a\"queued\":0,\"bytes\":0,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":0,"
-	a="$a\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
+	zeros=$(printf ',0%.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23)
+	zeros="\"expired\":0,\"redelivered\":0,\"dead_letters\":0,\"waited\":[0$zeros]"
+	a="$a\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0,"
+	a="$a\"highest\":0,\"leased\":0,\"oldest_ns\":N,$zeros}"
 	b="{\"id\":$(id_of "$m-b"),\"name\":\"$m-b\",\"kind\":\"queue\",\"uid\":0,\"gid\":0,"
 	b="$b\"mode\":\"0666\","
 	b="$b\"capacity\":\"unbounded\",\"msg_max\":8192,\"flags\":[],"
 	b="$b\"queued\":1,\"bytes\":5,\"waiting_senders\":0,\"waiting_receivers\":0,\"sent\":1,"
-	b="$b\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0}"
+	b="$b\"received\":0,\"dropped\":0,\"send_handles\":0,\"recv_handles\":0,"
+	b="$b\"highest\":1,\"leased\":0,\"oldest_ns\":N,$zeros}"
 	for command in ls stat; do
 		for option in -j --json; do
-			check 0 "[$a,$nl $b]" '' mboxctl "$command" "$option" "$m-a" "$m-b"
-			check 0 "[$b]" '' mboxctl "$command" "$m-b" "$option"
+			check 0 "[$a,$nl $b]" '' sh -c "mboxctl $command $option $m-a $m-b |
+				sed 's/\"oldest_ns\":[0-9]*/\"oldest_ns\":N/'"
+			check 0 "[$b]" '' sh -c "mboxctl $command $m-b $option |
+				sed 's/\"oldest_ns\":[0-9]*/\"oldest_ns\":N/'"
 			check 1 "[]" "*no mailbox*" mboxctl "$command" "$option" "$m-c"
 		done
 	done
@@ -343,9 +356,21 @@ sent:              3
 received:          0
 dropped:           2
 send handles:      0
-receive handles:   0" '' mboxctl stat "$m"
+receive handles:   0
+highest:           1
+on lease:          0
+expired:           0
+redelivered:       0
+dead letters:      0
+waited:            none" '' sh -c "mboxctl stat $m | sed '/^oldest message: /d'"
+	until_ok sh -c "mboxctl stat $m | grep '^oldest message:    for [0-9]*\.[0-9]\{3\} s\$'"
+	# Even the coarsest tick is shorter.
+	sleep 0.1
+	check 0 333 '' mboxctl recv "$m"
+	check 0 1 '' sh -c "mboxctl stat $m | grep -c '^waited:            1 for [0-9]*-[0-9]* ms\$'"
+	check 1 '' '' sh -c "mboxctl stat $m | grep '^oldest'"
 	ok mboxctl create -c unbounded "$m-2"
-	check 0 "name:              $m-2" '' sh -c "mboxctl stat id:$id $m-2 | sed -n '18p'"
+	check 0 "name:              $m-2" '' sh -c "mboxctl stat id:$id $m-2 | sed -n '24p'"
 	check 0 "capacity:          unbounded" '' sh -c "mboxctl stat $m-2 | sed -n '6p'"
 	check 0 "flags:             none" '' sh -c "mboxctl stat $m-2 | sed -n '8p'"
 	check 2 '' "mboxctl stat: no mailbox given${nl}try mboxctl stat --help" mboxctl stat
@@ -1002,7 +1027,7 @@ test_monitor_goes_on_without_what_is_missing()
 {
 	ok mboxctl create "$m-a" "$m-b"
 	# The one with the greater id first.
-	check 1 " $m-a 0 0 0 0 0 0 0$nl $m-b 0 0 0 0 0 0 0" \
+	check 1 " $m-a 0 0 0 0 0 0.000 0 0$nl $m-b 0 0 0 0 0 0.000 0 0" \
 		"mboxctl monitor: no mailbox '$m-c' that you may see" \
 		sh -c "mboxctl monitor -n 1 '$m-b' '$m-c' '$m-a' >'$tmp/out' || status=\$?
 			sed -n 's/^ *[0-9]*\( .*[0-9]\)\$/\1/p' '$tmp/out' | tr -s ' '

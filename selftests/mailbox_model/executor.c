@@ -410,6 +410,8 @@ static bool same_number(FILE *out, const char *name, __u64 want, __u64 got)
 static bool same_numbers(FILE *out, const struct mbox_stat *want, const struct mbox_stat *got)
 {
 	bool same = same_number(out, "capacity", want->attr.capacity, got->attr.capacity);
+	__u64 waited = 0;
+	int i;
 
 	same &= same_number(out, "queued", want->queued, got->queued);
 	same &= same_number(out, "bytes", want->bytes, got->bytes);
@@ -421,6 +423,11 @@ static bool same_numbers(FILE *out, const struct mbox_stat *want, const struct m
 	same &= same_number(out, "dropped", want->dropped, got->dropped);
 	same &= same_number(out, "send_handles", want->send_handles, got->send_handles);
 	same &= same_number(out, "recv_handles", want->recv_handles, got->recv_handles);
+	same &= same_number(out, "highest", want->highest, got->highest);
+	/* How long is up to the machine. */
+	for (i = 0; i < MBOX_WAIT_BUCKETS; i++)
+		waited += got->waited[i];
+	same &= same_number(out, "waited", want->received, waited);
 	return same;
 }
 

@@ -96,6 +96,13 @@ bool has_room(const struct model *m, int worker)
 	return own < (left + !broken(m, HALF_IS_ROUNDED_DOWN)) / 2;
 }
 
+/* A message was stored. */
+void count_highest(struct model *m)
+{
+	if ((__u32)m->nstored > m->highest)
+		m->highest = m->nstored;
+}
+
 /* Which of the calls that wait for the same comes first. */
 void queue_up(struct model *m, struct waiting *list, int *n, struct waiting w)
 {

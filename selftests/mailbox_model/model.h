@@ -176,6 +176,7 @@ struct outcome {
  * struct model - a mailbox
  * @bug: a rule to break, see broken()
  * @stored: messages in the order in which they are received
+ * @highest: the most that were stored at one time
  * @senders: those that wait to be let in, or without capacity for a receiver
  * @held: receivers that are copying
  * @owed: requests that were received, whose callers wait for the reply
@@ -205,6 +206,7 @@ struct model {
 	struct owed owed[NWORKERS];
 	int nowed;
 	__u64 sent, received, dropped;
+	__u32 highest;
 	__u32 send_handles, recv_handles;
 	bool had_senders, had_receivers;
 	unsigned int arrivals;
@@ -277,6 +279,7 @@ enum {
 	EACH_HANDLE_COUNTS,
 	UNOPENED_SIDE_IS_GONE,
 	CLOSED_SIDE_LOSES_MESSAGES,
+	HIGHEST_IS_THE_PRESENT,
 	NBUGS,
 };
 
@@ -310,6 +313,7 @@ bool interrupts(const struct step *s);
 void finish(struct model *m, int worker, long ret, const struct message *msg);
 bool same_user(int worker, int other);
 bool has_room(const struct model *m, int worker);
+void count_highest(struct model *m);
 void queue_up(struct model *m, struct waiting *list, int *n, struct waiting w);
 bool wants(const struct step *call, const struct message *msg);
 bool fits(const struct model *m, const struct step *call, const struct message *msg);

@@ -24,6 +24,7 @@ void store_for_all(struct model *m, struct message msg)
 		at--;
 	msg.arrival = m->arrivals++;
 	INSERT(m->stored, m->nstored, at, msg);
+	count_highest(m);
 	m->shown = true;
 }
 

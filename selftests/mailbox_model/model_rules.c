@@ -84,6 +84,7 @@ static void store(struct model *m, const struct message *msg, bool front)
 	}
 	INSERT(m->stored, m->nstored, i, *msg);
 	m->stored[i].arrival = m->arrivals++;
+	count_highest(m);
 	show(m, msg);
 }
 
@@ -1069,6 +1070,7 @@ void model_stat(const struct model *m, struct mbox_stat *st)
 	st->sent = m->sent;
 	st->received = m->received;
 	st->dropped = m->dropped;
+	st->highest = broken(m, HIGHEST_IS_THE_PRESENT) ? m->nstored : m->highest;
 	st->send_handles = m->send_handles;
 	st->recv_handles = m->recv_handles;
 }

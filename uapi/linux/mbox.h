@@ -80,6 +80,8 @@
 #define MBOX_FDS_MAX		32
 /* Most messages that one batch call handles; it ignores the others. */
 #define MBOX_BATCH_MAX		1024
+/* The places of struct mbox_stat.waited. */
+#define MBOX_WAIT_BUCKETS	24
 
 /* Modes: how the mailbox keeps its messages. */
 /* The kernel copies messages in and out. */
@@ -269,6 +271,21 @@ struct mbox_unlink {
  * @stalled_pid: the process that reserved that slot, in the caller's pid
  *	namespace; 0: it has no number there
  * @reserved: zero
+ * @highest: the most messages that were in the mailbox at one time
+ * @leased: messages on lease, and those that come back later
+ * @oldest_ns: nanoseconds since the oldest message in the mailbox was accepted, as
+ *	exact as a tick of the kernel; 0: there is none, or it is younger
+ * @expired: messages dropped because their lifespan ended
+ * @redelivered: messages put back that had been on lease
+ * @dead_letters: messages that went to the dead-letter mailbox, or were dropped
+ *	because there is none
+ * @waited: how many messages waited how long from when they were accepted until a
+ *	receiver took them: [0] less than a millisecond, [i] from 2^(i-1)
+ *	milliseconds up to less than 2^i, the last one all that waited longer; as
+ *	exact as a tick of the kernel. Together they are @received
+ *
+ * The kernel does not see the messages of a ring: for MBOX_RING, the fields from
+ * @highest on are zero.
  */
 struct mbox_stat {
 	__aligned_u64 id;
@@ -287,6 +304,13 @@ struct mbox_stat {
 	__aligned_u64 stalled_ns;
 	__u32 stalled_pid;
 	__u32 reserved;
+	__u32 highest;
+	__u32 leased;
+	__aligned_u64 oldest_ns;
+	__aligned_u64 expired;
+	__aligned_u64 redelivered;
+	__aligned_u64 dead_letters;
+	__aligned_u64 waited[MBOX_WAIT_BUCKETS];
 };
 
 /**
