@@ -391,6 +391,148 @@ int mbox_sendmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigne
  */
 int mbox_recvmmsg(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsigned int flags);
 
+/* The address in a field of a structure of <linux/mbox.h>. */
+#define MBOX_PTR(p) ((__u64)(uintptr_t)(p))
+
+/* Initialiser of a struct mbox_msg: @n bytes at @p, nothing else. */
+#define MBOX_MSG_INIT(p, n) \
+	{ \
+		MBOX_PTR(p), (__u32)(n), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+	}
+
+/**
+ * mbox_send_for() - send a message, and wait for some time at most
+ * @mb: as for mbox_send()
+ * @buf: as for mbox_send()
+ * @len: as for mbox_send()
+ * @flags: as for mbox_send()
+ * @milliseconds: how long to wait, at most
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_send_for(struct mbox *mb, const void *buf, size_t len, unsigned int flags,
+		  unsigned int milliseconds);
+
+/**
+ * mbox_recv_for() - receive a message, and wait for some time at most
+ * @mb: as for mbox_recv()
+ * @buf: as for mbox_recv()
+ * @len: as for mbox_recv()
+ * @flags: as for mbox_recv()
+ * @milliseconds: how long to wait, at most
+ *
+ * Return: the full length of the message in bytes, or -1 and errno.
+ */
+ssize_t mbox_recv_for(struct mbox *mb, void *buf, size_t len, unsigned int flags,
+		      unsigned int milliseconds);
+
+/**
+ * mbox_send_prio() - send a message with a priority
+ * @mb: as for mbox_send()
+ * @buf: as for mbox_send()
+ * @len: as for mbox_send()
+ * @prio: 0 to MBOX_PRIO_MAX
+ * @flags: as for mbox_send()
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_send_prio(struct mbox *mb, const void *buf, size_t len, unsigned int prio,
+		   unsigned int flags);
+
+/**
+ * mbox_recv_alloc() - receive a message of any length
+ * @mb: as for mbox_recv()
+ * @buf: set on success: the message and a zero byte behind it, which the caller owns
+ *	and frees with free(3)
+ * @flags: as for mbox_timedrecv(), without MBOX_TRUNC
+ * @deadline: as for mbox_timedrecv()
+ *
+ * Return: the length of the message in bytes, or -1 and errno.
+ */
+ssize_t mbox_recv_alloc(struct mbox *mb, void **buf, unsigned int flags,
+			const struct timespec *deadline);
+
+/**
+ * mbox_pipe() - create an anonymous mailbox with a handle for each side
+ * @ends: set on success: ends[0] receives and ends[1] sends; the caller owns both
+ *
+ * As pipe(2). The mailbox has the attributes of MBOX_ATTR_INIT and MBOX_HANGUP: once
+ * one side is closed, calls of the other fail with EPIPE. Needs /proc.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_pipe(struct mbox *ends[2]);
+
+/* Several mailboxes, to receive from whichever has a message. */
+struct mbox_group;
+
+/* Flag of mbox_group_new(): the message of the highest priority comes first. */
+#define MBOX_GROUP_PRIO (1U << 0)
+
+/**
+ * mbox_group_new() - make an empty group of mailboxes
+ * @flags: 0 or MBOX_GROUP_PRIO
+ *
+ * Return: a group that the caller owns and ends with mbox_group_free(), or NULL and
+ * errno.
+ */
+struct mbox_group *mbox_group_new(unsigned int flags);
+
+/**
+ * mbox_group_free() - end a group
+ * @group: the group, which no thread uses; NULL: no effect
+ *
+ * The handles in it stay open.
+ */
+void mbox_group_free(struct mbox_group *group);
+
+/**
+ * mbox_group_add() - add a mailbox to a group
+ * @group: the group
+ * @mb: a handle with the right to receive; must be removed before it is closed
+ * @rank: mailboxes of a higher rank come first
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_group_add(struct mbox_group *group, struct mbox *mb, unsigned int rank);
+
+/**
+ * mbox_group_remove() - remove a mailbox from a group
+ * @group: the group
+ * @mb: the handle
+ *
+ * Return: 0, or -1 and errno; ENOENT: @mb is not in the group.
+ */
+int mbox_group_remove(struct mbox_group *group, struct mbox *mb);
+
+/**
+ * mbox_group_fd() - the descriptor of a group
+ * @group: the group
+ *
+ * It is readable when a mailbox of the group is, for poll(2) and epoll(7). It belongs
+ * to the group.
+ *
+ * Return: the descriptor.
+ */
+int mbox_group_fd(const struct mbox_group *group);
+
+/**
+ * mbox_recv_any() - receive from whichever mailbox of a group has a message
+ * @group: the group
+ * @msg: as for mbox_recvmsg(), without match flags
+ * @from: set to the mailbox that the result comes from; NULL if it comes from none
+ *
+ * While no mailbox has a message, the call waits. If several have, the highest rank
+ * comes first; with MBOX_GROUP_PRIO, within a rank, the message of the highest
+ * priority; then the mailbox from which the last receive is the longest ago. An error
+ * of one mailbox, EPIPE or EIDRM for example, is returned in its turn, with @from set.
+ *
+ * A signal handler ends the call with EINTR, whether it has SA_RESTART or not.
+ *
+ * Return: the full length of the message in bytes, or -1 and errno.
+ */
+ssize_t mbox_recv_any(struct mbox_group *group, struct mbox_msg *msg, struct mbox **from);
+
 /**
  * mbox_reserve() - reserve a slot of a ring for a message written in place
  * @mb: a handle of a ring with the right to send

@@ -1186,9 +1186,76 @@ static long lib_recvmmsg(FIXTURE_DATA(fault) *self)
 	return neg(mbox_recvmmsg(self->mb, &msg, 1, MBOX_DONTWAIT));
 }
 
+static long lib_send_for(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_send_for(self->mb, big, 5000, 0, 60000));
+}
+
+static long lib_recv_for(FIXTURE_DATA(fault) *self)
+{
+	__u32 value;
+
+	return neg(mbox_recv_for(self->mb, &value, sizeof(value), 0, 60000));
+}
+
+static long lib_send_prio(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_send_prio(self->mb, big, 5000, 7, MBOX_DONTWAIT));
+}
+
+static long lib_recv_alloc(FIXTURE_DATA(fault) *self)
+{
+	void *got;
+	long ret = neg(mbox_recv_alloc(self->mb, &got, 0, NULL));
+
+	if (ret >= 0)
+		free(got);
+	return ret;
+}
+
+/* A group of this mailbox, a receive from it, and its end. */
+static long lib_recv_any(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_group *group = mbox_group_new(MBOX_GROUP_PRIO);
+	struct timespec ts = deadline_in(CLOCK_MONOTONIC, 60000);
+	struct mbox *from;
+	__u32 value;
+	struct mbox_msg msg = msg_of(&value, sizeof(value), 0);
+	long ret;
+
+	if (!group)
+		return neg(-1);
+	msg.deadline_ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+	ret = mbox_group_fd(group) < 0 ? -EBADF : neg(mbox_group_add(group, self->mb, 0));
+	if (!ret) {
+		ret = neg(mbox_recv_any(group, &msg, &from));
+		mbox_group_remove(group, self->mb);
+	}
+	mbox_group_free(group);
+	return ret;
+}
+
+static long lib_pipe(FIXTURE_DATA(fault) *self)
+{
+	struct mbox *ends[2];
+
+	(void)self;
+	if (mbox_pipe(ends))
+		/* As in lib_direct_pidfd(). */
+		return errno == ENOENT ? -ENOMEM : neg(-1);
+	mbox_close(ends[0]);
+	return neg(mbox_close(ends[1]));
+}
+
 TEST_F(fault, library_messages)
 {
 	static const struct operation ops[] = {
+		{ .run = lib_send_for, .undo = receive_all },
+		{ .run = lib_send_prio, .undo = receive_all },
+		{ .run = lib_pipe },
+		{ lib_recv_for, receive_all, queue_three, three_are_queued },
+		{ lib_recv_alloc, receive_all, queue_three, three_are_queued },
+		{ lib_recv_any, receive_all, queue_three, three_are_queued },
 		{ .run = lib_send, .undo = receive_all },
 		{ .run = lib_send_flags, .undo = receive_all },
 		{ .run = lib_timedsend, .undo = receive_all },
