@@ -895,6 +895,42 @@ TEST_F(stake, all_waiting_sends_are_admitted)
 		EXPECT_EQ(0, reap(pids[i]));
 }
 
+static int fill_and_send_second(void *arg)
+{
+	FIXTURE_DATA(stake) *self = arg;
+	__u32 value = 7;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(50, fill(self->root[0], -EAGAIN));
+	__atomic_store_n(&self->shared->step, 1, __ATOMIC_RELEASE);
+	CHECK_EQ(0, await_waiting(self->root[1], 1, 0));
+	CHECK_EQ(0, raw_send(self->root[0], &value, sizeof(value), 0));
+	return 0;
+}
+
+/*
+ * A sender that has no message yet is charged for with its first one. If the room is too
+ * small for that, it can be enough for an equally long message of another sender.
+ */
+TEST_F(stake, room_too_small_for_a_first_message_goes_to_the_next_send)
+{
+	struct crowd c = { .fds = self->root, .which = 1 };
+	pid_t first, second = spawn(fill_and_send_second, self);
+	int i;
+
+	while (!__atomic_load_n(&self->shared->step, __ATOMIC_ACQUIRE))
+		pause_briefly();
+	first = spawn(send_one_that_waits, &c);
+	ASSERT_EQ(0, await_waiting(self->root[0], 1, 0));
+	EXPECT_EQ(0, take(self->root[0]));
+	EXPECT_EQ(0, reap(second));
+	EXPECT_EQ(1U, stat_of(self->root[1]).waiting_senders);
+	for (i = 0; i < places(self); i++)
+		EXPECT_EQ(1 + i, take(self->root[0]));
+	EXPECT_EQ(0, reap(first));
+	EXPECT_EQ(7, take(self->root[1]));
+}
+
 /* Threads of one process that wait, of which those with short messages came last. */
 #define LARGE_WAITING 40
 #define SMALL_WAITING 2
