@@ -63,6 +63,14 @@ as_nobody()
 	su -s /bin/sh -c 'exec "$@"' -- nobody sh "$@"
 }
 
+# Whether program $1 is there; without it, the test is skipped.
+has()
+{
+	! command -v "$1" >/dev/null || return 0
+	skip="no $1"
+	return 1
+}
+
 # Until file $1 has $2.
 await()
 {
@@ -255,23 +263,103 @@ test_a_bind_mount_is_one_mailbox()
 	ok rm "$tmp/bound"
 }
 
-test_inotify_tells_of_names()
+test_inotifywait_tells_of_names()
 {
-	if ! command -v inotifywait >/dev/null; then
-		skip="no inotifywait; mboxfs_test has the events"
-		return
-	fi
+	has inotifywait || return 0
 	inotifywait -m -q --format '%e %f' "$dir" >"$tmp/events" 2>/dev/null &
 	pid=$!
+	# Until it watches.
 	until [ -s "$tmp/events" ]; do
-		mkfifo "$q"
-		rm "$q"
+		mkfifo "$q-0"
+		rm "$q-0"
 		sleep 0.1
+	done
+	echo hello >"$q"
+	mv "$q" "$q-2"
+	same "$(head -n 1 "$q-2")" hello
+	rm "$q-2"
+	mboxctl create "${q##*/}-3"
+	mboxctl rm "${q##*/}-3"
+	tries=0
+	until grep -q "DELETE ${q##*/}-3" "$tmp/events" || [ "$tries" = "$patience" ]; do
+		tries=$((tries + 1))
+		sleep 0.05
 	done
 	kill "$pid"
 	wait "$pid" 2>/dev/null || :
-	same "$(head -n 2 "$tmp/events")" "CREATE ${q##*/}
-DELETE ${q##*/}"
+	# Who opens one, sends and receives, is nobody's business.
+	same "$(grep -v -- -0 "$tmp/events")" "CREATE ${q##*/}
+MOVED_FROM ${q##*/}
+MOVED_TO ${q##*/}-2
+DELETE ${q##*/}-2
+CREATE ${q##*/}-3
+DELETE ${q##*/}-3"
+	same "$(head -n 2 "$tmp/events")" "CREATE ${q##*/}-0
+DELETE ${q##*/}-0"
+}
+
+test_lists_of_setfacl()
+{
+	has setfacl || return 0
+	if ! setfacl -m u:nobody:rw "$tmp" 2>/dev/null; then
+		skip="no access control lists in this kernel"
+		return
+	fi
+	setfacl -b "$tmp"
+	ok mkfifo -m 640 "$q"
+	fails "Permission denied" as_nobody sh -c "echo x >'$q'"
+	ok setfacl -m u:nobody:rw,g:nogroup:r "$q"
+	same "$(getfacl -pc "$q")" "user::rw-
+user:nobody:rw-
+group::r--
+group:nogroup:r--
+mask::rw-
+other::---"
+	ok as_nobody sh -c "echo x >>'$q'"
+	fails "Operation not permitted" as_nobody setfacl -b "$q"
+	fails "Only directories can have default ACLs" setfacl -d -m u:nobody:r "$q"
+	same "$(stat -c %a "$q")" 660
+	ok setfacl -b "$q"
+	same "$(stat -c %a "$q")" 640
+	fails "Permission denied" as_nobody cat "$q"
+	ok rm "$q"
+	# What is made later inherits.
+	ok setfacl -d -m u:nobody:r "$dir"
+	ok mkfifo -m 640 "$q"
+	same "$(getfacl -pc "$q" | grep nobody)" "user:nobody:r--"
+	ok setfacl -b "$dir"
+	ok rm "$q"
+}
+
+# The name and the process of an open mailbox.
+test_lsof_and_lsfd_show_names()
+{
+	has lsof || return 0
+	mkfifo "$q"
+	# shellcheck disable=SC2217,SC2094 # only the descriptors matter
+	sleep 60 <"$q" 9>>"$q" &
+	pid=$!
+	until [ "$(readlink "/proc/$pid/exe")" != "$(readlink /proc/$$/exe)" ]; do
+		sleep 0.01
+	done
+	same "$(lsof -w -a -p "$pid" -d 0,9 -F fatn)" "p$pid
+f0
+ar
+tFIFO
+n$q
+f9
+aw
+tFIFO
+n$q"
+	same "$(lsof -w -t "$q")" "$pid"
+	if command -v lsfd >/dev/null; then
+		same "$(lsfd -n -r -p "$pid" -o MODE,TYPE,NAME -Q '(FD == 0) or (FD == 9)')" \
+			"r-- FIFO $q
+-w- FIFO $q"
+	fi
+	kill "$pid"
+	wait "$pid" 2>/dev/null || :
+	ok rm "$q"
 }
 
 tests=$(sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$0")

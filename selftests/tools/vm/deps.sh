@@ -19,7 +19,7 @@ packages()
 		'libssl3|libssl3t64' xz-utils zstd ;;
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
 	check) echo gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
-		python3-minimal xz-utils ;;
+		python3-minimal xz-utils acl inotify-tools lsof ;;
 	commands) echo gcc libc6-dev make python3 ;;
 	model) echo gcc libc6-dev spin ;;
 	plot) echo gnuplot-nox ;;
