@@ -4,9 +4,10 @@
  *
  * If a file in a message could keep that message alive, closing all descriptors would
  * not free it. AF_UNIX has a garbage collector for such cycles. This module rejects
- * files that can hold messages or other files: mailboxes, AF_UNIX sockets, and files
- * of other drivers that could be either. Only files that are known to be safe may
- * travel.
+ * files that can hold other files: mailboxes, AF_UNIX sockets, and files of other
+ * drivers that could be either. Only files that are known to be safe may travel. Among
+ * them are handles of MBOX_LEAF mailboxes, because nothing in such a mailbox holds a
+ * file: design.rst has the argument.
  *
  * A name also keeps a mailbox and its messages, and a file can keep the name: a file
  * of the network namespace, or of a file system that holds this namespace. So files
@@ -64,6 +65,14 @@ static bool is_safe_anon(struct file *file)
 	       is_anon_named(file, "[pidfd]");
 }
 
+/* No other process can use a handle of a direct link, so it would be useless there. */
+static bool is_leaf(struct inode *inode)
+{
+	const struct mailbox *mb = mbx_mailbox_of(inode);
+
+	return mb->flags & MBOX_LEAF && !mb->direct;
+}
+
 static bool may_travel(struct file *file)
 {
 	struct inode *inode = file_inode(file);
@@ -73,7 +82,7 @@ static bool may_travel(struct file *file)
 		return true;
 	/* A handle has the type of a FIFO. */
 	if (mbx_is_fs_file(inode))
-		return false;
+		return is_leaf(inode);
 	if (inode->i_sb->s_magic == ANON_INODE_FS_MAGIC ||
 	    mbx_is_anon_inode(inode))
 		return is_safe_anon(file);
@@ -236,6 +245,7 @@ void mbx_fds_give_up(struct mailbox *mb)
 
 /**
  * mbx_fds_check() - whether mbx_fds_attach() would take descriptors
+ * @mb: the mailbox that they are to be sent to
  * @ufds: descriptors of the current process
  * @n: how many, from 1 to MBOX_FDS_MAX
  *
@@ -244,12 +254,14 @@ void mbx_fds_give_up(struct mailbox *mb)
  * Context: Process context, may sleep.
  * Return: 0, or -EFAULT, -EBADF, -ELOOP.
  */
-int mbx_fds_check(const s32 __user *ufds, unsigned int n)
+int mbx_fds_check(const struct mailbox *mb, const s32 __user *ufds, unsigned int n)
 {
 	s32 numbers[MBOX_FDS_MAX];
 	unsigned int i;
 	int ret = 0;
 
+	if (mb->flags & MBOX_LEAF)
+		return -ELOOP;
 	if (copy_from_user(numbers, ufds, n * sizeof(*ufds)))
 		return -EFAULT;
 	for (i = 0; i < n && !ret; i++) {
@@ -285,6 +297,8 @@ int mbx_fds_attach(struct mbx_message *msg, struct mailbox *mb,
 	unsigned int i;
 	int ret;
 
+	if (mb->flags & MBOX_LEAF)
+		return -ELOOP;
 	if (copy_from_user(numbers, ufds, n * sizeof(*ufds)))
 		return -EFAULT;
 	ret = charge_fds(msg->sender, n, unasked);

@@ -36,7 +36,7 @@ struct mbx_fds {
 };
 
 unsigned long mbx_fds_cost(unsigned int n);
-int mbx_fds_check(const s32 __user *ufds, unsigned int n);
+int mbx_fds_check(const struct mailbox *mb, const s32 __user *ufds, unsigned int n);
 int mbx_fds_attach(struct mbx_message *msg, struct mailbox *mb,
 		   const s32 __user *ufds, unsigned int n, bool unasked);
 void mbx_fds_free(struct mbx_fds *fds);

@@ -571,7 +571,7 @@ out:
  * now. A call that fails must have no effect, so this comes before other messages are
  * dropped to make room.
  */
-static int check_args(const struct mbx_send_args *args)
+static int check_args(const struct mailbox *mb, const struct mbx_send_args *args)
 {
 	const struct mbx_buffer *from = &args->from;
 	size_t missing;
@@ -582,7 +582,7 @@ static int check_args(const struct mbx_send_args *args)
 		missing = fault_in_readable(from->user, from->len);
 	if (missing)
 		return -EFAULT;
-	return args->nfds ? mbx_fds_check(args->fds, args->nfds) : 0;
+	return args->nfds ? mbx_fds_check(mb, args->fds, args->nfds) : 0;
 }
 
 /* MBOX_DROP_NEWEST, for a message that could not be made. */
@@ -592,7 +592,7 @@ static int drop_unmade(struct mailbox *mb, const struct mbx_send_args *args,
 	int ret = sending_ended(mb);
 
 	if (!ret)
-		ret = check_args(args);
+		ret = check_args(mb, args);
 	if (ret)
 		return ret;
 	spin_lock(&mb->lock);

@@ -24,6 +24,7 @@ const struct flag_name flag_names[NFLAGS] = {
 	{ MBOX_BROADCAST, "broadcast" },
 	{ MBOX_FAIR, "fair" },
 	{ MBOX_INHERIT, "inherit" },
+	{ MBOX_LEAF, "leaf" },
 };
 
 /* ---- words ----------------------------------------------------------------- */

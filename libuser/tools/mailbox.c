@@ -15,6 +15,7 @@ enum {
 	OPT_BROADCAST,
 	OPT_HANGUP,
 	OPT_INHERIT,
+	OPT_LEAF,
 	OPT_RING,
 	OPT_ONE_SENDER,
 	OPT_ONE_RECEIVER,
@@ -49,6 +50,8 @@ static uint32_t flag_of_option(int id)
 		return MBOX_HANGUP;
 	case OPT_INHERIT:
 		return MBOX_INHERIT;
+	case OPT_LEAF:
+		return MBOX_LEAF;
 	case OPT_ONE_SENDER:
 		return MBOX_ONE_SENDER;
 	case OPT_ONE_RECEIVER:
@@ -199,6 +202,9 @@ const struct command create_command = {
 		{ OPT_INHERIT, "inherit", NULL,
 		  "a server has the real-time priority of its caller\n"
 		  "until it replies" },
+		{ OPT_LEAF, "leaf", NULL,
+		  "carry no descriptors, so that handles can be sent in\n"
+		  "messages" },
 		{ OPT_RING, "ring", NULL,
 		  "keep messages in memory that senders and receivers\n"
 		  "share" },

@@ -1195,6 +1195,16 @@ test_create_inherit_sets_the_flag()
 	check 2 '' "*exclude each other$try" mboxctl create --inherit --ring "$m"
 }
 
+test_create_leaf_sets_the_flag()
+{
+	ok mboxctl create --leaf "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo "flags:             leaf"
+	ok mboxctl rm "$m"
+	ok mboxctl create --leaf --ring "$m"
+	check 0 "$(mboxctl stat "$m" | sed '/^flags:/!d')" '' echo "flags:             leaf"
+	ok mboxctl rm "$m"
+}
+
 test_call_gets_the_output_of_the_served_command()
 {
 	ok mboxctl create "$m"

@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
+#include "fds.h"
 #include "slow.h"
 
 #ifndef SYS_pidfd_open
@@ -18,34 +19,6 @@
 #endif
 
 #define LIMIT 64
-
-/* A message with a number and these descriptors. */
-static long send_fds(int fd, __u32 flags, const int *fds, __u32 n)
-{
-	__u32 value = 7;
-	struct mbox_msg msg = msg_of(&value, sizeof(value), flags | MBOX_DONTWAIT);
-
-	msg.nfds = n;
-	msg.fds = (uintptr_t)fds;
-	return raw(fd, MBOX_IOC_SEND, &msg);
-}
-
-/* What came: the result, and the structure with its array. */
-struct got {
-	struct mbox_msg msg;
-	__u32 value;
-	int fds[MBOX_FDS_MAX + 1];
-};
-
-static long recv_fds(int fd, __u32 flags, __u32 room, struct got *got)
-{
-	memset(got, POISON, sizeof(*got));
-	got->msg = msg_of(&got->value, sizeof(got->value), flags | MBOX_DONTWAIT);
-	got->msg.nfds = room;
-	if (room)
-		got->msg.fds = (uintptr_t)got->fds;
-	return raw(fd, MBOX_IOC_RECV, &got->msg);
-}
 
 FIXTURE(fds)
 {

@@ -57,7 +57,8 @@
  *   ENOMEM      not enough memory; nothing changed
  *   EMFILE      no free descriptor; receive: too few for those of the message
  *   ENFILE      the system has no free descriptor
- *   ELOOP       send: a descriptor of a kind that cannot be sent
+ *   ELOOP       send: a descriptor of a kind that cannot be sent, or the mailbox is
+ *               MBOX_LEAF
  *   ETOOMANYREFS  send: the user's limit of descriptors in messages
  *   ENOTTY      no such ioctl on this file
  */
@@ -108,6 +109,8 @@
 #define MBOX_FAIR		(1U << 7)
 /* A thread that owes replies inherits the real-time priority of the callers. */
 #define MBOX_INHERIT		(1U << 8)
+/* No descriptors in messages (ELOOP); in return, its handles may be sent in messages. */
+#define MBOX_LEAF		(1U << 9)
 
 /* Flags of a call. */
 /* Fail with EAGAIN instead of waiting. */
@@ -136,7 +139,7 @@
 /**
  * struct mbox_attr - what a mailbox is
  * @mode: MBOX_QUEUE or MBOX_RING
- * @flags: MBOX_FIXED, MBOX_HANGUP; MBOX_QUEUE: one of MBOX_DROP_OLDEST,
+ * @flags: MBOX_FIXED, MBOX_HANGUP, MBOX_LEAF; MBOX_QUEUE: one of MBOX_DROP_OLDEST,
  *	MBOX_DROP_NEWEST and MBOX_FAIR, and MBOX_INHERIT or (without MBOX_FAIR)
  *	MBOX_BROADCAST; MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver

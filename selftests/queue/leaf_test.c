@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* MBOX_LEAF: mailboxes without descriptors, whose handles travel in messages. */
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "fds.h"
+#include "peers.h"
+
+FIXTURE(leaf)
+{
+	int fd;
+	int leaf;
+	struct mbox_stat before;
+	struct got got;
+};
+
+FIXTURE_SETUP(leaf)
+{
+	self->fd = new_mailbox(0, 8);
+	self->leaf = new_mailbox(MBOX_LEAF, 8);
+	ASSERT_LE(0, self->fd);
+	ASSERT_LE(0, self->leaf);
+	self->before = stat_of(self->leaf);
+}
+
+FIXTURE_TEARDOWN(leaf)
+{
+	close(self->leaf);
+	close(self->fd);
+}
+
+/* Send the only descriptor of a file. */
+static long send_away(int to, int *fd)
+{
+	long ret = send_fds(to, 0, fd, 1);
+
+	close(*fd);
+	*fd = -1;
+	return ret;
+}
+
+static int received_fd(FIXTURE_DATA(leaf) *self)
+{
+	long ret = recv_fds(self->fd, 0, 1, &self->got);
+
+	return ret == 4 && self->got.msg.nfds == 1 ? self->got.fds[0] : -EBADMSG;
+}
+
+/* Files are closed some time later. */
+static bool is_gone(__u64 id)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	int fd;
+
+	do {
+		fd = raw_open_id(id, O_RDONLY);
+		if (fd == -ENOENT)
+			return true;
+		close(fd);
+		pause_briefly();
+	} while (now_ns(CLOCK_MONOTONIC) < limit);
+	return false;
+}
+
+/* ---- what it carries ------------------------------------------------------- */
+
+TEST_F(leaf, the_module_has_the_flag)
+{
+	struct mbox_info info = { 0 };
+
+	ASSERT_EQ(0, raw_control(MBOX_IOC_INFO, &info));
+	EXPECT_TRUE(info.attr_flags & MBOX_LEAF);
+	EXPECT_EQ(MBOX_LEAF, self->before.attr.flags);
+}
+
+TEST_F(leaf, descriptors_in_its_messages_are_ELOOP)
+{
+	static const __u32 flags[] = {
+		0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_FAIR, MBOX_BROADCAST, MBOX_HANGUP,
+	};
+	struct mbox_stat before;
+	unsigned int i;
+	int fd, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		fd = new_mailbox(MBOX_LEAF | flags[i], 8);
+		ASSERT_LE(0, fd);
+		before = stat_of(fd);
+		EXPECT_EQ(-ELOOP, send_fds(fd, 0, &null, 1));
+		EXPECT_EQ(-ELOOP, send_fds(fd, 0, &self->leaf, 1));
+		EXPECT_EQ(-ELOOP, send_fds(fd, 0, &fd, 1));
+		/* Before anything is said about the descriptors. */
+		EXPECT_EQ(-ELOOP, send_fds(fd, 0, (int *)1, 1));
+		EXPECT_TRUE(same_stat(fd, &before));
+		EXPECT_EQ(0, put(fd, 5));
+		close(fd);
+	}
+	close(null);
+}
+
+TEST_F(leaf, a_batch_ends_at_descriptors)
+{
+	struct mbox_msg msgs[] = { msg_of("a", 1, 0), msg_of("b", 1, 0) };
+
+	msgs[1].nfds = 1;
+	msgs[1].fds = (uintptr_t)&self->fd;
+	EXPECT_EQ(1, raw_vec(self->leaf, MBOX_IOC_SENDV, msgs, 2, 0));
+	EXPECT_EQ(-ELOOP, raw_vec(self->leaf, MBOX_IOC_SENDV, msgs + 1, 1, 0));
+	EXPECT_EQ(1U, stat_of(self->leaf).queued);
+}
+
+TEST_F(leaf, everything_else_works)
+{
+	__u64 token;
+	struct got got;
+
+	EXPECT_EQ(0, put_as(self->leaf, 3, 7, 9));
+	EXPECT_EQ(4, recv_fds(self->leaf, 0, 1, &got));
+	EXPECT_EQ(0U, got.msg.nfds);
+	EXPECT_EQ(7U, got.msg.prio);
+	EXPECT_EQ(0U, got.msg.flags & MBOX_CTRUNC);
+	token = got.msg.token;
+	EXPECT_EQ(0U, token);
+}
+
+/* ---- its handles travel ------------------------------------------------------ */
+
+TEST_F(leaf, a_handle_travels_with_its_rights)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
+	unsigned int i;
+	int fd, there;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		fd = open_again(self->leaf, modes[i]);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, send_away(self->fd, &fd));
+		there = received_fd(self);
+		ASSERT_LE(0, there);
+		EXPECT_EQ(modes[i], fcntl(there, F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(FD_CLOEXEC, fcntl(there, F_GETFD));
+		EXPECT_EQ(self->before.id, stat_of(there).id);
+		EXPECT_EQ(modes[i] == O_RDONLY ? -EBADF : 0, put(there, i));
+		EXPECT_EQ(modes[i] == O_WRONLY ? -EBADF : i == O_RDONLY ? -EAGAIN : (long)i,
+			  take(there));
+		close(there);
+		while (take(self->leaf) >= 0)
+			;
+	}
+}
+
+static int use_what_comes(void *arg)
+{
+	FIXTURE_DATA(leaf) *self = arg;
+	int there;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	/* It could not open the mailbox itself. */
+	CHECK_EQ(-EACCES, raw_open_id(self->before.id, O_WRONLY));
+	there = received_fd(self);
+	CHECK(there >= 0);
+	CHECK_EQ(0, put(there, 77));
+	CHECK_EQ(-EBADF, take(there));
+	return 0;
+}
+
+TEST_F(leaf, a_handle_is_a_capability)
+{
+	int fd = open_again(self->leaf, O_WRONLY);
+
+	ASSERT_EQ(0, send_away(self->fd, &fd));
+	EXPECT_EQ(0, in_child(use_what_comes, self));
+	EXPECT_EQ(77, take(self->leaf));
+}
+
+TEST_F(leaf, a_handle_of_a_ring_travels)
+{
+	struct mbox_attr attr = attr_of(MBOX_LEAF | MBOX_HANGUP, 4);
+	struct mbox *here, *there;
+	char text[8] = "";
+	int fd;
+
+	attr.mode = MBOX_RING;
+	attr.msg_max = 64;
+	here = mbox_create(NULL, O_RDWR, &attr);
+	ASSERT_TRUE(!!here);
+	fd = open_again(mbox_fd(here), O_WRONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, send_away(self->fd, &fd));
+	there = mbox_from_fd(received_fd(self));
+	ASSERT_TRUE(!!there);
+	ASSERT_EQ(0, mbox_send(there, "ring", 4, 0));
+	EXPECT_EQ(4, mbox_recv(here, text, sizeof(text), MBOX_DONTWAIT));
+	EXPECT_STREQ("ring", text);
+	EXPECT_EQ(-EBADF, neg(mbox_recv(there, text, sizeof(text), MBOX_DONTWAIT)));
+	EXPECT_EQ(0, mbox_close(there));
+	EXPECT_EQ(0, mbox_close(here));
+}
+
+TEST_F(leaf, other_mailboxes_do_not_travel)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	int kinds[3];
+	unsigned int i;
+
+	attr.mode = MBOX_RING;
+	kinds[0] = self->fd;
+	kinds[1] = raw_create(NULL, O_RDWR, &attr);
+	kinds[2] = raw_direct(getppid(), O_RDWR);
+	self->before = stat_of(self->fd);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		ASSERT_LE(0, kinds[i]);
+		EXPECT_EQ(-ELOOP, send_fds(self->fd, 0, &kinds[i], 1));
+	}
+	EXPECT_TRUE(same_stat(self->fd, &self->before));
+	close(kinds[1]);
+	close(kinds[2]);
+}
+
+TEST_F(leaf, handles_travel_over_direct_links)
+{
+	int link = raw_direct(getpid(), O_RDWR);
+
+	/* A process has no link to itself: to its parent, then. */
+	if (link < 0)
+		link = raw_direct(getppid(), O_RDWR);
+	ASSERT_LE(0, link);
+	EXPECT_EQ(0, send_fds(link, 0, &self->leaf, 1));
+	close(link);
+}
+
+TEST_F(leaf, broadcasts_carry_handles_to_every_receiver)
+{
+	struct got got;
+	int a, b, i;
+
+	a = new_mailbox(MBOX_BROADCAST, 8);
+	b = open_again(a, O_RDONLY);
+	ASSERT_EQ(0, send_fds(a, 0, &self->leaf, 1));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(4, recv_fds(i ? a : b, 0, 1, &got));
+		ASSERT_EQ(1U, got.msg.nfds);
+		EXPECT_EQ(self->before.id, stat_of(got.fds[0]).id);
+		close(got.fds[0]);
+	}
+	close(a);
+	close(b);
+}
+
+/* ---- life --------------------------------------------------------------------- */
+
+TEST_F(leaf, a_handle_in_a_message_counts_as_open)
+{
+	int receiver, sender, leaf = new_mailbox(MBOX_LEAF | MBOX_HANGUP, 8);
+	struct pollfd pfd = { .events = POLLIN };
+
+	sender = open_again(leaf, O_WRONLY);
+	receiver = open_again(leaf, O_RDONLY);
+	close(leaf);
+	ASSERT_EQ(0, send_away(self->fd, &receiver));
+	EXPECT_EQ(1U, stat_of(sender).recv_handles);
+	EXPECT_EQ(0, put(sender, 1));
+	receiver = received_fd(self);
+	ASSERT_LE(0, receiver);
+	ASSERT_EQ(0, send_away(self->fd, &sender));
+	EXPECT_EQ(1, take(receiver));
+	EXPECT_EQ(-EAGAIN, take(receiver));
+	/* The message with the last sender is dropped. */
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	pfd.fd = receiver;
+	EXPECT_EQ(1, poll(&pfd, 1, WAIT_LIMIT_MS));
+	EXPECT_EQ(-EPIPE, take(receiver));
+	close(receiver);
+}
+
+TEST_F(leaf, a_reply_port_in_a_request)
+{
+	int port = open_again(self->leaf, O_WRONLY);
+	int there;
+
+	ASSERT_EQ(0, send_away(self->fd, &port));
+	there = received_fd(self);
+	ASSERT_LE(0, there);
+	EXPECT_EQ(0, put(there, 42));
+	close(there);
+	EXPECT_EQ(42, take(self->leaf));
+}
+
+/* Each message holds the last handle of a leaf, which has messages of its own. */
+TEST_F(leaf, many_mailboxes_end_with_the_messages_that_hold_them)
+{
+	enum { MANY = 200, EACH = 32 };
+	int fds[EACH], fd, i, k;
+	__u64 first = 0, last = 0;
+
+	fd = new_mailbox(0, MBOX_UNBOUNDED);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < MANY; i++) {
+		for (k = 0; k < EACH; k++) {
+			fds[k] = k ? dup(fds[0]) : new_mailbox(MBOX_LEAF, 8);
+			ASSERT_LE(0, fds[k]);
+		}
+		ASSERT_EQ(0, put(fds[0], i));
+		last = stat_of(fds[0]).id;
+		first = first ?: last;
+		ASSERT_EQ(0, send_fds(fd, 0, fds, EACH));
+		for (k = 0; k < EACH; k++)
+			close(fds[k]);
+	}
+	EXPECT_LE(0, fcntl(fd, F_GETFD));
+	close(fd);
+	EXPECT_TRUE(is_gone(first));
+	EXPECT_TRUE(is_gone(last));
+}
+
+TEST_F(leaf, a_name_alone_keeps_no_handle)
+{
+	struct mbox_attr attr = attr_of(0, 8);
+	char name[64];
+	int fd;
+
+	test_name(name, sizeof(name), "leaf");
+	fd = raw_create(name, O_RDWR | O_EXCL, &attr);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, send_away(fd, &self->leaf));
+	close(fd);
+	EXPECT_TRUE(is_gone(self->before.id));
+	fd = raw_open(name, O_RDWR);
+	ASSERT_EQ(4, recv_fds(fd, 0, 1, &self->got));
+	EXPECT_EQ(0U, self->got.msg.nfds);
+	EXPECT_TRUE(self->got.msg.flags & MBOX_CTRUNC);
+	close(fd);
+	raw_unlink(name);
+}
+
+static int send_and_be_killed(void *arg)
+{
+	FIXTURE_DATA(leaf) *self = arg;
+	int fds[2];
+
+	fds[0] = new_mailbox(MBOX_LEAF | MBOX_HANGUP, 8);
+	fds[1] = open_again(fds[0], O_RDONLY);
+	CHECK_EQ(0, send_fds(self->fd, 0, &fds[1], 1));
+	raise(SIGKILL);
+	return 1;
+}
+
+TEST_F(leaf, a_handle_outlives_its_sender)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	long ret;
+	int fd;
+
+	ASSERT_EQ(1000 + SIGKILL, in_child(send_and_be_killed, self));
+	fd = received_fd(self);
+	ASSERT_LE(0, fd);
+	do {
+		ret = take(fd);
+		pause_briefly();
+	} while (ret == -EAGAIN && now_ns(CLOCK_MONOTONIC) < limit);
+	EXPECT_EQ(-EPIPE, ret);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
