@@ -100,6 +100,8 @@ static_assert(sizeof(struct mbox_reply_recv) ==
 	      FIELD(mbox_reply_recv, reply) + FIELD(mbox_reply_recv, next) +
 		      FIELD(mbox_reply_recv, next_size) +
 		      FIELD(mbox_reply_recv, reserved));
+static_assert(sizeof(struct mbox_lease) ==
+	      FIELD(mbox_lease, token) + FIELD(mbox_lease, delay_ns));
 static_assert(sizeof(struct mbox_notify) ==
 	      FIELD(mbox_notify, kind) + FIELD(mbox_notify, signo) +
 		      FIELD(mbox_notify, value) + FIELD(mbox_notify, fd) +
@@ -129,6 +131,7 @@ static_assert(sizeof(struct mbox_request) == 56);
 static_assert(sizeof(struct mbox_reply) == 24);
 static_assert(sizeof(struct mbox_reply_recv) == 40);
 static_assert(sizeof(struct mbox_notify) == 24);
+static_assert(sizeof(struct mbox_lease) == 16);
 static_assert(END(mbox_msg, deadline_ns) == 24);
 
 /* The part of each structure that an ioctl requires. */
@@ -148,6 +151,7 @@ static_assert(END(mbox_request, deadline_ns) == 48);
 static_assert(END(mbox_reply, reserved) == 24);
 static_assert(END(mbox_reply_recv, reserved) == 40);
 static_assert(END(mbox_notify, reserved) == 24);
+static_assert(END(mbox_lease, delay_ns) == 16);
 static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_request, deadline_ns) == MBOX_REQUEST_SIZE_MIN);
 static_assert(END(mbox_create, id) == MBOX_CREATE_SIZE_MIN);

@@ -42,7 +42,7 @@ static int begin(struct mailbox *mb, struct mbx_reader *reader,
 	mbx_reader_catch_up(mb, reader);
 	msg = mbx_reader_find(mb, reader, match->skip);
 	if (!msg) {
-		if (mbx_at_end(mb))
+		if (mbx_at_end(mb, NULL))
 			return -EPIPE;
 		return opts->nowait_err ?: 1;
 	}
@@ -139,7 +139,7 @@ ssize_t mbx_broadcast_recv(struct mailbox *mb, struct mbx_reader *reader,
 	struct found found;
 	ssize_t ret;
 
-	if (match->flags & MBX_MATCH_FLAGS)
+	if (match->flags & (MBX_MATCH_FLAGS | MBOX_LEASE))
 		return -EOPNOTSUPP;
 	for (;;) {
 		spin_lock(&mb->lock);

@@ -47,6 +47,7 @@
 #include "compat.h"
 #include "exchange.h"
 #include "inherit.h"
+#include "lease.h"
 #include "limits.h"
 #include "trace.h"
 
@@ -369,16 +370,36 @@ out:
 
 /* ---- the server ---------------------------------------------------------- */
 
-/* Find the call to reply to. Return 0 and a reference in *@found, or an error. */
+/*
+ * The lease of a request, or NULL. The reply owns it from now on: so no other call ends it
+ * or puts the request back meanwhile.
+ */
+static struct mbx_lease *take_lease(struct mailbox *mb, const struct mbx_tokens *tokens,
+				    u64 token)
+{
+	struct mbx_lease *lease = mbx_lease_find(&tokens->leases, token);
+
+	if (!lease || !mbx_transaction_of(lease->msg))
+		return NULL;
+	mbx_lease_remove(mb, lease);
+	return lease;
+}
+
+/*
+ * Find the call to reply to. Return 0 and a reference in *@found, or an error. *@lease is
+ * set to the lease of the request.
+ */
 static int begin_reply(struct mailbox *mb, const struct mbx_tokens *tokens,
 		       u64 token, size_t len, struct mbx_transaction **found,
-		       struct mbx_deferred *deferred)
+		       struct mbx_lease **lease, struct mbx_deferred *deferred)
 {
 	struct mbx_transaction *txn;
 
 	lockdep_assert_held(&mb->lock);
 	if (mb->dead)
 		return -EIDRM;
+	if (unlikely(tokens->leases.count))
+		*lease = take_lease(mb, tokens, token);
 	txn = mbx_tokens_find(tokens, token);
 	if (!txn)
 		return -ESRCH;
@@ -417,12 +438,34 @@ static int end_reply(struct mailbox *mb, struct mbx_tokens *tokens,
 	return 0;
 }
 
+/*
+ * The reply of a request on lease has ended with @ret. Return the lease, if it is to be
+ * freed, or NULL: the token stays valid.
+ */
+static struct mbx_lease *end_lease(struct mailbox *mb, struct mbx_lease *lease, u64 token,
+				   int ret, struct mbx_deferred *deferred)
+{
+	lockdep_assert_held(&mb->lock);
+	if (!lease)
+		return NULL;
+	if (ret == -EFAULT || ret == -ENOMEM) {
+		mbx_lease_add(mb, lease);
+		return NULL;
+	}
+	trace_mbox_ack(mb, lease->msg, token);
+	mbx_end_leased(mb, lease->msg, mb->dead ? -EIDRM : 0, deferred);
+	return lease;
+}
+
 /**
  * mbx_reply() - reply to a request
  * @mb: the mailbox that the request came from
  * @tokens: the requests of the handle that received it
  * @token: names the request
  * @from: the reply
+ *
+ * If the request is on lease, the reply acknowledges it. So does a reply that fails
+ * because the call has ended, or that ends it.
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EIDRM, -ESRCH, -EMSGSIZE (this ends the call), -EFAULT or -ENOMEM
@@ -431,6 +474,7 @@ static int end_reply(struct mailbox *mb, struct mbx_tokens *tokens,
 int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
 	      const struct mbx_buffer *from)
 {
+	struct mbx_lease *lease = NULL;
 	struct mbx_transaction *txn;
 	struct mbx_message *reply;
 	struct mbx_deferred deferred;
@@ -438,21 +482,29 @@ int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
 
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
-	ret = begin_reply(mb, tokens, token, from->len, &txn, &deferred);
+	ret = begin_reply(mb, tokens, token, from->len, &txn, &lease, &deferred);
+	if (ret)
+		lease = end_lease(mb, lease, token, ret, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
-	if (ret)
+	if (ret) {
+		if (lease)
+			mbx_lease_free(lease);
 		return ret;
+	}
 
 	reply = mbx_message_for(txn->sender, from, txn->unlimited);
 
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
 	ret = end_reply(mb, tokens, txn, reply, &deferred);
+	lease = end_lease(mb, lease, token, ret, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
 	if (ret && !IS_ERR(reply))
 		mbx_message_free(reply);
+	if (lease)
+		mbx_lease_free(lease);
 	mbx_transaction_put(txn);
 	return ret;
 }

@@ -102,6 +102,23 @@ int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
 }
 
 /**
+ * mbx_copy_out_deliveries() - tell a receiver how often a message has been delivered
+ * @deliveries: how often it has been on lease
+ * @args: where the message goes
+ *
+ * mbx_copy_out() says 0.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+int mbx_copy_out_deliveries(u32 deliveries, const struct mbx_recv_args *args)
+{
+	if (!args->umsg || args->usize < offsetofend(struct mbox_msg, deliveries))
+		return 0;
+	return put_user(deliveries, &args->umsg->deliveries) ? -EFAULT : 0;
+}
+
+/**
  * mbx_undo_copy_out() - undo the copy of a message that was not received
  * @args: where the message went
  *

@@ -10,9 +10,8 @@
  * @umsg: NULL, or the caller's struct mbox_msg to fill in
  * @kmsg: the copy of @umsg that the call was made with
  * @usize: size of the caller's structure
- * @tokens: where requests are kept until they are replied to; NULL: the caller
- *	does not learn their tokens
- * @pi_task: MBOX_INHERIT: the current task, if @tokens is set; otherwise NULL
+ * @tokens: what the handle has received and not finished, see mbx_reply_tokens()
+ * @pi_task: MBOX_INHERIT: the current task, if it can reply; otherwise NULL
  * @fds: where the numbers of received descriptors go
  * @nfds: how many fit there
  */
@@ -41,9 +40,16 @@ struct mbx_seen_sender {
 	u32 gid;
 };
 
+/* Where a request is kept until it is replied to; NULL: the caller does not learn its token. */
+static inline struct mbx_tokens *mbx_reply_tokens(const struct mbx_recv_args *args)
+{
+	return args->usize >= offsetofend(struct mbox_msg, token) ? args->tokens : NULL;
+}
+
 int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
 		      const struct mbx_recv_args *args, struct mbx_seen_sender *seen);
 void mbx_undo_copy_out(const struct mbx_recv_args *args);
+int mbx_copy_out_deliveries(u32 deliveries, const struct mbx_recv_args *args);
 
 /**
  * mbx_copy_out() - copy a message to a receiver

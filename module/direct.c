@@ -37,6 +37,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "ack.h"
 #include "direct.h"
 #include "exchange.h"
 #include "fs.h"
@@ -144,6 +145,7 @@ static void endpoint_exited(struct mbx_endpoint *endpoint)
 		detach(endpoint);
 	/* No process can receive these messages. */
 	mbx_drop_all(endpoint->mb);
+	mbx_leases_drop(endpoint->mb);
 }
 
 static void check_exits(struct work_struct *work)

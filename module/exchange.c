@@ -57,6 +57,7 @@
 
 #include "age.h"
 #include "exchange.h"
+#include "lease.h"
 #include "transaction.h"
 #include "trace.h"
 
@@ -105,6 +106,32 @@ void mbx_drop_taken(struct mailbox *mb, struct mbx_message *msg, int result,
 	if (mbx_transaction_of(msg))
 		mbx_transaction_complete(mb, mbx_transaction_of(msg), result, deferred);
 	mbx_defer_release(mb, msg, deferred);
+}
+
+/**
+ * mbx_end_leased() - release a message that was on lease, and that does not come back
+ * @mb: the mailbox
+ * @msg: the message
+ * @result: 0: it was acknowledged; otherwise why not
+ * @deferred: to be run without the lock
+ */
+void mbx_end_leased(struct mailbox *mb, struct mbx_message *msg, int result,
+		    struct mbx_deferred *deferred)
+{
+	struct mbx_transaction *txn = mbx_transaction_of(msg);
+
+	lockdep_assert_held(&mb->lock);
+	mbx_unhold(mb, msg);
+	msg->flags &= ~(MBX_MSG_LEASED | MBX_MSG_TRANSIT);
+	/* The sender that waited for the receipt may have given up. */
+	if (!(msg->flags & MBX_MSG_WITHDRAWN))
+		mbx_confirm(mb, msg, result, deferred);
+	/* Without a reply by now, there will be none. */
+	if (txn)
+		mbx_transaction_complete(mb, txn, result ?: -EPIPE, deferred);
+	mbx_defer_release(mb, msg, deferred);
+	mbx_room_made(mb, deferred);
+	mbx_check_end(mb, deferred);
 }
 
 /* Drop a message by the overflow policy. */
@@ -412,6 +439,15 @@ static void note_delivered(struct mbx_transaction *txn, struct mbx_deferred *def
 	deferred->delivered = txn;
 }
 
+/* A message that is in no list goes on lease. */
+static void deliver_on_lease(struct mailbox *mb, struct mbx_recv_waiter *w,
+			     struct mbx_message *msg)
+{
+	mbx_lease_part(mb);
+	mbx_queue_seal(&mb->stored, msg);
+	mbx_lease_take(mb, w->lease, msg, w->token);
+}
+
 /**
  * mbx_deliver_to_waiter() - deliver a message to a waiting receiver
  * @mb: the mailbox
@@ -424,10 +460,13 @@ void mbx_deliver_to_waiter(struct mailbox *mb, struct mbx_recv_waiter *w,
 {
 	lockdep_assert_held(&mb->lock);
 	w->msg = msg;
-	w->flags = msg->flags & MBX_MSG_UNUSUAL;
+	/* It is MBX_MSG_LEASED already if the call has a lease. */
+	w->flags |= msg->flags & MBX_MSG_UNUSUAL;
 	if (unlikely(w->flags))
 		mbx_take_off(mb, msg);
 	w->token = mbx_transaction_take(mb, msg, w->tokens, w->pi_task);
+	if (unlikely(w->flags & MBX_MSG_LEASED))
+		deliver_on_lease(mb, w, msg);
 	if (unlikely(w->pi_task && w->token))
 		note_delivered(mbx_transaction_of(msg), deferred);
 	mbx_count_received(mb, msg);
@@ -496,6 +535,65 @@ void mbx_put_back(struct mailbox *mb, struct mbx_message *msg,
 	mbx_announce(mb, msg, true, deferred);
 }
 
+/**
+ * mbx_requeue() - put back a message that was on lease
+ * @mb: the mailbox
+ * @msg: the message
+ * @behind: it goes behind its priority, and not to its place by arrival
+ * @deferred: to be run without the lock
+ *
+ * As mbx_put_back(), but a sender that waits for the receipt goes on waiting for it:
+ * without capacity too, the message is stored.
+ */
+void mbx_requeue(struct mailbox *mb, struct mbx_message *msg, bool behind,
+		 struct mbx_deferred *deferred)
+{
+	struct mbx_recv_waiter *receiver;
+
+	lockdep_assert_held(&mb->lock);
+	receiver = mbx_find_receiver(mb, msg, true, deferred);
+	if (receiver) {
+		mbx_deliver_to_waiter(mb, receiver, msg, deferred);
+		return;
+	}
+	mbx_store_ops(mb)->store(mb, msg, !behind, deferred);
+	mbx_announce(mb, msg, true, deferred);
+}
+
+/**
+ * mbx_prepare_put_back() - give a message the entry that it needs to be put back
+ * @mb: the mailbox
+ * @msg: the message
+ * @deferred: to be run without the lock
+ *
+ * This may drop the lock and take it again. It returns without dropping the lock after
+ * its last check.
+ */
+void mbx_prepare_put_back(struct mailbox *mb, struct mbx_message *msg,
+			  struct mbx_deferred *deferred)
+	__must_hold(&mb->lock)
+{
+	struct mbx_transaction *txn = mbx_transaction_of(msg);
+	struct mbx_entry *entry = NULL;
+
+	while (!(msg->flags & MBX_MSG_WITHDRAWN) && !mb->dead &&
+	       (!txn || mbx_transaction_goes_on(txn)) &&
+	       mbx_needs_entry(mb, msg)) {
+		if (entry) {
+			mbx_message_give_entry(msg, entry);
+			entry = NULL;
+			break;
+		}
+		spin_unlock(&mb->lock);
+		entry = mbx_entry_new_unasked(msg->sender);
+		cond_resched();
+		spin_lock(&mb->lock);
+	}
+	/* Rare: the state changed while the lock was dropped. The entry is unused. */
+	if (entry)
+		mbx_defer_entry(entry, msg->sender, deferred);
+}
+
 /* ---- from senders -------------------------------------------------------- */
 
 /**
@@ -512,7 +610,7 @@ void mbx_queue_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w, bool 
 	w->msg->wprio = w->waiter.prio;
 	/* It has an index if any message has an entry. */
 	WARN_ON_ONCE(mbx_queue_insert(&mb->blocked_sends, w->msg, front));
-	if (!mb->capacity)
+	if (mbx_blocked_can_go(mb))
 		mbx_announce(mb, w->msg, true, deferred);
 }
 
@@ -651,12 +749,16 @@ static void fail_accepted(struct mailbox *mb, struct mbx_send_waiter *w, int res
 
 	lockdep_assert_held(&mb->lock);
 	if (w->txn) {
-		remove = w->txn->state == MBX_TRANSACTION_QUEUED;
+		/* One that comes back later is queued, but not stored. */
+		remove = w->txn->state == MBX_TRANSACTION_QUEUED &&
+			 !(msg->flags & MBX_MSG_LEASED);
 		mbx_transaction_complete(mb, w->txn, result, deferred);
 		if (remove)
 			mb->sent--;
 	} else {
-		mb->sent--;
+		/* If it comes back from a lease, it is not sent any more. */
+		if (!(msg->flags & MBX_MSG_LEASED))
+			mb->sent--;
 		mbx_waiter_complete(mb, &w->waiter, result, deferred);
 		if (msg->flags & MBX_MSG_TRANSIT) {
 			msg->flags |= MBX_MSG_WITHDRAWN;
@@ -669,6 +771,23 @@ static void fail_accepted(struct mailbox *mb, struct mbx_send_waiter *w, int res
 	mbx_defer_release(mb, msg, deferred);
 }
 
+/*
+ * A receive call that waits in vain, or NULL. If one handle has all the messages on lease
+ * that can be put back, only its own calls do.
+ */
+static struct mbx_waiter *receiver_at_end(struct mailbox *mb)
+{
+	struct mbx_leases *only;
+
+	lockdep_assert_held(&mb->lock);
+	if (mb->dead || mbx_at_end(mb, NULL))
+		return mbx_waiter_any_receiver(mb);
+	only = mbx_only_lessee(mb);
+	if (!only || hlist_empty(&only->waiters))
+		return NULL;
+	return &hlist_entry(only->waiters.first, struct mbx_recv_waiter, own)->waiter;
+}
+
 /* Make one call of a side fail. Return whether there was one. */
 static bool shutdown_one(struct mailbox *mb, bool send, int result,
 			 struct mbx_deferred *deferred)
@@ -678,7 +797,7 @@ static bool shutdown_one(struct mailbox *mb, bool send, int result,
 
 	lockdep_assert_held(&mb->lock);
 	if (!send) {
-		w = mbx_waiter_any_receiver(mb);
+		w = receiver_at_end(mb);
 		if (w)
 			mbx_waiter_complete(mb, w, result, deferred);
 		return w;
@@ -700,7 +819,7 @@ static int shutdown_result(const struct mailbox *mb, bool send)
 {
 	if (mb->dead)
 		return -EIDRM;
-	if (send ? mbx_no_receivers(mb) : mbx_at_end(mb))
+	if (send ? mbx_no_receivers(mb) : mbx_at_end(mb, mbx_only_lessee(mb)))
 		return -EPIPE;
 	return 0;
 }

@@ -23,6 +23,9 @@ void mbx_transaction_complete(struct mailbox *mb, struct mbx_transaction *txn, i
 void mbx_drop_taken(struct mailbox *mb, struct mbx_message *msg, int result,
 		    struct mbx_deferred *deferred);
 
+void mbx_end_leased(struct mailbox *mb, struct mbx_message *msg, int result,
+		    struct mbx_deferred *deferred);
+
 struct mbx_recv_waiter *mbx_next_receiver(struct mailbox *mb,
 					  const struct mbx_message *msg,
 					  bool kept, struct mbx_deferred *deferred);
@@ -45,6 +48,10 @@ void mbx_store_by_policy(struct mailbox *mb, struct mbx_message *msg,
 			 bool arrived, struct mbx_deferred *deferred);
 void mbx_put_back(struct mailbox *mb, struct mbx_message *msg,
 		  struct mbx_deferred *deferred);
+void mbx_requeue(struct mailbox *mb, struct mbx_message *msg, bool behind,
+		 struct mbx_deferred *deferred);
+void mbx_prepare_put_back(struct mailbox *mb, struct mbx_message *msg,
+			  struct mbx_deferred *deferred);
 void mbx_shutdown_waiters(struct mailbox *mb, unsigned int sides,
 			  struct mbx_deferred *deferred);
 void mbx_drop_all(struct mailbox *mb);
@@ -119,6 +126,13 @@ static inline void mbx_room_made(struct mailbox *mb, struct mbx_deferred *deferr
 		mbx_admit_senders(mb, deferred);
 	else if (mbx_has_room(mb))
 		mbx_queue_room_events(mb, deferred);
+}
+
+/* MBOX_HANGUP: end the receive calls that waited only for a message that is gone now. */
+static inline void mbx_check_end(struct mailbox *mb, struct mbx_deferred *deferred)
+{
+	if (mb->flags & MBOX_HANGUP && !mb->dead && mbx_at_end(mb, mbx_only_lessee(mb)))
+		mbx_shutdown_waiters(mb, MBX_MAY_RECV, deferred);
 }
 
 #endif /* MBX_EXCHANGE_H */

@@ -11,6 +11,7 @@
 #include <linux/mount.h>
 #include <linux/slab.h>
 
+#include "ack.h"
 #include "compat.h"
 #include "fs.h"
 #include "handle.h"
@@ -73,6 +74,8 @@ void mbx_handle_free(struct handle *handle)
 
 	if (sender)
 		mbx_sender_put(sender);
+	/* First: the requests among them are put back, and their callers go on waiting. */
+	mbx_leases_shutdown(handle->mb, &handle->tokens.leases);
 	mbx_tokens_shutdown(handle->mb, &handle->tokens);
 	mbx_parked_shutdown(handle->outlet.to, &handle->parked);
 	mbx_registration_release(handle->mb, handle);

@@ -87,6 +87,21 @@ static noinline ssize_t read_broadcast(struct file *file, char __user *buf, size
 	return read_to(file, &args, mbx_nonblock(file));
 }
 
+/* mbx_recv_bytes() has returned an error or MBX_OTHERWISE. */
+static noinline ssize_t read_otherwise(struct file *file, char __user *buf, size_t len,
+				       ssize_t ret)
+{
+	struct handle *handle = file->private_data;
+	struct mbx_recv_args args = {
+		.to = { .user = buf, .len = len },
+		.tokens = &handle->tokens,
+	};
+
+	if (ret == MBX_OTHERWISE)
+		ret = mbx_recv_otherwise(handle->mb, &args, mbx_nonblock(file));
+	return ret == -EPIPE ? 0 : ret;
+}
+
 static ssize_t handle_read(struct file *file, char __user *buf, size_t len,
 			   loff_t *pos)
 {
@@ -95,14 +110,16 @@ static ssize_t handle_read(struct file *file, char __user *buf, size_t len,
 
 	if (unlikely(!len || handle->mb->flags & MBOX_BROADCAST))
 		return read_broadcast(file, buf, len);
-	ret = mbx_recv_bytes(handle->mb, buf, len, mbx_nonblock(file));
-	return unlikely(ret == -EPIPE) ? 0 : ret;
+	ret = mbx_recv_bytes(handle->mb, buf, len);
+	return unlikely(ret < 0) ? read_otherwise(file, buf, len, ret) : ret;
 }
 
 static ssize_t handle_read_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
+	struct handle *handle = iocb->ki_filp->private_data;
 	struct mbx_recv_args args = {
 		.to = { .iter = iter, .len = iov_iter_count(iter) },
+		.tokens = &handle->tokens,
 	};
 
 	return read_to(iocb->ki_filp, &args, nowait(iocb));
@@ -216,8 +233,8 @@ static __poll_t poll_to_send(struct handle *handle, struct mbx_poller *poller,
 	__poll_t events;
 	bool lacks;
 
-	events = mbx_poll(handle->outlet.to, &handle->reader, poller, file, mode,
-			  wait);
+	events = mbx_poll(handle->outlet.to, &handle->reader, &handle->tokens.leases,
+			  poller, file, mode, wait);
 	if (!(events & MBX_POLL_OUT))
 		return events;
 	spin_lock(&handle->outlet.lock);
@@ -237,8 +254,8 @@ static __poll_t handle_poll(struct file *file, poll_table *wait)
 
 	if (file->f_mode & FMODE_WRITE)
 		return poll_to_send(handle, poller, file, file->f_mode, wait);
-	return mbx_poll(handle->mb, &handle->reader, poller, file,
-			file->f_mode, wait);
+	return mbx_poll(handle->mb, &handle->reader, &handle->tokens.leases, poller,
+			file, file->f_mode, wait);
 }
 
 static __poll_t ring_poll(struct file *file, poll_table *wait)
@@ -260,8 +277,8 @@ static __poll_t direct_poll(struct file *file, poll_table *wait)
 		return EPOLLERR;
 	pollers = mbx_start_polling(handle)->pollers;
 	if (file->f_mode & FMODE_READ)
-		events |= mbx_poll(handle->mb, &handle->reader, &pollers[0],
-				   file, FMODE_READ, wait);
+		events |= mbx_poll(handle->mb, &handle->reader, &handle->tokens.leases,
+				   &pollers[0], file, FMODE_READ, wait);
 	if (file->f_mode & FMODE_WRITE)
 		events |= poll_to_send(handle, &pollers[1], file, FMODE_WRITE,
 				       wait);
@@ -399,6 +416,8 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 	show_waited(m, &st);
 	seq_printf(m, "mbox-requests:\t%u\n",
 		   mbx_tokens_count(mb, &handle->tokens));
+	seq_printf(m, "mbox-leased:\t%u\n", st.leased);
+	seq_printf(m, "mbox-leases:\t%u\n", mbx_leases_count(mb, &handle->tokens.leases));
 	if (mb->flags & MBOX_BROADCAST && handle->rights & MBX_MAY_RECV)
 		show_reader(m, handle);
 	show_registration(m, mb);

@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 
+#include "ack.h"
 #include "handle.h"
 #include "handle_ioctl.h"
 #include "inherit.h"
@@ -17,7 +18,7 @@
 
 /* The numbers of the ioctls of handles. */
 #define FIRST_NR 0x10
-#define N_IOCTLS 13
+#define N_IOCTLS 15
 /* Largest size of the caller's struct mbox_msg in a batch. */
 #define VEC_MSG_SIZE_MAX 4096
 
@@ -98,19 +99,17 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 		.umsg = umsg,
 		.kmsg = m,
 		.usize = usize,
+		.tokens = &handle->tokens,
 		.fds = u64_to_user_ptr(m->fds),
 		.nfds = m->nfds,
 	};
 	struct mbx_wait_opts opts;
 	ssize_t ret;
 
-	if (usize >= offsetofend(struct mbox_msg, token)) {
-		args.tokens = &handle->tokens;
-		if (unlikely(handle->mb->flags & MBOX_INHERIT)) {
-			args.pi_task = mbx_pi_task_get();
-			if (IS_ERR(args.pi_task))
-				return PTR_ERR(args.pi_task);
-		}
+	if (unlikely(handle->mb->flags & MBOX_INHERIT && mbx_reply_tokens(&args))) {
+		args.pi_task = mbx_pi_task_get();
+		if (IS_ERR(args.pi_task))
+			return PTR_ERR(args.pi_task);
 	}
 	mbx_wait_opts_init(&opts, m->flags, m->deadline_ns, mbx_nonblock(file));
 	ret = mbx_handle_recv(handle, &args, &match, &opts);
@@ -323,6 +322,42 @@ static long ioctl_reply_recv(struct file *file, union mbx_arg *arg,
 	return ret;
 }
 
+/* ---- leases -------------------------------------------------------------- */
+
+static int lease_check(const struct file *file)
+{
+	const struct handle *handle = file->private_data;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	/* A broadcast is for all receivers, so none has it alone. */
+	return handle->mb->flags & MBOX_BROADCAST ? -EOPNOTSUPP : 0;
+}
+
+static long ioctl_ack(struct file *file, union mbx_arg *arg,
+		      void __user *uarg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+	int ret;
+
+	if (arg->lease.delay_ns)
+		return -EINVAL;
+	ret = lease_check(file);
+	return ret ?: mbx_ack(handle->mb, &handle->tokens.leases, arg->lease.token);
+}
+
+static long ioctl_nack(struct file *file, union mbx_arg *arg,
+		       void __user *uarg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+	int ret = lease_check(file);
+
+	if (ret)
+		return ret;
+	return mbx_nack(handle->mb, &handle->tokens.leases, arg->lease.token,
+			arg->lease.delay_ns);
+}
+
 /* ---- the mailbox itself ------------------------------------------------- */
 
 static long ioctl_stat(struct file *file, union mbx_arg *arg,
@@ -428,6 +463,8 @@ static const struct mbx_ioctl handle_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_REPLY, ioctl_reply, mbox_reply, reserved),
 	IOCTL(MBOX_IOC_REPLY_RECV, ioctl_reply_recv, mbox_reply_recv, reserved),
 	IOCTL(MBOX_IOC_NOTIFY, ioctl_notify, mbox_notify, reserved),
+	IOCTL(MBOX_IOC_ACK, ioctl_ack, mbox_lease, delay_ns),
+	IOCTL(MBOX_IOC_NACK, ioctl_nack, mbox_lease, delay_ns),
 };
 
 static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
@@ -446,6 +483,8 @@ static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_REPLY_RECV, ioctl_unsupported, mbox_reply_recv,
 	      reserved),
 	IOCTL(MBOX_IOC_NOTIFY, ioctl_unsupported, mbox_notify, reserved),
+	IOCTL(MBOX_IOC_ACK, ioctl_unsupported, mbox_lease, delay_ns),
+	IOCTL(MBOX_IOC_NACK, ioctl_unsupported, mbox_lease, delay_ns),
 };
 
 long mbx_handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

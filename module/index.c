@@ -15,8 +15,11 @@
  * first message to the last. New messages are added to it from the beginning, so
  * their senders allocate entries. Those of older messages are charged to the user that
  * asks for the index: if they were charged to the senders, a receiver could bring each
- * sender over its limit. The numbers of older messages are between the
- * numbers of messages that are put back in front and those of new messages.
+ * sender over its limit.
+ *
+ * Within a rank, stored messages are in the order of their arrival numbers. The messages
+ * of blocked sends have none yet. There the numbers of messages that are older than the
+ * index are between those of messages that are put back in front and those of new ones.
  */
 #include <linux/bug.h>
 #include <linux/err.h>
@@ -180,17 +183,21 @@ static void add(struct mbx_index *index, struct mbx_entry *entry,
 }
 
 /**
- * mbx_index_add() - add a message to the index
- * @index: the index of the queue; the caller holds mailbox.lock
+ * mbx_index_add() - add a message to the index of a queue
+ * @queue: the queue, which has an index; the caller holds mailbox.lock
  * @entry: the entry for the message
- * @msg: the message
- * @rank: higher ranks come first
- * @front: add it before the messages of its rank, not behind them
+ * @msg: the message, which is in the queue
+ * @front: it was put before the messages of its rank, not behind them
  */
-void mbx_index_add(struct mbx_index *index, struct mbx_entry *entry,
-		   struct mbx_message *msg, u32 rank, bool front)
+void mbx_index_add(struct mbx_queue *queue, struct mbx_entry *entry,
+		   struct mbx_message *msg, bool front)
 {
-	add(index, entry, msg, rank, front ? --index->front : ++index->back);
+	struct mbx_index *index = queue->index;
+	s64 seq = msg->arrival;
+
+	if (queue->blocked_sends)
+		seq = front ? --index->front : ++index->back;
+	add(index, entry, msg, mbx_queue_rank(queue, msg), seq);
 }
 
 /**
@@ -394,8 +401,8 @@ static unsigned int add_some(struct mbx_queue *queue,
 		if (!find_entry(index, msg)) {
 			if (used == n)
 				break;
-			add(index, entries[used++], msg,
-			    mbx_queue_rank(queue, msg), ++index->old);
+			add(index, entries[used++], msg, mbx_queue_rank(queue, msg),
+			    queue->blocked_sends ? ++index->old : (s64)msg->arrival);
 		}
 		index->cursor = mbx_queue_next(msg);
 	}

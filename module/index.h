@@ -27,9 +27,10 @@ struct mbx_queue;
  * @by_type: entries by type, within a type in the order of the queue
  * @by_msg: entries by the address of their message
  * @cursor: the message to add next while the index is being built, then NULL
- * @front: number of the last message that was put in front of its rank
- * @old: number of the last message that is older than the index
- * @back: number of the last message that was put behind its rank
+ * @front: mailbox.blocked_sends: number of the last message that was put in front of its
+ *	rank
+ * @old: likewise: number of the last message that is older than the index
+ * @back: likewise: number of the last message that was put behind its rank
  *
  * All under mailbox.lock.
  */
@@ -43,8 +44,8 @@ struct mbx_index {
 	s64 back;
 };
 
-void mbx_index_add(struct mbx_index *index, struct mbx_entry *entry,
-		   struct mbx_message *msg, u32 rank, bool front);
+void mbx_index_add(struct mbx_queue *queue, struct mbx_entry *entry,
+		   struct mbx_message *msg, bool front);
 struct mbx_entry *mbx_index_remove(struct mbx_index *index,
 				   struct mbx_message *msg);
 struct mbx_message *mbx_index_find(const struct mbx_index *index,

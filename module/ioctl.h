@@ -30,6 +30,7 @@ union mbx_arg {
 	struct mbox_reply reply;
 	struct mbox_reply_recv reply_recv;
 	struct mbox_notify notify;
+	struct mbox_lease lease;
 };
 
 /* Most arguments are at most so long: those of calls that are made for each message. */

@@ -42,11 +42,13 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 
+#include "ack.h"
 #include "age.h"
 #include "compat.h"
 #include "exchange.h"
 #include "fds.h"
 #include "fs.h"
+#include "lease.h"
 #include "limits.h"
 #include "mailbox.h"
 #include "namespace.h"
@@ -168,6 +170,7 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	mb->ring = ring;
 	spin_lock_init(&mb->lock);
 	mb->capacity = attr->capacity;
+	mb->limit = attr->capacity;
 	mb->msg_max = attr->msg_max;
 	mb->flags = attr->flags;
 	mbx_store_init(mb);
@@ -183,6 +186,7 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	 * end of the numbers.
 	 */
 	mb->arrivals = get_random_u64() >> 1;
+	INIT_LIST_HEAD(&mb->lessees);
 	INIT_LIST_HEAD(&mb->pollers);
 	return mb;
 
@@ -209,6 +213,8 @@ void mbx_mailbox_release(struct mailbox *mb)
 	if (mb->published && !mb->dead)
 		trace_mbox_destroy(mb, false);
 
+	/* First: it could put back messages. */
+	mbx_leases_release(mb);
 	mbx_drop_all(mb);
 	if (mb->ring)
 		mbx_ring_free(mb->ring, mb->user);
@@ -386,12 +392,13 @@ int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 		ret = -EIDRM;
 	} else {
 		mb->capacity = capacity;
+		mbx_limit_update(mb);
 		mbx_admit_senders(mb, &deferred);
 		/* Without capacity, peeking shows the messages of blocked sends. */
 		if (!capacity)
 			mbx_wake_peekers(mb, &deferred);
 		/* And a waiting receiver makes the mailbox writable. */
-		if (!capacity && mbx_receivers_wait(mb))
+		if (!mb->limit && mbx_receivers_wait(mb))
 			mbx_queue_events(mb, MBX_POLL_OUT, &deferred);
 		/* There may be room for many: wake all exclusive pollers. */
 		deferred.everyone = true;
@@ -436,6 +443,7 @@ int mbx_mailbox_destroy(struct mailbox *mb)
 		mbx_ring_shutdown_run(mb);
 
 	mbx_drop_all(mb);
+	mbx_leases_drop(mb);
 	return 0;
 }
 
@@ -475,6 +483,8 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->send_handles = mb->send_handles;
 	st->recv_handles = mb->recv_handles;
 	st->highest = mb->stored.highest;
+	st->leased = mb->held;
+	st->redelivered = mb->redelivered;
 	memcpy(st->waited, mb->waited, sizeof(st->waited));
 	spin_unlock(&mb->lock);
 	/* It was looked for first, and may have been received since then. */

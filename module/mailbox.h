@@ -11,6 +11,7 @@
 
 #include "queue.h"
 
+struct mbx_delays;
 struct mbx_reader;
 struct mbx_ring;
 struct mbx_user;
@@ -22,6 +23,9 @@ struct user_namespace;
  * struct mailbox - a mailbox
  * @lock: protects the fields that say so; the order of locks is in mailbox.c
  * @capacity: present capacity; under @lock
+ * @limit: how many messages @stored can have before a send waits: @capacity without
+ *	what @held takes of it (mbx_limit_update()); under @lock
+ * @held: number of messages on lease, in flight to a lease, or delayed; under @lock
  * @msg_max: largest message
  * @flags: MBOX_FIXED and so on
  * @dead: the mailbox is destroyed; under @lock, also read without it to fail early
@@ -55,6 +59,10 @@ struct user_namespace;
  * @waiting_senders: number of calls that wait to send, for a receipt or for a reply;
  *	under @lock
  * @recv_handles: number of open handles that may receive; under @lock
+ * @lessees: handles that have messages on lease; under @lock
+ * @delays: messages that come back later, NULL until the first one; set once, under
+ *	@lock, with release order
+ * @redelivered: number of deliveries of messages that had been on lease; under @lock
  * @in_flight: MBOX_HANGUP: number of messages in flight; under @lock
  * @handles: number of handles that are open or still being closed; under @lock
  * @fds: files in messages; under @lock
@@ -90,6 +98,7 @@ struct user_namespace;
 struct mailbox {
 	spinlock_t lock;
 	u32 capacity;
+	u32 limit;
 	u32 msg_max;
 	u32 flags;
 	u32 store_flags;
@@ -129,6 +138,10 @@ struct mailbox {
 	u64 received;
 	u64 waited[MBOX_WAIT_BUCKETS];
 	u64 dropped;
+	u64 redelivered;
+	struct list_head lessees;
+	struct mbx_delays *delays;
+	u32 held;
 	struct list_head pollers;
 	bool dead;
 	bool published;
@@ -164,8 +177,19 @@ struct mailbox {
 #define MBX_STORE_FLAGS (MBOX_DROP_OLDEST | MBOX_FAIR | MBOX_BROADCAST)
 /* Only in mailbox.store_flags: the queues of the mailbox have indexes. */
 #define MBX_STORE_INDEXED BIT(31)
+/* Likewise: a rank of @stored can have several segments (queue.h). */
+#define MBX_STORE_PARTED BIT(29)
 /* Likewise: senders wait although there may be room; no send may overtake them. */
 #define MBX_STORE_BACKLOG BIT(30)
+
+/* Without leases an empty queue has one segment for each rank: new messages make no others. */
+static inline void mbx_unpart(struct mailbox *mb)
+{
+	if (mb->held || mb->stored.count)
+		return;
+	mb->stored.parted = false;
+	mb->store_flags &= ~MBX_STORE_PARTED;
+}
 
 /* Rights of a handle, as bits of a permission class. */
 #define MBX_MAY_RECV 4

@@ -13,6 +13,7 @@
 #include "handle.h"
 #include "handle_file.h"
 #include "instance.h"
+#include "lease.h"
 #include "mailbox.h"
 #include "message.h"
 #include "namespace.h"
@@ -26,9 +27,12 @@ static int __init mbx_init(void)
 	ret = mbx_entry_init();
 	if (ret)
 		return ret;
-	ret = mbx_handle_init();
+	ret = mbx_lease_init();
 	if (ret)
 		goto err_entry;
+	ret = mbx_handle_init();
+	if (ret)
+		goto err_lease;
 	mbx_fs_init(&mbx_handle_fops, &mbx_ring_fops);
 	ret = mbx_instance_init();
 	if (ret)
@@ -57,6 +61,8 @@ err_instance:
 	mbx_instance_exit();
 err_handle:
 	mbx_handle_exit();
+err_lease:
+	mbx_lease_exit();
 err_entry:
 	mbx_entry_exit();
 	return ret;
@@ -70,6 +76,7 @@ static void __exit mbx_exit(void)
 	mbx_namespace_exit();
 	mbx_instance_exit();
 	mbx_handle_exit();
+	mbx_lease_exit();
 	mbx_entry_exit();
 }
 

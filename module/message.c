@@ -788,7 +788,7 @@ static inline void free_received(struct mailbox *mb, struct mbx_message **spares
 	unsigned int cost;
 
 	if (unlikely(msg->len > MBX_CHUNK ||
-		     msg->flags & (MBX_MSG_ENTRY | MBX_MSG_SPECIAL))) {
+		     msg->flags & (MBX_MSG_ENTRY | MBX_MSG_SPECIAL | MBX_MSG_AGAIN))) {
 		mbx_message_free(msg);
 		return;
 	}

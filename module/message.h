@@ -2,7 +2,7 @@
 /*
  * One message: its memory, its payload, its sender.
  *
- * The header takes 72 bytes, so that a small message costs two cache lines.
+ * The header takes 80 bytes, so that a small message costs two cache lines.
  * Fields that only some messages need are in struct mbx_message_ext, in front of the
  * header.
  */
@@ -68,14 +68,21 @@ struct mbx_chunk {
 #define MBX_MSG_ENTRY 0x40
 /* Its struct mbx_message_ext holds more than a long payload. Never changes. */
 #define MBX_MSG_SPECIAL 0x80
+/* It has been on lease: @deliveries is not 0. */
+#define MBX_MSG_AGAIN 0x100
+/* A handle has it on lease, or it comes back later. */
+#define MBX_MSG_LEASED 0x200
+/* It is in a queue, and a message that is behind it there begins a segment (queue.h). */
+#define MBX_MSG_SEALED 0x400
 
 /*
  * With one of these flags, a receive call has more to do than to copy the message:
  * the sender waits for the receipt; a call with MBOX_PEEK may be copying the message
- * too; it is a request or has files; or receivers wait for it to be received.
+ * too; it is a request or has files; receivers wait for it to be received; or the
+ * receiver learns how often it has been delivered.
  */
 #define MBX_MSG_UNUSUAL \
-	(MBX_MSG_ACK | MBX_MSG_PEEKED | MBX_MSG_SPECIAL | MBX_MSG_HANGUP)
+	(MBX_MSG_ACK | MBX_MSG_PEEKED | MBX_MSG_SPECIAL | MBX_MSG_HANGUP | MBX_MSG_AGAIN)
 /* With one of these, the call takes the lock again when it has copied the message. */
 #define MBX_MSG_COMPLETED (MBX_MSG_ACK | MBX_MSG_PEEKED | MBX_MSG_HANGUP)
 
@@ -93,6 +100,7 @@ struct mbx_chunk {
  *	that was (MBX_ARRIVAL_SHIFT); set when it is accepted, under mailbox.lock
  * @len: length of the payload
  * @prio: priority
+ * @deliveries: MBX_MSG_AGAIN: how often it has been on lease; under mailbox.lock
  * @flags: MBX_MSG_*; under mailbox.lock
  * @wprio: scheduling priority of the sender, while the message is in
  *	mailbox.blocked_sends; under mailbox.lock
@@ -111,8 +119,9 @@ struct mbx_message {
 	u64 arrival;
 	u32 len;
 	u16 prio;
-	u8 flags;
-	u8 wprio;
+	u16 wprio;
+	u32 deliveries;
+	u32 flags;
 	u8 data[];
 };
 

@@ -189,8 +189,8 @@ void mbx_registration_arrived(struct mailbox *mb, const struct mbx_message *msg,
 	struct mbx_registration *reg;
 
 	lockdep_assert_held(&mb->lock);
-	/* Without capacity, blocked sends count as messages in the mailbox. */
-	if (!mb->capacity)
+	/* If they can be received, blocked sends count as messages in the mailbox. */
+	if (!mb->capacity || mb->held)
 		count += mb->blocked_sends.count;
 	/* A broadcast is new for every handle, even if others have unread messages. */
 	if (count != 1 && !(mb->flags & MBOX_BROADCAST))

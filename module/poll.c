@@ -17,14 +17,15 @@
  * mbx_poll() - get the poll events of a handle
  * @mb: the mailbox
  * @reader: how far the handle has read (MBOX_BROADCAST)
+ * @leases: what it has on lease
  * @poller: the poller of the handle for @mb
  * @file: the handle
  * @mode: FMODE_READ, FMODE_WRITE: the sides to get the events of
  * @wait: as for file_operations.poll
  */
 __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
-		  struct mbx_poller *poller, struct file *file, fmode_t mode,
-		  poll_table *wait)
+		  const struct mbx_leases *leases, struct mbx_poller *poller,
+		  struct file *file, fmode_t mode, poll_table *wait)
 {
 	__poll_t events = 0;
 
@@ -38,12 +39,12 @@ __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
 	if (mode & FMODE_READ) {
 		if (mbx_store_ops(mb)->readable(mb, reader))
 			events |= MBX_POLL_IN;
-		if (mbx_at_end(mb))
+		if (mbx_at_end(mb, leases))
 			events |= EPOLLHUP;
 	}
 	if (mode & FMODE_WRITE) {
 		if (mbx_has_room_for(mb, mbx_current_key(mb)) || mbx_drops(mb) ||
-		    (!mb->capacity && mbx_receivers_wait(mb)))
+		    (!mb->limit && mbx_receivers_wait(mb)))
 			events |= MBX_POLL_OUT;
 		if (mbx_no_receivers(mb))
 			events |= EPOLLERR | EPOLLHUP;

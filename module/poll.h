@@ -10,12 +10,13 @@
 
 struct file;
 struct mailbox;
+struct mbx_leases;
 struct mbx_poller;
 struct mbx_reader;
 
 __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
-		  struct mbx_poller *poller, struct file *file, fmode_t mode,
-		  poll_table *wait);
+		  const struct mbx_leases *leases, struct mbx_poller *poller,
+		  struct file *file, fmode_t mode, poll_table *wait);
 int mbx_fasync(struct mailbox *mb, int fd, struct file *file, bool on,
 	       unsigned int rights);
 

@@ -7,6 +7,14 @@
  * a tree of the ranks in use, which caches the highest. So a queue allocates nothing,
  * and the cost depends on the number of different ranks, not on the depth.
  *
+ * A message that was on lease goes back to its place, by its arrival number. A list has no
+ * way to find that place. So the messages of a rank can have several such lists (segments),
+ * whose leaders are in the tree in the order of arrival, and a message that is removed
+ * leaves a gap between two segments: a message behind it becomes a leader. If there is
+ * none yet, the message before it is sealed (MBX_MSG_SEALED), and the next message of the
+ * rank becomes a leader. Queues do so (@parted) only while messages are on lease, and until
+ * they are empty.
+ *
  * In mailbox.blocked_sends, the rank also includes the scheduling priority of the
  * sender.
  */
@@ -29,6 +37,7 @@
  * @bytes: payload of all messages
  * @count: number of messages
  * @highest: the highest @count so far
+ * @parted: whether a rank can have several segments
  * @blocked_sends: whether it is mailbox.blocked_sends; constant
  *
  * Under mailbox.lock.
@@ -39,6 +48,7 @@ struct mbx_queue {
 	u64 bytes;
 	u32 count;
 	u32 highest;
+	bool parted;
 	bool blocked_sends;
 };
 
@@ -65,6 +75,7 @@ struct mbx_entry *mbx_queue_insert(struct mbx_queue *queue,
 				   struct mbx_message *msg, bool front);
 void mbx_queue_unlink(struct mbx_queue *queue, struct mbx_message *msg);
 void mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg);
+void mbx_queue_seal(struct mbx_queue *queue, const struct mbx_message *msg);
 
 /* The rank of a message in a queue. */
 static inline u32 mbx_queue_rank(const struct mbx_queue *queue,
@@ -94,6 +105,14 @@ static inline bool mbx_queue_is_leader(const struct mbx_message *msg)
 	return !RB_EMPTY_NODE(&msg->rb);
 }
 
+/* The leader behind another in the order of a queue, or NULL. */
+static inline struct mbx_message *mbx_queue_next_leader(struct mbx_message *leader)
+{
+	struct rb_node *node = rb_next(&leader->rb);
+
+	return node ? rb_entry(node, struct mbx_message, rb) : NULL;
+}
+
 /**
  * mbx_queue_next() - the message behind another in the order of a queue
  * @msg: a message in the queue
@@ -103,12 +122,8 @@ static inline bool mbx_queue_is_leader(const struct mbx_message *msg)
 static inline struct mbx_message *mbx_queue_next(struct mbx_message *msg)
 {
 	struct mbx_message *next = list_next_entry(msg, node);
-	struct rb_node *node;
 
-	if (!mbx_queue_is_leader(next))
-		return next;
-	node = rb_next(&next->rb);
-	return node ? rb_entry(node, struct mbx_message, rb) : NULL;
+	return mbx_queue_is_leader(next) ? mbx_queue_next_leader(next) : next;
 }
 
 /**

@@ -13,6 +13,7 @@
 #include "exchange.h"
 #include "fds.h"
 #include "inherit.h"
+#include "lease.h"
 #include "recv.h"
 #include "trace.h"
 
@@ -27,7 +28,7 @@ struct in_flight {
 	struct mbx_message *msg;
 	struct mbx_fds *fds;
 	u64 token;
-	u8 flags;
+	u32 flags;
 };
 
 /* Whether the message is a request whose token the receiver does not get. */
@@ -40,12 +41,13 @@ static bool is_unanswerable(const struct in_flight *in_flight)
  * Whether a receiver searches mailbox.blocked_sends too. With capacity, these messages
  * are not in the mailbox yet, so MBOX_PEEK does not show them. But a receiver that asks
  * for a type takes one if no stored message has that type: it need not wait until
- * there is room for it.
+ * there is room for it. Nor does any receiver wait for room that is on lease.
  */
 static bool sees_blocked_sends(const struct mailbox *mb, const struct mbx_match *match)
 {
-	return !mb->capacity || (match->flags & MBX_MATCH_FLAGS &&
-				 !(match->flags & MBOX_PEEK));
+	if (match->flags & MBOX_PEEK)
+		return !mb->capacity;
+	return mbx_blocked_can_go(mb) || match->flags & MBX_MATCH_FLAGS;
 }
 
 /* Find the message for a receiver, or NULL. *@from is set to its queue. */
@@ -90,7 +92,7 @@ static inline void take(struct mailbox *mb, struct mbx_message *msg,
 	in_flight->flags = msg->flags & MBX_MSG_UNUSUAL;
 	if (unlikely(in_flight->flags)) {
 		mbx_take_off(mb, msg);
-		in_flight->token = mbx_transaction_take(mb, msg, args->tokens,
+		in_flight->token = mbx_transaction_take(mb, msg, mbx_reply_tokens(args),
 							args->pi_task);
 	}
 	mbx_count_received(mb, msg);
@@ -116,6 +118,7 @@ static inline bool can_find(const struct mailbox *mb,
 /* Find a message that the call can take. *@from is set to its queue. */
 static inline int locate(struct mailbox *mb, const struct mbx_match *match,
 			 const struct mbx_wait_opts *opts, size_t buf_len,
+			 const struct mbx_recv_args *args,
 			 struct mbx_message **msg, struct mbx_queue **from)
 {
 	lockdep_assert_held(&mb->lock);
@@ -130,7 +133,7 @@ static inline int locate(struct mailbox *mb, const struct mbx_match *match,
 	if (unlikely(!*msg))
 		*msg = find(mb, match, from);
 	if (unlikely(!*msg)) {
-		if (mbx_at_end(mb))
+		if (mbx_at_end(mb, args->tokens ? &args->tokens->leases : NULL))
 			return -EPIPE;
 		return opts->nowait_err ?: NOTHING;
 	}
@@ -148,11 +151,45 @@ static inline int try_recv(struct mailbox *mb, const struct mbx_match *match,
 	int ret;
 
 	lockdep_assert_held(&mb->lock);
-	ret = locate(mb, match, opts, buf_len, &msg, &from);
+	ret = locate(mb, match, opts, buf_len, args, &msg, &from);
 	if (unlikely(ret))
 		return ret;
 	in_flight->msg = msg;
 	take(mb, msg, from, args, in_flight, deferred);
+	return 0;
+}
+
+/* try_recv() with MBOX_LEASE. */
+static int try_lease(struct mailbox *mb, const struct mbx_match *match,
+		     const struct mbx_wait_opts *opts, size_t buf_len,
+		     const struct mbx_recv_args *args, struct mbx_lease *lease,
+		     struct in_flight *in_flight, struct mbx_deferred *deferred)
+{
+	struct mbx_message *msg;
+	struct mbx_queue *from;
+	int ret;
+
+	lockdep_assert_held(&mb->lock);
+	ret = locate(mb, match, opts, buf_len, args, &msg, &from);
+	if (ret)
+		return ret;
+	mbx_lease_part(mb);
+	if (from == &mb->stored) {
+		mbx_unstore(mb, msg);
+	} else {
+		accept_blocked(mb, msg, deferred);
+		mbx_queue_seal(&mb->stored, msg);
+	}
+	in_flight->msg = msg;
+	in_flight->flags = msg->flags & MBX_MSG_UNUSUAL;
+	mbx_take_off(mb, msg);
+	in_flight->token = mbx_transaction_take(mb, msg, mbx_reply_tokens(args),
+						args->pi_task);
+	mbx_lease_take(mb, lease, msg, in_flight->token);
+	mbx_count_received(mb, msg);
+	trace_mbox_recv(mb, msg);
+	/* With MBOX_DROP_OLDEST, and without capacity. */
+	mbx_room_made(mb, deferred);
 	return 0;
 }
 
@@ -176,44 +213,66 @@ static void give_back(struct mailbox *mb, struct mbx_message *msg,
 }
 
 /*
- * Give a message the entry that it needs to be put back. This may drop the lock and
- * take it again. It returns without dropping the lock after its last check.
+ * The copy of a message that goes on lease has succeeded. If it has files (in_flight.fds),
+ * the lease is added after they are installed: another thread could end it meanwhile.
  */
-static void prepare_to_put_back(struct mailbox *mb, struct mbx_message *msg,
-				struct mbx_deferred *deferred)
-	__must_hold(&mb->lock)
+static void begin_lease(struct mailbox *mb, struct in_flight *in_flight,
+			struct mbx_lease *lease, struct mbx_deferred *deferred)
 {
-	struct mbx_transaction *txn = mbx_transaction_of(msg);
-	struct mbx_entry *entry = NULL;
+	struct mbx_message *msg = in_flight->msg;
+	struct mbx_send_waiter *w;
 
-	while (!(msg->flags & MBX_MSG_WITHDRAWN) && !mb->dead &&
-	       (!txn || mbx_transaction_wanted(txn)) &&
-	       mbx_needs_entry(mb, msg)) {
-		if (entry) {
-			mbx_message_give_entry(msg, entry);
-			entry = NULL;
-			break;
+	lockdep_assert_held(&mb->lock);
+	if (msg->flags & MBX_MSG_ACK) {
+		w = mbx_waiter_of(mb, msg);
+		if (w && w->sync) {
+			msg->flags |= MBX_MSG_TRANSIT;
+		} else {
+			/* Without capacity, the sender waits for the receipt only. */
+			mbx_confirm(mb, msg, 0, deferred);
+			msg->flags &= ~MBX_MSG_ACK;
 		}
-		spin_unlock(&mb->lock);
-		entry = mbx_entry_new_unasked(msg->sender);
-		cond_resched();
-		spin_lock(&mb->lock);
 	}
-	/* Rare: the state changed while the lock was dropped. The entry is unused. */
-	if (entry)
-		mbx_defer_entry(entry, msg->sender, deferred);
+	if (msg->flags & MBX_MSG_AGAIN) {
+		msg->deliveries++;
+		mb->redelivered++;
+	} else {
+		msg->deliveries = 1;
+	}
+	msg->flags |= MBX_MSG_AGAIN | MBX_MSG_LEASED;
+	trace_mbox_lease(mb, msg, lease->token);
+	in_flight->fds = mbx_fds_of(msg);
+}
+
+/*
+ * Give the handle a lease whose message has been received. Return false if the mailbox has
+ * been destroyed: then the message is dropped, and the caller frees the lease.
+ */
+static bool add_lease(struct mailbox *mb, struct mbx_lease *lease,
+		      struct mbx_deferred *deferred)
+{
+	lockdep_assert_held(&mb->lock);
+	if (mb->dead) {
+		mbx_end_leased(mb, lease->msg, -EIDRM, deferred);
+		return false;
+	}
+	mbx_lease_add(mb, lease);
+	mbx_check_end(mb, deferred);
+	return true;
 }
 
 /*
  * Complete a receive call after the copy, whose result is @ret. Return 0, an error, or
- * 1: the sender gave up in the meantime.
+ * 1: the sender gave up in the meantime. With MBOX_LEASE, @lease is the lease.
  */
-static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_flight, int ret)
+static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_flight,
+				  struct mbx_lease *lease, int ret)
 {
 	struct mbx_transaction *txn = mbx_transaction_of(in_flight->msg);
 	struct mbx_message *msg = in_flight->msg;
 	struct mbx_transaction *returned = NULL;
 	struct mbx_deferred deferred;
+	bool added = true;
 
 	/* Releasing the message drops its reference on the transaction. */
 	if (ret && txn) {
@@ -223,15 +282,21 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
 	if (ret)
-		prepare_to_put_back(mb, msg, &deferred);
+		mbx_prepare_put_back(mb, msg, &deferred);
 	if (in_flight->flags & MBX_MSG_HANGUP)
 		mb->in_flight--;
 	if (in_flight->flags & MBX_MSG_ACK)
 		msg->flags &= ~MBX_MSG_TRANSIT;
+	if (lease && (ret || msg->flags & MBX_MSG_WITHDRAWN))
+		mbx_unhold(mb, msg);
 	if (msg->flags & MBX_MSG_WITHDRAWN) {
 		mbx_uncount_received(mb, msg);
 		mbx_defer_release(mb, msg, &deferred);
 		ret = ret ?: 1;
+	} else if (!ret && lease) {
+		begin_lease(mb, in_flight, lease, &deferred);
+		if (!in_flight->fds)
+			added = add_lease(mb, lease, &deferred);
 	} else if (!ret) {
 		mbx_confirm(mb, msg, 0, &deferred);
 		if (txn && !in_flight->token)
@@ -241,11 +306,15 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	} else {
 		give_back(mb, msg, &deferred);
 	}
+	if (lease && ret)
+		mbx_room_made(mb, &deferred);
 	/* The other receivers have waited for this. */
-	if (in_flight->flags & MBX_MSG_HANGUP && !mb->dead && mbx_at_end(mb))
-		mbx_shutdown_waiters(mb, MBX_MAY_RECV, &deferred);
+	if (in_flight->flags & MBX_MSG_HANGUP)
+		mbx_check_end(mb, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
+	if (!added)
+		mbx_lease_free(lease);
 	if (returned) {
 		mbx_inherit_update(mb, returned);
 		mbx_transaction_put(returned);
@@ -258,7 +327,7 @@ static noinline int put_back_uncopied(struct mailbox *mb, struct mbx_message *ms
 {
 	struct in_flight in_flight = { .msg = msg };
 
-	return complete_recv(mb, &in_flight, -EFAULT);
+	return complete_recv(mb, &in_flight, NULL, -EFAULT);
 }
 
 /*
@@ -274,13 +343,16 @@ static noinline ssize_t peek_message(struct mailbox *mb,
 	struct mbx_queue *from;
 	struct mbx_waiter w;
 	struct mbx_peek peek;
+	u32 deliveries = 0;
 	ssize_t ret;
 
 	for (;;) {
 		spin_lock(&mb->lock);
-		ret = locate(mb, match, opts, buf_len, &msg, &from);
+		ret = locate(mb, match, opts, buf_len, args, &msg, &from);
 		if (!ret) {
 			mbx_peek_begin(mb, &peek, msg);
+			if (msg->flags & MBX_MSG_AGAIN)
+				deliveries = msg->deliveries;
 		} else if (ret == NOTHING) {
 			w = (struct mbx_waiter){};
 			mbx_waiter_init(&w, &mb->waiting_receivers);
@@ -305,6 +377,8 @@ static noinline ssize_t peek_message(struct mailbox *mb,
 	}
 
 	ret = mbx_copy_out(msg, 0, 0, args);
+	if (!ret && deliveries)
+		ret = mbx_copy_out_deliveries(deliveries, args);
 	if (ret)
 		mbx_undo_copy_out(args);
 	else
@@ -316,7 +390,7 @@ static noinline ssize_t peek_message(struct mailbox *mb,
 /* Begin to wait for a message. @seq: number of an earlier arrival, or 0. */
 static void begin_wait(struct mailbox *mb, struct mbx_recv_waiter *w,
 		       const struct mbx_match *match, size_t buf_len,
-		       const struct mbx_recv_args *args, u64 seq,
+		       const struct mbx_recv_args *args, struct mbx_lease *lease, u64 seq,
 		       struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
@@ -324,16 +398,20 @@ static void begin_wait(struct mailbox *mb, struct mbx_recv_waiter *w,
 		.waiter.seq = seq,
 		.buf_len = min_t(size_t, buf_len, U32_MAX),
 		.match = match,
-		.tokens = args->tokens,
+		.tokens = mbx_reply_tokens(args),
 		.pi_task = args->pi_task,
+		.lease = lease,
+		.flags = lease ? MBX_MSG_LEASED : 0,
 	};
 	mbx_waiter_init(&w->waiter, &mb->waiting_receivers);
 	if (unlikely(w->pi_task))
 		w->waiter.prio = mbx_pi_task_prio(w->pi_task) + 1;
 	trace_mbox_wait(mb, false);
 	mbx_waiter_add_receiver(mb, w);
+	if (unlikely(mb->flags & MBOX_HANGUP && args->tokens))
+		hlist_add_head(&w->own, &args->tokens->leases.waiters);
 	/* Now a nonblocking send can succeed. */
-	if (!mb->capacity)
+	if (!mb->limit)
 		mbx_queue_events(mb, MBX_POLL_OUT, deferred);
 }
 
@@ -346,7 +424,7 @@ static void begin_wait(struct mailbox *mb, struct mbx_recv_waiter *w,
 static noinline int wait_to_recv(struct mailbox *mb,
 				 const struct mbx_match *match,
 				 const struct mbx_wait_opts *opts, size_t buf_len,
-				 const struct mbx_recv_args *args,
+				 const struct mbx_recv_args *args, struct mbx_lease *lease,
 				 struct in_flight *in_flight, u64 *seq)
 {
 	struct mbx_deferred deferred = {};
@@ -354,9 +432,13 @@ static noinline int wait_to_recv(struct mailbox *mb,
 	int ret;
 
 	spin_lock(&mb->lock);
-	ret = try_recv(mb, match, opts, buf_len, args, in_flight, &deferred);
+	if (unlikely(lease))
+		ret = try_lease(mb, match, opts, buf_len, args, lease, in_flight,
+				&deferred);
+	else
+		ret = try_recv(mb, match, opts, buf_len, args, in_flight, &deferred);
 	if (ret == NOTHING)
-		begin_wait(mb, &w, match, buf_len, args, *seq, &deferred);
+		begin_wait(mb, &w, match, buf_len, args, lease, *seq, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
 	if (ret != NOTHING)
@@ -404,7 +486,7 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 		if (!tried)
 			ret = recv_now(mb, match, opts, buf_len, args, &in_flight);
 		if (unlikely(ret == NOTHING))
-			ret = wait_to_recv(mb, match, opts, buf_len, args,
+			ret = wait_to_recv(mb, match, opts, buf_len, args, NULL,
 					   &in_flight, &seq);
 		if (unlikely(ret == UNINDEXED)) {
 			ret = mbx_index_build(mb);
@@ -422,6 +504,8 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 			mbx_message_received(mb, in_flight.msg);
 			return len;
 		}
+		if (!ret && in_flight.flags & MBX_MSG_AGAIN)
+			ret = mbx_copy_out_deliveries(in_flight.msg->deliveries, args);
 		if (!ret && mbx_fds_of(in_flight.msg))
 			ret = mbx_fds_prepare(mbx_fds_of(in_flight.msg),
 					      args->fds, args->nfds);
@@ -430,7 +514,7 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 			in_flight.fds = mbx_fds_detach(in_flight.msg);
 			mbx_message_free(in_flight.msg);
 		} else {
-			ret = complete_recv(mb, &in_flight, ret);
+			ret = complete_recv(mb, &in_flight, NULL, ret);
 		}
 		if (!ret) {
 			if (unlikely(in_flight.fds)) {
@@ -448,6 +532,88 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 	}
+}
+
+/* Copy a message that goes on lease to the receiver. Return 0 or an error. */
+static int copy_leased(const struct in_flight *in_flight, const struct mbx_lease *lease,
+		       const struct mbx_recv_args *args)
+{
+	struct mbx_message *msg = in_flight->msg;
+	u32 deliveries = 1;
+	int ret;
+
+	if (in_flight->flags & MBX_MSG_AGAIN)
+		deliveries += msg->deliveries;
+	ret = mbx_copy_out(msg, lease->token, 0, args);
+	if (!ret)
+		ret = mbx_copy_out_deliveries(deliveries, args);
+	if (!ret && mbx_fds_of(msg))
+		ret = mbx_fds_prepare(mbx_fds_of(msg), args->fds, args->nfds);
+	return ret;
+}
+
+/* The message is received: install its files, and then add the lease. */
+static void finish_lease(struct mailbox *mb, const struct in_flight *in_flight,
+			 struct mbx_lease *lease, const struct mbx_recv_args *args)
+{
+	struct mbx_deferred deferred;
+	bool added;
+
+	mbx_fds_deliver(in_flight->fds, args->fds, args->nfds, args->umsg, args->usize);
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	added = add_lease(mb, lease, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	if (!added)
+		mbx_lease_free(lease);
+}
+
+/*
+ * MBOX_LEASE: receive a message, and keep it until it is acknowledged. As receive(), but
+ * the call takes the lock again after the copy, and the message is not freed.
+ */
+static noinline ssize_t receive_on_lease(struct mailbox *mb, const struct mbx_recv_args *args,
+					 const struct mbx_match *match,
+					 const struct mbx_wait_opts *opts, size_t buf_len)
+{
+	struct in_flight in_flight;
+	struct mbx_lease *lease;
+	u64 seq = 0;
+	ssize_t len;
+	int ret;
+
+	lease = mbx_lease_new(&args->tokens->leases);
+	if (IS_ERR(lease))
+		return PTR_ERR(lease);
+	for (;;) {
+		ret = wait_to_recv(mb, match, opts, buf_len, args, lease, &in_flight, &seq);
+		if (ret == UNINDEXED) {
+			ret = mbx_index_build(mb);
+			if (!ret)
+				continue;
+		}
+		if (ret)
+			break;
+		if (in_flight.token)
+			mbx_inherit_update(mb, mbx_transaction_of(in_flight.msg));
+		len = in_flight.msg->len;
+		ret = copy_leased(&in_flight, lease, args);
+		ret = complete_recv(mb, &in_flight, lease, ret);
+		if (!ret) {
+			if (in_flight.fds)
+				finish_lease(mb, &in_flight, lease, args);
+			return len;
+		}
+		mbx_undo_copy_out(args);
+		/* The sender gave up: go on as if the message had not been sent. */
+		if (ret > 0 && fatal_signal_pending(current))
+			ret = -EINTR;
+		if (ret < 0)
+			break;
+	}
+	mbx_lease_free(lease);
+	return ret;
 }
 
 /* The first message, if it can be received and nobody is to be told of it, or NULL. */
@@ -468,16 +634,22 @@ static inline struct mbx_message *take_first(struct mailbox *mb, size_t buf_len)
 	return msg;
 }
 
-/* For what mbx_recv_bytes() does not do: it needs structures that take time to clear. */
-static noinline ssize_t recv_otherwise(struct mailbox *mb, void __user *user, size_t len,
-				       bool nonblock)
+/**
+ * mbx_recv_otherwise() - do what mbx_recv_bytes() did not do
+ * @mb: the mailbox
+ * @args: buffer of the receiver
+ * @nonblock: the call must not wait
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_recv().
+ */
+ssize_t mbx_recv_otherwise(struct mailbox *mb, const struct mbx_recv_args *args, bool nonblock)
 {
-	const struct mbx_recv_args args = { .to = { .user = user, .len = len } };
 	static const struct mbx_match any;
 	struct mbx_wait_opts opts;
 
 	mbx_wait_opts_nonblock(&opts, nonblock);
-	return receive(mb, &args, &any, &opts, true);
+	return receive(mb, args, &any, &opts, true);
 }
 
 /**
@@ -485,15 +657,15 @@ static noinline ssize_t recv_otherwise(struct mailbox *mb, void __user *user, si
  * @mb: the mailbox, without MBOX_BROADCAST
  * @user: where they go
  * @len: how many fit there
- * @nonblock: the call must not wait
  *
  * The same as mbx_recv() without options, but in few steps if there is a message and
  * nobody waits.
  *
  * Context: Process context, may sleep.
- * Return: as mbx_recv().
+ * Return: as mbx_recv(), or MBX_OTHERWISE: the caller has to call mbx_recv_otherwise(),
+ * which needs structures that take time to clear.
  */
-ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len, bool nonblock)
+ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len)
 {
 	struct mbx_message *msg;
 	ssize_t ret;
@@ -502,7 +674,7 @@ ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len, bool n
 	msg = take_first(mb, len);
 	spin_unlock(&mb->lock);
 	if (unlikely(!msg))
-		return recv_otherwise(mb, user, len, nonblock);
+		return MBX_OTHERWISE;
 	ret = msg->len;
 	if (unlikely(!mbx_message_copy_to(msg, user)))
 		return put_back_uncopied(mb, msg);
@@ -570,7 +742,13 @@ ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,
 {
 	size_t buf_len = opts->flags & MBOX_TRUNC ? SIZE_MAX : args->to.len;
 
-	if (unlikely(opts->flags & MBOX_PEEK))
-		return peek_message(mb, args, match, opts, buf_len);
+	if (unlikely(opts->flags & (MBOX_PEEK | MBOX_LEASE))) {
+		if (!(opts->flags & MBOX_LEASE))
+			return peek_message(mb, args, match, opts, buf_len);
+		/* What stays in the mailbox is not on lease; and a lease needs its token. */
+		if (opts->flags & MBOX_PEEK || !mbx_reply_tokens(args))
+			return -EINVAL;
+		return receive_on_lease(mb, args, match, opts, buf_len);
+	}
 	return receive(mb, args, match, opts, false);
 }

@@ -2,11 +2,17 @@
 #ifndef MBX_RECV_H
 #define MBX_RECV_H
 
+#include <linux/err.h>
+
 #include "copy_out.h"
 #include "queue.h"
 #include "wait.h"
 
-ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len, bool nonblock);
+/* What mbx_recv_bytes() returns if it has done nothing: no error. */
+#define MBX_OTHERWISE (-MAX_ERRNO - 1)
+
+ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len);
+ssize_t mbx_recv_otherwise(struct mailbox *mb, const struct mbx_recv_args *args, bool nonblock);
 unsigned int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_msg *msgs,
 			   void __user *umsgs, unsigned int n);
 ssize_t mbx_recv(struct mailbox *mb, const struct mbx_recv_args *args,

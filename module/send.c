@@ -180,6 +180,12 @@ int mbx_withdraw(struct mailbox *mb, struct mbx_send_waiter *w, int ret,
 		mbx_defer_release(mb, msg, deferred);
 		return ret;
 	}
+	/* The receiver may have done what the message asks for: do not send it again. */
+	if (msg->flags & MBX_MSG_LEASED) {
+		if (!w->txn)
+			msg->flags |= MBX_MSG_WITHDRAWN;
+		return ret == -ERESTARTSYS ? -EINTR : ret;
+	}
 	mb->sent--;
 	if (msg->flags & MBX_MSG_TRANSIT) {
 		msg->flags |= MBX_MSG_WITHDRAWN;
@@ -843,7 +849,7 @@ unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msg
 	if (mb->flags & ~MBOX_INHERIT || !data_race(can_store(mb)))
 		return 0;
 	/* Another data race: likewise beyond the capacity. */
-	n = min(n, data_race(mb->capacity - min(mb->stored.count, mb->capacity)));
+	n = min(n, data_race(mb->limit - min(mb->stored.count, mb->limit)));
 	n = mbx_messages_of(outlet, msgs, n, made);
 	spin_lock(&mb->lock);
 	for (sent = 0; sent < n && can_store(mb); sent++)

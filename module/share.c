@@ -232,7 +232,7 @@ void mbx_share_count(struct mailbox *mb, struct mbx_share *share, int change)
  */
 struct mbx_waiter *mbx_share_next_sender(const struct mailbox *mb)
 {
-	const u32 free = mb->capacity - mb->stored.count;
+	const u32 free = mb->limit - mb->stored.count;
 	struct rb_node *node = mb->contenders.rb_node;
 	struct mbx_waiter *best = NULL;
 
@@ -332,5 +332,5 @@ bool mbx_share_has_room(const struct mailbox *mb, kuid_t uid)
 
 	if (mb->capacity == MBOX_UNBOUNDED)
 		return true;
-	return !share || share->stored < mb->capacity - mb->stored.count;
+	return !share || share->stored < mb->limit - mb->stored.count;
 }

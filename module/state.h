@@ -9,11 +9,12 @@
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 
+#include "lease.h"
 #include "mailbox.h"
 
 static inline bool mbx_has_room(const struct mailbox *mb)
 {
-	return mb->stored.count < mb->capacity;
+	return mb->stored.count < mb->limit;
 }
 
 /* Whether calls wait for a message to be delivered to them. */
@@ -66,12 +67,35 @@ static inline bool mbx_no_senders(const struct mailbox *mb)
 }
 
 /*
- * MBOX_HANGUP: no receiver will get a message that is not stored. A message in flight
- * can still be put back.
+ * MBOX_HANGUP: a receiver will get no message that is not stored. A message in flight can
+ * still be put back, and so can one that is on lease, except those of the receiver's own
+ * handle: it is up to that handle to put them back. @own: its leases; NULL: any receiver.
  */
-static inline bool mbx_at_end(const struct mailbox *mb)
+static inline bool mbx_at_end(const struct mailbox *mb, const struct mbx_leases *own)
 {
-	return mbx_no_senders(mb) && !mb->in_flight;
+	if (!mbx_no_senders(mb) || mb->in_flight)
+		return false;
+	return !mb->held || (own && mb->held == own->count);
+}
+
+/* The only handle with messages on lease, if nothing else can be put back, or NULL. */
+static inline struct mbx_leases *mbx_only_lessee(const struct mailbox *mb)
+{
+	struct mbx_leases *first;
+
+	if (list_empty(&mb->lessees))
+		return NULL;
+	first = list_first_entry(&mb->lessees, struct mbx_leases, lessee);
+	return first->count == mb->held ? first : NULL;
+}
+
+/*
+ * Whether receivers take the messages of senders that wait for room. Without capacity
+ * there are no others; and capacity that is on lease holds back senders, not receivers.
+ */
+static inline bool mbx_blocked_can_go(const struct mailbox *mb)
+{
+	return !mb->capacity || mb->held;
 }
 
 #endif /* MBX_STATE_H */

@@ -37,9 +37,15 @@ static bool plain_store(struct mailbox *mb, struct mbx_message *msg, bool front,
 	return true;
 }
 
-static bool plain_unstore(struct mailbox *mb, struct mbx_message *msg)
+static void remove(struct mailbox *mb, struct mbx_message *msg)
 {
 	mbx_queue_remove(&mb->stored, msg);
+	mbx_unpart(mb);
+}
+
+static bool plain_unstore(struct mailbox *mb, struct mbx_message *msg)
+{
+	remove(mb, msg);
 	return true;
 }
 
@@ -87,7 +93,7 @@ static bool drop_oldest_unstore(struct mailbox *mb, struct mbx_message *msg)
 {
 	mbx_share_remove(msg);
 	list_del(&mbx_ext(msg)->arrival);
-	mbx_queue_remove(&mb->stored, msg);
+	remove(mb, msg);
 	return true;
 }
 
@@ -128,7 +134,7 @@ static bool fair_store(struct mailbox *mb, struct mbx_message *msg, bool front,
 
 static bool fair_unstore(struct mailbox *mb, struct mbx_message *msg)
 {
-	mbx_queue_remove(&mb->stored, msg);
+	remove(mb, msg);
 	mbx_share_count(mb, mbx_ext(msg)->share, -1);
 	return true;
 }

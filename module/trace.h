@@ -149,6 +149,52 @@ DEFINE_EVENT(mbox_message_class, mbox_recover,
 	TP_ARGS(mb, msg)
 );
 
+DECLARE_EVENT_CLASS(mbox_lease_class,
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg, u64 token),
+	TP_ARGS(mb, msg, token),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, ns)
+		__field(u64, token)
+		__field(u64, type)
+		__field(u32, len)
+		__field(u32, prio)
+		__field(u32, deliveries)
+		__field(u32, leased)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
+		__entry->token = token;
+		__entry->type = msg->type;
+		__entry->len = msg->len;
+		__entry->prio = msg->prio;
+		__entry->deliveries = msg->deliveries;
+		__entry->leased = mb->held;
+	),
+	TP_printk("id=%llu ns=%u token=%llu len=%u prio=%u type=%llu deliveries=%u leased=%u",
+		  __entry->id, __entry->ns, __entry->token, __entry->len,
+		  __entry->prio, __entry->type, __entry->deliveries, __entry->leased)
+);
+
+/* A receiver has a message on lease. */
+DEFINE_EVENT(mbox_lease_class, mbox_lease,
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg, u64 token),
+	TP_ARGS(mb, msg, token)
+);
+
+/* A message on lease was acknowledged. */
+DEFINE_EVENT(mbox_lease_class, mbox_ack,
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg, u64 token),
+	TP_ARGS(mb, msg, token)
+);
+
+/* A lease ended without that: the message comes back, or goes to the dead letters. */
+DEFINE_EVENT(mbox_lease_class, mbox_nack,
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg, u64 token),
+	TP_ARGS(mb, msg, token)
+);
+
 /* A registered process is notified of a message. */
 TRACE_EVENT(mbox_notify,
 	TP_PROTO(const struct mailbox *mb, u32 kind, u32 signo),

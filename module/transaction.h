@@ -6,6 +6,7 @@
 #include <linux/refcount.h>
 #include <linux/workqueue.h>
 
+#include "lease.h"
 #include "message.h"
 #include "waiter.h"
 
@@ -23,15 +24,17 @@ enum mbx_transaction_state {
 };
 
 /**
- * struct mbx_tokens - requests that a handle received and has not replied to
- * @root: their transactions by token
+ * struct mbx_tokens - what a handle has received and not finished
+ * @root: the transactions of requests that it has not replied to, by token
  * @count: number of transactions
+ * @leases: messages that it has on lease
  *
  * Under mailbox.lock. Every transaction in the tree has a caller.
  */
 struct mbx_tokens {
 	struct rb_root root;
 	u32 count;
+	struct mbx_leases leases;
 };
 
 /**
@@ -129,6 +132,12 @@ void mbx_tokens_remove(struct mbx_transaction *txn);
 struct mbx_transaction *mbx_tokens_find(const struct mbx_tokens *tokens,
 					u64 token);
 u32 mbx_tokens_count(struct mailbox *mb, const struct mbx_tokens *tokens);
+
+/* Whether a call needs its request if that is put back. */
+static inline bool mbx_transaction_goes_on(const struct mbx_transaction *txn)
+{
+	return txn->caller && txn->state != MBX_TRANSACTION_REPLYING;
+}
 
 /* Whether a request is taken, no reply is on its way, and its caller still waits. */
 static inline bool mbx_transaction_wanted(const struct mbx_transaction *txn)

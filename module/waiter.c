@@ -488,10 +488,12 @@ static void leave_place(struct mailbox *mb, struct mbx_waiter *w)
 {
 	switch (w->place) {
 	case MBX_PLACE_RECEIVERS:
+		hlist_del_init(&mbx_recv_waiter(w)->own);
 		rb_erase_augmented_cached(&w->node, &mb->receivers,
 					  &buf_len_callbacks);
 		break;
 	case MBX_PLACE_CHOOSERS:
+		hlist_del_init(&mbx_recv_waiter(w)->own);
 		rb_erase_augmented(&w->node, &mb->choosers, &chooser_callbacks);
 		break;
 	case MBX_PLACE_SENDERS:

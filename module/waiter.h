@@ -17,6 +17,7 @@
 #include "queue.h"
 
 struct mailbox;
+struct mbx_lease;
 struct mbx_pi_task;
 struct mbx_share;
 struct mbx_transaction;
@@ -80,24 +81,28 @@ struct mbx_waiter {
  * @best: MBX_PLACE_CHOOSERS: the most urgent waiter of its subtree
  * @max_buf_len: the largest @buf_len of its subtree
  * @buf_len: the longest message that it can receive
- * @flags: MBX_MSG_UNUSUAL of @msg when it was delivered
+ * @flags: MBX_MSG_UNUSUAL of @msg when it was delivered; MBX_MSG_LEASED if @lease is set
  * @msg: the message that was delivered
  * @match: what the call asks for
  * @tokens: tokens of its handle, or NULL
  * @pi_task: MBOX_INHERIT: its task, if it has @tokens
  * @token: token of the request that was delivered, or 0
+ * @lease: MBOX_LEASE: the lease for the message, otherwise NULL
+ * @own: MBOX_HANGUP: in mbx_leases.waiters of its handle
  */
 struct mbx_recv_waiter {
 	struct mbx_waiter waiter;
 	struct mbx_recv_waiter *best;
 	u32 max_buf_len;
 	u32 buf_len;
-	u8 flags;
+	u32 flags;
 	struct mbx_message *msg;
 	const struct mbx_match *match;
 	struct mbx_tokens *tokens;
 	struct mbx_pi_task *pi_task;
 	u64 token;
+	struct mbx_lease *lease;
+	struct hlist_node own;
 };
 
 /**

@@ -664,6 +664,42 @@ int mbox_reply(struct mbox *mb, uint64_t token, const void *rep, size_t len);
 ssize_t mbox_reply_recv(struct mbox *mb, uint64_t token, const void *rep, size_t len,
 			struct mbox_msg *next);
 
+/**
+ * mbox_ack() - end a message that was received with MBOX_LEASE
+ * @mb: the handle that received it
+ * @token: the token of the message, from mbox_recvmsg() or mbox_recvmmsg()
+ *
+ * A message on lease comes back when the open file description of the handle ends,
+ * however that happens. Duplicates of it, also in other processes, are the same worker;
+ * each worker opens a handle of its own (mbox_reopen()).
+ *
+ * Return: 0, or -1 and errno: ESRCH (the handle has no such message on lease), EIDRM.
+ */
+int mbox_ack(struct mbox *mb, uint64_t token);
+
+/**
+ * mbox_nack() - put back a message that was received with MBOX_LEASE
+ * @mb: the handle that received it
+ * @token: the token of the message
+ *
+ * The message goes back to its place, by priority and by when it was sent.
+ *
+ * Return: 0, or -1 and errno, as mbox_ack().
+ */
+int mbox_nack(struct mbox *mb, uint64_t token);
+
+/**
+ * mbox_nack_after() - put back a message some time later
+ * @mb: the handle that received it
+ * @token: the token of the message, which is used up
+ * @ns: after how many nanoseconds; 0: as mbox_nack()
+ *
+ * The message goes behind those of its priority. Until then no process sees it.
+ *
+ * Return: 0, or -1 and errno, as mbox_ack(), or ENOMEM.
+ */
+int mbox_nack_after(struct mbox *mb, uint64_t token, uint64_t ns);
+
 #ifdef __cplusplus
 }
 #endif

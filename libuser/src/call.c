@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Call and reply. Each function is one system call, as in message.c. */
+/* Call and reply, leases. Each function is one system call, as in message.c. */
 #include <errno.h>
 #include <sys/ioctl.h>
 
@@ -52,4 +52,23 @@ MBOX_API ssize_t mbox_reply_recv(struct mbox *mb, uint64_t token, const void *re
 	};
 
 	return ioctl(mb->fd, MBOX_IOC_REPLY_RECV, &arg);
+}
+
+MBOX_API int mbox_ack(struct mbox *mb, uint64_t token)
+{
+	struct mbox_lease arg = { .token = token };
+
+	return ioctl(mb->fd, MBOX_IOC_ACK, &arg);
+}
+
+MBOX_API int mbox_nack(struct mbox *mb, uint64_t token)
+{
+	return mbox_nack_after(mb, token, 0);
+}
+
+MBOX_API int mbox_nack_after(struct mbox *mb, uint64_t token, uint64_t ns)
+{
+	struct mbox_lease arg = { .token = token, .delay_ns = ns };
+
+	return ioctl(mb->fd, MBOX_IOC_NACK, &arg);
 }

@@ -137,6 +137,10 @@ IOC_VARIANT(REPLY_RECV, mbox_reply_recv, sizeof(struct mbox_reply_recv), false, 
 
 IOC_VARIANT(NOTIFY, mbox_notify, sizeof(struct mbox_notify), false, false, 0);
 
+/* No message is on lease. */
+IOC_VARIANT(ACK, mbox_lease, sizeof(struct mbox_lease), false, false, -ESRCH);
+IOC_VARIANT(NACK, mbox_lease, sizeof(struct mbox_lease), false, false, -ESRCH);
+
 FIXTURE_VARIANT_ADD(ioc, DESTROY)
 {
 	.cmd = MBOX_IOC_DESTROY,
@@ -200,6 +204,10 @@ static void fill(struct target *t, unsigned int cmd, void *arg)
 		break;
 	case MBOX_IOC_NOTIFY:
 		*(struct mbox_notify *)arg = (struct mbox_notify){ .kind = MBOX_NOTIFY_NONE };
+		break;
+	case MBOX_IOC_ACK:
+	case MBOX_IOC_NACK:
+		*(struct mbox_lease *)arg = (struct mbox_lease){ .token = 1 };
 		break;
 	case MBOX_IOC_SET_CAPACITY:
 		*(struct mbox_set_capacity *)arg = (struct mbox_set_capacity){ .capacity = 3 };

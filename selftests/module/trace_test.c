@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 
 #include "calls.h"
+#include "leases.h"
 
 #define TRACEFS "/sys/kernel/tracing"
 
@@ -249,6 +250,32 @@ TEST_F(trace, recover_is_traced)
 	EXPECT_EQ(1, events(self, "recover", "len=4 "));
 	EXPECT_EQ(1, take(self->fd));
 	EXPECT_EQ(1, events(self, "recover", ""));
+}
+
+TEST_F(trace, leases_are_traced)
+{
+	char with[64];
+	__u64 token;
+	int other;
+
+	NEED_TRACING(self);
+	other = open_again(self->fd, O_RDONLY);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(1, lease(self->fd, &token));
+	snprintf(with, sizeof(with), "token=%llu ", (unsigned long long)token);
+	EXPECT_EQ(1, events(self, "lease", with));
+	EXPECT_EQ(1, events(self, "lease", "deliveries=1 leased=1"));
+	ASSERT_EQ(0, nack(self->fd, token, 0));
+	EXPECT_EQ(1, events(self, "nack", with));
+	/* The end of the handle puts it back too. */
+	ASSERT_EQ(1, lease(other, &token));
+	close(other);
+	EXPECT_EQ(2, events(self, "nack", ""));
+	ASSERT_EQ(1, lease(self->fd, &token));
+	EXPECT_EQ(0, events(self, "ack", ""));
+	ASSERT_EQ(0, ack(self->fd, token));
+	EXPECT_EQ(1, events(self, "ack", "deliveries=3"));
 }
 
 TEST_F(trace, reply_is_traced)

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include "leases.h"
 #include "rings.h"
 
 #define FAIL_DIR "/sys/kernel/debug/"
@@ -928,6 +929,93 @@ TEST_F(fault, notifications)
 	ASSERT_LE(0, event_of_notice);
 	REPEAT_ALL(self, ops);
 	close(event_of_notice);
+}
+
+/* ---- leases --------------------------------------------------------------- */
+
+static __u64 lease_token;
+
+static void put_one(FIXTURE_DATA(fault) *self)
+{
+	while (take(self->fd) >= 0)
+		;
+	put(self->fd, 1);
+}
+
+static long lease_one(FIXTURE_DATA(fault) *self)
+{
+	return lease(self->fd, &lease_token);
+}
+
+static void end_lease(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	ack(self->fd, lease_token);
+}
+
+/* The first message is the one that was put there, and it was not on lease. */
+static bool never_on_lease(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg;
+
+	return receive_msg(self->fd, MBOX_PEEK, &msg) == 1 && !msg.deliveries;
+}
+
+static void have_lease(FIXTURE_DATA(fault) *self)
+{
+	put_one(self);
+	lease_one(self);
+}
+
+static long ack_it(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_lease arg = { .token = lease_token };
+
+	return raw(self->fd, MBOX_IOC_ACK, &arg);
+}
+
+static long nack_it(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_lease arg = { .token = lease_token };
+
+	return raw(self->fd, MBOX_IOC_NACK, &arg);
+}
+
+/* The handle is that of self->fd. */
+static long lib_ack(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_ack(self->mb, lease_token));
+}
+
+static long lib_nack(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_nack(self->mb, lease_token));
+}
+
+static long lib_nack_after(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_nack_after(self->mb, lease_token, 3600 * 1000 * (__u64)NSEC_PER_MSEC));
+}
+
+/* The token is still good. */
+static bool still_on_lease(FIXTURE_DATA(fault) *self)
+{
+	return !ack(self->fd, lease_token);
+}
+
+TEST_F(fault, leases)
+{
+	static const struct operation ops[] = {
+		{ lease_one, end_lease, put_one, never_on_lease },
+		{ ack_it, NULL, have_lease, still_on_lease },
+		{ nack_it, receive_all, have_lease, still_on_lease },
+		{ lib_ack, NULL, have_lease, still_on_lease },
+		{ lib_nack, receive_all, have_lease, still_on_lease },
+		{ lib_nack_after, NULL, have_lease, still_on_lease },
+	};
+
+	NEED_FAULTS(self);
+	REPEAT_ALL(self, ops);
 }
 
 /* ---- what files have besides -------------------------------------------- */

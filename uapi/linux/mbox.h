@@ -29,8 +29,9 @@
  *               or the overflow policy dropped an MBOX_SYNC message; or no
  *               reply to a request is possible; or the peer of a direct link
  *               has closed it or exited (receive: only when nothing is queued)
- *   ESRCH       reply: no caller waits for this reply on this handle; direct
- *               link: no such process
+ *   ESRCH       reply: no caller waits for this reply on this handle; ack, nack:
+ *               this handle has no such message on lease; direct link: no such
+ *               process
  *   EBADF       the handle lacks the right to send or to receive; send, notify:
  *               not an open descriptor
  *   EACCES      open, create, unlink: permission denied
@@ -135,6 +136,8 @@
 #define MBOX_CTRUNC		(1U << 9)
 /* Receive: out: MBOX_BROADCAST: the handle lost messages before this one. */
 #define MBOX_LOST		(1U << 10)
+/* Receive: keep the message until MBOX_IOC_ACK: it comes back if the handle ends. */
+#define MBOX_LEASE		(1U << 11)
 
 /**
  * struct mbox_attr - what a mailbox is
@@ -374,8 +377,9 @@ struct mbox_direct {
  *	(matching) messages; otherwise, and in a send, must be zero
  * @type: send: any number; receive: in: what MBOX_MATCH compares with; out: the
  *	message's
- * @token: send: must be zero; receive: out: for struct mbox_reply, if the
- *	message is a request (MBOX_IOC_CALL); otherwise zero
+ * @token: send: must be zero; receive: out: for struct mbox_lease, with MBOX_LEASE;
+ *	for struct mbox_reply, if the message is a request (MBOX_IOC_CALL); otherwise
+ *	zero
  * @pid: receive: out: the sender's process id in the receiver's pid namespace;
  *	0: it has none there
  * @uid: receive: out: the sender's real user id in the receiver's user
@@ -389,7 +393,8 @@ struct mbox_direct {
  * @lost: receive: out: how many messages this handle lost between the last one
  *	that it received and this one (MBOX_BROADCAST, and MBOX_LOST in @flags);
  *	otherwise zero
- * @deliveries: receive: out: zero
+ * @deliveries: receive: out: how often the message has been on lease, this time
+ *	included; otherwise zero
  * @reserved: must be zero
  * @lifespan_ns: send: must be zero; receive: out: zero
  *
@@ -674,6 +679,22 @@ struct mbox_reply_recv {
 	__u32 reserved;
 };
 
+/**
+ * struct mbox_lease - end a lease
+ * @token: token of the message, as this handle received it with MBOX_LEASE
+ * @delay_ns: MBOX_IOC_NACK: nanoseconds after which the message comes back, behind its
+ *	priority; 0: it comes back at once, in its place by arrival. MBOX_IOC_ACK: must
+ *	be zero
+ *
+ * MBOX_IOC_ACK ends the message, MBOX_IOC_NACK puts it back. Both need the right to
+ * receive. When the open file description ends, all messages that it has on lease
+ * are put back.
+ */
+struct mbox_lease {
+	__aligned_u64 token;
+	__aligned_u64 delay_ns;
+};
+
 /* Kinds of notification. */
 /* Remove the caller's registration. */
 #define MBOX_NOTIFY_OFF		0
@@ -732,5 +753,7 @@ struct mbox_notify {
 #define MBOX_IOC_REPLY		_IOW(MBOX_IOC_MAGIC, 0x1a, struct mbox_reply)
 #define MBOX_IOC_REPLY_RECV	_IOWR(MBOX_IOC_MAGIC, 0x1b, struct mbox_reply_recv)
 #define MBOX_IOC_NOTIFY		_IOW(MBOX_IOC_MAGIC, 0x1c, struct mbox_notify)
+#define MBOX_IOC_ACK		_IOW(MBOX_IOC_MAGIC, 0x1d, struct mbox_lease)
+#define MBOX_IOC_NACK		_IOW(MBOX_IOC_MAGIC, 0x1e, struct mbox_lease)
 
 #endif /* _UAPI_LINUX_MBOX_H */
