@@ -360,6 +360,19 @@ static inline struct dentry *mbx_lookup(const char *name, struct dentry *dir)
 #endif
 }
 
+/* Commit 908a1d775422 (6.13) made one function of two steps. */
+static inline void mbx_hrtimer_setup(struct hrtimer *timer,
+				     enum hrtimer_restart (*fn)(struct hrtimer *timer),
+				     clockid_t clock, enum hrtimer_mode mode)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+#else
+	hrtimer_setup(timer, fn, clock, mode);
+#endif
+}
+
 /* Commit 0357ef03c94e (6.14) made two bits of FMODE_NONOTIFY. */
 static inline void mbx_file_no_events(struct file *file)
 {

@@ -9,6 +9,7 @@
 #include <linux/user_namespace.h>
 
 #include "copy_out.h"
+#include "lifespan.h"
 
 /* Write the fields that a receive call returns: @len, and all from @prio on. */
 static int write_meta(const struct mbx_recv_args *args,
@@ -30,6 +31,8 @@ static int write_meta(const struct mbx_recv_args *args,
 static int write_fields(struct mbox_msg __user *umsg, const struct mbx_message *msg,
 			u64 token, u64 lost, const struct mbx_seen_sender *seen)
 {
+	u64 left = mbx_lifespan_left(msg);
+
 	if (should_fail_usercopy() || !user_access_begin(umsg, sizeof(*umsg)))
 		return -EFAULT;
 	unsafe_put_user(msg->len, &umsg->len, fault);
@@ -42,7 +45,7 @@ static int write_fields(struct mbox_msg __user *umsg, const struct mbx_message *
 	unsafe_put_user(0, &umsg->nfds, fault);
 	unsafe_put_user(lost, &umsg->lost, fault);
 	unsafe_put_user(0, &umsg->deliveries, fault);
-	unsafe_put_user(0, &umsg->lifespan_ns, fault);
+	unsafe_put_user(left, &umsg->lifespan_ns, fault);
 	user_access_end();
 	return 0;
 
@@ -64,7 +67,7 @@ static noinline int write_part(const struct mbx_recv_args *args, const struct mb
 	meta.nfds = 0;
 	meta.lost = lost;
 	meta.deliveries = 0;
-	meta.lifespan_ns = 0;
+	meta.lifespan_ns = mbx_lifespan_left(msg);
 	meta.pid = seen->pid;
 	meta.uid = seen->uid;
 	meta.gid = seen->gid;

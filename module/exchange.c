@@ -57,6 +57,7 @@
 
 #include "age.h"
 #include "exchange.h"
+#include "expire.h"
 #include "lease.h"
 #include "transaction.h"
 #include "trace.h"
@@ -512,7 +513,8 @@ static bool block_again(struct mailbox *mb, struct mbx_message *msg,
  * @msg: the message
  * @deferred: to be run without the lock
  *
- * The message goes to the next receiver, or in front of the messages of its priority.
+ * The message goes to the next receiver, or in front of the messages of its priority. If
+ * its lifespan has ended, it is dropped.
  * The capacity is not checked: it holds back senders, and this message was accepted
  * before. The caller has checked in this hold of the lock that mbx_needs_entry() is
  * false.
@@ -524,6 +526,10 @@ void mbx_put_back(struct mailbox *mb, struct mbx_message *msg,
 
 	lockdep_assert_held(&mb->lock);
 	trace_mbox_recover(mb, msg);
+	if (mbx_lifespan_over(msg)) {
+		mbx_expire_taken(mb, msg, deferred);
+		return;
+	}
 	receiver = mbx_find_receiver(mb, msg, true, deferred);
 	if (receiver) {
 		mbx_deliver_to_waiter(mb, receiver, msg, deferred);
@@ -543,7 +549,7 @@ void mbx_put_back(struct mailbox *mb, struct mbx_message *msg,
  * @deferred: to be run without the lock
  *
  * As mbx_put_back(), but a sender that waits for the receipt goes on waiting for it:
- * without capacity too, the message is stored.
+ * without capacity too, the message is stored. If its lifespan has ended, it is dropped.
  */
 void mbx_requeue(struct mailbox *mb, struct mbx_message *msg, bool behind,
 		 struct mbx_deferred *deferred)
@@ -551,6 +557,10 @@ void mbx_requeue(struct mailbox *mb, struct mbx_message *msg, bool behind,
 	struct mbx_recv_waiter *receiver;
 
 	lockdep_assert_held(&mb->lock);
+	if (mbx_lifespan_over(msg)) {
+		mbx_expire_taken(mb, msg, deferred);
+		return;
+	}
 	receiver = mbx_find_receiver(mb, msg, true, deferred);
 	if (receiver) {
 		mbx_deliver_to_waiter(mb, receiver, msg, deferred);
@@ -673,6 +683,10 @@ static bool admit(struct mailbox *mb, struct mbx_send_waiter *w,
 	/* @deferred can note only one message in mbx_deferred.passed. */
 	if (deferred->more & MBX_MORE_PASS)
 		return false;
+	if (mbx_lifespan_over(msg)) {
+		mbx_expire_blocked(mb, msg, deferred);
+		return true;
+	}
 	/* A receiver can have begun to wait while this message was still blocked. */
 	receiver = mbx_find_receiver(mb, msg, true, deferred);
 	mbx_accept_blocked_send(mb, w, deferred);
@@ -720,9 +734,15 @@ void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred)
 
 /* ---- shutdown of a side --------------------------------------------------- */
 
-/* Make a call fail that waits for room or for a receiver. */
-static void fail_blocked_send(struct mailbox *mb, struct mbx_message *msg, int result,
-			      struct mbx_deferred *deferred)
+/**
+ * mbx_fail_blocked_send() - make a call fail that waits for room or for a receiver
+ * @mb: the mailbox
+ * @msg: its message, in mailbox.blocked_sends
+ * @result: what the call returns
+ * @deferred: to be run without the lock
+ */
+void mbx_fail_blocked_send(struct mailbox *mb, struct mbx_message *msg, int result,
+			   struct mbx_deferred *deferred)
 {
 	struct mbx_send_waiter *w = mbx_waiter_of(mb, msg);
 
@@ -804,7 +824,7 @@ static bool shutdown_one(struct mailbox *mb, bool send, int result,
 	}
 	msg = mbx_queue_first(&mb->blocked_sends);
 	if (msg) {
-		fail_blocked_send(mb, msg, result, deferred);
+		mbx_fail_blocked_send(mb, msg, result, deferred);
 		return true;
 	}
 	if (hlist_empty(&mb->accepted))

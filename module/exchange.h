@@ -52,6 +52,8 @@ void mbx_requeue(struct mailbox *mb, struct mbx_message *msg, bool behind,
 		 struct mbx_deferred *deferred);
 void mbx_prepare_put_back(struct mailbox *mb, struct mbx_message *msg,
 			  struct mbx_deferred *deferred);
+void mbx_fail_blocked_send(struct mailbox *mb, struct mbx_message *msg, int result,
+			   struct mbx_deferred *deferred);
 void mbx_shutdown_waiters(struct mailbox *mb, unsigned int sides,
 			  struct mbx_deferred *deferred);
 void mbx_drop_all(struct mailbox *mb);

@@ -414,6 +414,7 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "mbox-highest:\t%u\n", st.highest);
 	seq_printf(m, "mbox-oldest-ns:\t%llu\n", st.oldest_ns);
 	show_waited(m, &st);
+	seq_printf(m, "mbox-expired:\t%llu\n", st.expired);
 	seq_printf(m, "mbox-requests:\t%u\n",
 		   mbx_tokens_count(mb, &handle->tokens));
 	seq_printf(m, "mbox-leased:\t%u\n", st.leased);

@@ -38,17 +38,20 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 		.prio = m->prio,
 		.fds = u64_to_user_ptr(m->fds),
 		.nfds = m->nfds,
+		.lifespan_ns = m->lifespan_ns,
 	};
 	struct mbx_wait_opts opts;
 
 	if (unlikely(m->flags & ~MBX_SEND_FLAGS || m->prio > MBOX_PRIO_MAX ||
-		     m->skip || m->token || m->reserved || m->lifespan_ns ||
-		     !fds_valid(m)))
+		     m->skip || m->token || m->reserved || !fds_valid(m)))
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_WRITE)))
 		return -EBADF;
-	/* With several receivers, no single receipt can end the call. */
-	if (unlikely(m->flags & MBOX_SYNC &&
+	/*
+	 * With several receivers, no single receipt can end the call. And broadcasts have
+	 * consecutive numbers, so that only the first can leave.
+	 */
+	if (unlikely((m->flags & MBOX_SYNC || m->lifespan_ns) &&
 		     mbx_file_mailbox(file)->flags & MBOX_BROADCAST))
 		return -EOPNOTSUPP;
 	mbx_wait_opts_init(&opts, m->flags, m->deadline_ns, mbx_nonblock(file));

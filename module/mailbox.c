@@ -30,9 +30,9 @@
  * nests inside links_lock and inside inherit_lock. users_lock, mbx_user.lock and
  * mailbox.lock nest inside mbx_outlet.lock. ring.lock, mailbox.lock, users_lock and
  * mbx_user.lock nest inside the kernel's mmap_lock. Under mailbox.lock tasks may be
- * woken; no other function that takes a lock is called. After the lock is dropped,
- * mbx_flush_deferred() frees messages, tells pollers and sends signals (struct
- * mbx_deferred). No user memory is accessed under any of these locks.
+ * woken and a timer started; no other function that takes a lock is called. After the
+ * lock is dropped, mbx_flush_deferred() frees messages, tells pollers and sends signals
+ * (struct mbx_deferred). No user memory is accessed under any of these locks.
  */
 #include <linux/bitops.h>
 #include <linux/capability.h>
@@ -46,6 +46,7 @@
 #include "age.h"
 #include "compat.h"
 #include "exchange.h"
+#include "expire.h"
 #include "fds.h"
 #include "fs.h"
 #include "lease.h"
@@ -215,6 +216,7 @@ void mbx_mailbox_release(struct mailbox *mb)
 
 	/* First: it could put back messages. */
 	mbx_leases_release(mb);
+	mbx_lifespans_end(mb);
 	mbx_drop_all(mb);
 	if (mb->ring)
 		mbx_ring_free(mb->ring, mb->user);
@@ -228,6 +230,7 @@ void mbx_mailbox_release(struct mailbox *mb)
 	kfree(mb->stored.index);
 	kfree(mb->blocked_sends.index);
 	kfree(mb->watch);
+	kfree(mb->lifespans);
 }
 
 static bool has_override(struct mailbox *mb)
@@ -467,6 +470,7 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->attr.perm = mb->inode.i_mode & 0777;
 	st->uid = from_kuid_munged(current_user_ns(), mb->inode.i_uid);
 	st->gid = from_kgid_munged(current_user_ns(), mb->inode.i_gid);
+	mbx_expire(mb);
 	st->oldest_ns = mbx_oldest_age(mb);
 
 	spin_lock(&mb->lock);
@@ -485,6 +489,7 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->highest = mb->stored.highest;
 	st->leased = mb->held;
 	st->redelivered = mb->redelivered;
+	st->expired = mb->expired;
 	memcpy(st->waited, mb->waited, sizeof(st->waited));
 	spin_unlock(&mb->lock);
 	/* It was looked for first, and may have been received since then. */

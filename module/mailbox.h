@@ -12,6 +12,7 @@
 #include "queue.h"
 
 struct mbx_delays;
+struct mbx_lifespans;
 struct mbx_reader;
 struct mbx_ring;
 struct mbx_user;
@@ -77,6 +78,9 @@ struct user_namespace;
  * @received: number of messages delivered; under @lock
  * @waited: how many of them waited how long, see mbx_wait_bucket(); under @lock
  * @dropped: number of messages dropped by the overflow policy; under @lock
+ * @expired: number of messages dropped because their lifespan ended; under @lock
+ * @lifespans: lifespans of messages, NULL until the first one; set once, under @lock,
+ *	with release order
  * @pollers: handles that are polled, and the entry of @watch; under @lock
  * @id: unique in the network namespace of its creator
  * @net_ino: inode number of that namespace
@@ -142,6 +146,8 @@ struct mailbox {
 	struct list_head lessees;
 	struct mbx_delays *delays;
 	u32 held;
+	u64 expired;
+	struct mbx_lifespans *lifespans;
 	struct list_head pollers;
 	bool dead;
 	bool published;
@@ -181,6 +187,8 @@ struct mailbox {
 #define MBX_STORE_PARTED BIT(29)
 /* Likewise: senders wait although there may be room; no send may overtake them. */
 #define MBX_STORE_BACKLOG BIT(30)
+/* Likewise: messages have lifespans, or had. */
+#define MBX_STORE_LIFESPANS BIT(28)
 
 /* Without leases an empty queue has one segment for each rank: new messages make no others. */
 static inline void mbx_unpart(struct mailbox *mb)

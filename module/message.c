@@ -462,6 +462,7 @@ static struct mbx_message *alloc_ext(u32 len, bool special, unsigned int cost)
 		ext->fds = NULL;
 		ext->nfds = 0;
 		ext->share = NULL;
+		ext->lifespan = NULL;
 		msg->flags |= MBX_MSG_SPECIAL;
 	}
 
@@ -754,6 +755,7 @@ static void release(struct mbx_message_ext *ext)
 		mbx_fds_free(ext->fds);
 	if (ext->share)
 		mbx_share_put(ext->share);
+	kfree(ext->lifespan);
 }
 
 /**

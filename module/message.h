@@ -25,6 +25,7 @@
 
 struct mbx_entry;
 struct mbx_fds;
+struct mbx_lifespan;
 struct mailbox;
 struct mbx_share;
 struct mbx_transaction;
@@ -103,7 +104,8 @@ struct mbx_chunk {
  * @deliveries: MBX_MSG_AGAIN: how often it has been on lease; under mailbox.lock
  * @flags: MBX_MSG_*; under mailbox.lock
  * @wprio: scheduling priority of the sender, while the message is in
- *	mailbox.blocked_sends; under mailbox.lock
+ *	mailbox.blocked_sends; its place in mailbox.waited, once a receiver has taken it;
+ *	under mailbox.lock
  * @data: the payload, or its beginning
  *
  * The other fields are constant once other calls can find the message.
@@ -134,6 +136,7 @@ struct mbx_message {
  * @more: the rest of a long payload
  * @txn: MBX_MSG_SPECIAL: the transaction of a request, one reference; otherwise NULL
  * @fds: MBX_MSG_SPECIAL: files in the message, or NULL
+ * @lifespan: MBX_MSG_SPECIAL: its lifespan, or NULL
  * @own: MBOX_DROP_OLDEST: in @share->own; under mailbox.lock
  * @share: MBOX_FAIR, MBOX_DROP_OLDEST: the share of its user, one reference;
  *	otherwise NULL
@@ -151,6 +154,7 @@ struct mbx_message_ext {
 	struct mbx_chunk *more;
 	struct mbx_transaction *txn;
 	struct mbx_fds *fds;
+	struct mbx_lifespan *lifespan;
 	struct list_head own;
 	struct mbx_share *share;
 	unsigned int cost;

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 
 #include "exchange.h"
+#include "expire.h"
 #include "poll.h"
 #include "poller.h"
 #include "ring.h"
@@ -30,6 +31,7 @@ __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
 	__poll_t events = 0;
 
 	poll_wait(file, &poller->queue, wait);
+	mbx_expire(mb);
 	spin_lock(&mb->lock);
 	mbx_poller_join(mb, poller);
 	if (mb->dead) {

@@ -2,6 +2,7 @@
 /*
  * Messages inside a mailbox: order and selection. The caller holds mailbox.lock.
  */
+#include "lifespan.h"
 #include "queue.h"
 
 /**
@@ -336,6 +337,7 @@ struct mbx_entry *mbx_queue_insert(struct mbx_queue *queue,
 
 	link_message(queue, msg, front);
 	count_in(queue, msg);
+	mbx_lifespan_queued(msg, queue->blocked_sends);
 	if (!entry || !queue->index)
 		return entry;
 	mbx_index_add(queue, entry, msg, front);
@@ -380,6 +382,7 @@ void mbx_queue_remove(struct mbx_queue *queue, struct mbx_message *msg)
 		msg->flags &= ~MBX_MSG_SEALED;
 	}
 	__mbx_queue_remove(queue, msg);
+	mbx_lifespan_unqueued(msg);
 	if (entry)
 		mbx_message_give_entry(msg, entry);
 }

@@ -11,6 +11,7 @@
 #include "transaction.h"
 #include "age.h"
 #include "exchange.h"
+#include "expire.h"
 #include "fds.h"
 #include "inherit.h"
 #include "lease.h"
@@ -105,6 +106,8 @@ enum {
 	NOTHING = 1,
 	/* mbx_index_build() has to be called first. */
 	UNINDEXED,
+	/* mbx_expire() has to be called first. */
+	STALE,
 };
 
 /* Whether find() takes few steps. */
@@ -124,6 +127,8 @@ static inline int locate(struct mailbox *mb, const struct mbx_match *match,
 	lockdep_assert_held(&mb->lock);
 	if (unlikely(mb->dead))
 		return -EIDRM;
+	if (mbx_has_expired(mb))
+		return STALE;
 	*from = &mb->stored;
 	*msg = NULL;
 	if (mbx_is_first_wanted(match))
@@ -365,6 +370,9 @@ static noinline ssize_t peek_message(struct mailbox *mb,
 			break;
 		if (ret == UNINDEXED) {
 			ret = mbx_index_build(mb);
+		} else if (ret == STALE) {
+			mbx_expire(mb);
+			ret = 0;
 		} else if (ret == NOTHING) {
 			ret = mbx_wait(mb, &w, opts);
 			if (!ret)
@@ -493,6 +501,12 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 			if (!ret)
 				continue;
 		}
+		if (unlikely(ret == STALE)) {
+			mbx_expire(mb);
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			continue;
+		}
 		if (unlikely(ret))
 			return ret;
 
@@ -590,6 +604,12 @@ static noinline ssize_t receive_on_lease(struct mailbox *mb, const struct mbx_re
 		ret = wait_to_recv(mb, match, opts, buf_len, args, lease, &in_flight, &seq);
 		if (ret == UNINDEXED) {
 			ret = mbx_index_build(mb);
+			if (!ret)
+				continue;
+		}
+		if (ret == STALE) {
+			mbx_expire(mb);
+			ret = fatal_signal_pending(current) ? -EINTR : 0;
 			if (!ret)
 				continue;
 		}

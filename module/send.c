@@ -14,6 +14,7 @@
 
 #include "transaction.h"
 #include "exchange.h"
+#include "expire.h"
 #include "fds.h"
 #include "index.h"
 #include "inherit.h"
@@ -83,6 +84,13 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 		if (mbx_no_receivers(mb))
 			return -EPIPE;
 		msg->flags |= MBX_MSG_HANGUP;
+	}
+
+	/* Messages whose lifespan has ended take no room. */
+	if (mbx_has_expired(mb)) {
+		mbx_expire_some(mb, deferred);
+		if (mbx_has_expired(mb) || deferred->more)
+			return GO_ON;
 	}
 
 	/*
@@ -383,6 +391,9 @@ static noinline int precheck(struct mailbox *mb, const struct mbx_wait_opts *opt
 		ret = -EIDRM;
 	else if (mbx_no_receivers(mb))
 		ret = -EPIPE;
+	else if (mbx_has_expired(mb))
+		/* This is up to try_send(). */
+		ret = request ? opts->nowait_err : 0;
 	else if (request || (!mbx_receivers_wait(mb) &&
 			     (opts->flags & MBOX_SYNC ||
 			      (!mbx_has_room_for(mb, mbx_current_key(mb)) &&
@@ -427,7 +438,16 @@ int mbx_send_check(struct mailbox *mb, const struct mbx_send_args *args,
 static inline bool needs_ext(const struct mailbox *mb,
 			     const struct mbx_send_args *args)
 {
-	return args->txn || args->nfds || mb->flags & MBX_STORE_FLAGS;
+	return args->txn || args->nfds || args->lifespan_ns ||
+	       mb->flags & MBX_STORE_FLAGS;
+}
+
+/* What the message is charged, without an entry for an index. */
+static unsigned int cost_of(const struct mailbox *mb, const struct mbx_send_args *args)
+{
+	unsigned int cost = mbx_message_cost(args->from.len, needs_ext(mb, args));
+
+	return args->lifespan_ns ? cost + MBX_LIFESPAN_COST : cost;
 }
 
 /*
@@ -454,6 +474,13 @@ equip_message(struct mailbox *mb, struct mbx_message *msg,
 			return ERR_PTR(-ENOMEM);
 		}
 		INIT_LIST_HEAD(&mbx_ext(msg)->own);
+	}
+	if (unlikely(args->lifespan_ns)) {
+		ret = mbx_lifespan_attach(msg, mb, args->lifespan_ns, unasked);
+		if (ret) {
+			mbx_message_free(msg);
+			return ERR_PTR(ret);
+		}
 	}
 	if (unlikely(args->nfds)) {
 		ret = mbx_fds_attach(msg, mb, args->fds, args->nfds, unasked);
@@ -549,8 +576,7 @@ static int wait_at_share(struct mbx_outlet *outlet, const struct mbx_send_args *
 			 const struct mbx_wait_opts *opts)
 {
 	struct mailbox *mb = outlet->to;
-	unsigned int cost = mbx_message_cost(args->from.len,
-					     needs_ext(mb, args));
+	unsigned int cost = cost_of(mb, args);
 	struct mbx_sender *sender = mbx_sender_get(outlet);
 	struct mbx_call_poller *poller;
 	struct mbx_want want;
@@ -639,7 +665,7 @@ static struct mbx_message *replace_own(struct mbx_outlet *outlet,
 				       const struct mbx_send_args *args)
 {
 	struct mailbox *mb = outlet->to;
-	unsigned int cost = mbx_message_cost(args->from.len, true);
+	unsigned int cost = cost_of(mb, args);
 	struct mbx_sender *sender = mbx_sender_get(outlet);
 	struct mbx_message *msg;
 	bool first;
@@ -885,6 +911,11 @@ int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 	ret = send_check(mb, args, opts, txn);
 	if (unlikely(ret))
 		return ret;
+	if (unlikely(args->lifespan_ns)) {
+		ret = mbx_lifespans_make(mb, mbx_expire_work);
+		if (ret)
+			return ret;
+	}
 	msg = make_message(outlet, args);
 	if (IS_ERR(msg)) {
 		msg = make_when_allowed(outlet, args, opts,

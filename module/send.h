@@ -17,6 +17,7 @@ struct mbx_transaction;
  * @txn: the transaction of a request, or NULL
  * @fds: descriptors to attach
  * @nfds: number of @fds, already checked
+ * @lifespan_ns: lifespan of the message; 0: none
  */
 struct mbx_send_args {
 	struct mbx_buffer from;
@@ -25,6 +26,7 @@ struct mbx_send_args {
 	struct mbx_transaction *txn;
 	const s32 __user *fds;
 	u32 nfds;
+	u64 lifespan_ns;
 };
 
 int mbx_send_check(struct mailbox *mb, const struct mbx_send_args *args,

@@ -143,6 +143,12 @@ DEFINE_EVENT(mbox_message_class, mbox_drop,
 	TP_ARGS(mb, msg)
 );
 
+/* A message was dropped because its lifespan ended. */
+DEFINE_EVENT(mbox_message_class, mbox_expire,
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),
+	TP_ARGS(mb, msg)
+);
+
 /* A receiver failed to copy a message, which was put back. */
 DEFINE_EVENT(mbox_message_class, mbox_recover,
 	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),

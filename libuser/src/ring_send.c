@@ -94,13 +94,12 @@ int mbox__ring_send(struct mbox *mb, const void *buf, size_t len, uint32_t flags
 int mbox__ring_sendmsg(struct mbox *mb, const struct mbox_msg *msg)
 {
 	if (msg->prio > MBOX_PRIO_MAX || msg->skip || msg->token || msg->reserved ||
-	    msg->lifespan_ns || msg->nfds > MBOX_FDS_MAX ||
-	    !msg->fds != !msg->nfds) {
+	    msg->nfds > MBOX_FDS_MAX || !msg->fds != !msg->nfds) {
 		errno = EINVAL;
 		return -1;
 	}
 	/* A slot does not hold these. */
-	if (msg->prio || msg->type || msg->nfds) {
+	if (msg->prio || msg->type || msg->nfds || msg->lifespan_ns) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}

@@ -20,6 +20,7 @@
  * @flags: of each call
  * @prio: of each message
  * @type: of each message
+ * @lifespan_ns: of each message, or 0
  */
 struct send_job {
 	struct mbox *mb;
@@ -34,6 +35,7 @@ struct send_job {
 	uint32_t flags;
 	uint32_t prio;
 	uint64_t type;
+	uint64_t lifespan_ns;
 };
 
 /*
@@ -48,6 +50,7 @@ static bool send_message(const struct send_job *job, const void *data, size_t le
 		.flags = job->flags,
 		.prio = job->prio,
 		.type = job->type,
+		.lifespan_ns = job->lifespan_ns,
 	};
 	int error;
 
@@ -205,6 +208,13 @@ static bool set_option(void *data, int id, const char *arg)
 	case 'T':
 		job->timed = true;
 		return parse_seconds(arg, &job->timeout_ns);
+	case 'L':
+		if (!parse_seconds(arg, &job->lifespan_ns))
+			return false;
+		if (job->lifespan_ns)
+			break;
+		print_error("the lifespan '%s' is too short", arg);
+		return false;
 	case 'd':
 		job->flags |= MBOX_DONTWAIT;
 		break;
@@ -284,6 +294,7 @@ const struct command send_command = {
 		{ 'T', "timeout", "SECONDS", "wait at most that long for each message" },
 		{ 'd', "dontwait", NULL, "never wait" },
 		{ 's', "sync", NULL, "wait until a receiver has each message" },
+		{ 'L', "lifespan", "SECONDS", "drop each message that nobody received by then" },
 	},
 	.notes = "If a message cannot be sent in time, or without waiting (--dontwait), the\n"
 		 "command sends no further message, and the exit status is 3.\n",

@@ -61,10 +61,10 @@ static void check_stat(const struct mbox_stat *st)
 
 	/* What is in a ring is what programs say, and these here lie. */
 	if (st->attr.mode == MBOX_QUEUE && !(st->attr.flags & MBOX_BROADCAST) &&
-	    st->sent != st->received + st->queued + st->dropped)
-		broken("sent %llu, received %llu, queued %u, dropped %llu",
+	    st->sent != st->received + st->queued + st->dropped + st->expired)
+		broken("sent %llu, received %llu, queued %u, dropped %llu, expired %llu",
 		       LLU(st->sent), LLU(st->received), st->queued,
-		       LLU(st->dropped));
+		       LLU(st->dropped), LLU(st->expired));
 	for (i = 0; i < MBOX_WAIT_BUCKETS; i++)
 		waited += st->waited[i];
 	if (st->attr.mode == MBOX_QUEUE &&

@@ -38,6 +38,9 @@ static void fill_send(struct worker *l, const struct op *op, struct mbox_msg *m)
 	m->prio = pick_prio(op->a[3]);
 	m->type = pick_type(op->a[6]);
 	m->deadline_ns = pick_deadline(op->a[4], f & 4);
+	/* Most have none; of the others, most end soon. */
+	if ((f & 0x38) == 0x38)
+		m->lifespan_ns = op->a[7] < 224 ? op->a[7] * 2000 : pick64(op->a[7] & 31);
 }
 
 bool fill_recv(struct worker *l, const struct op *op, struct mbox_msg *m)

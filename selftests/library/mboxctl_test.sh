@@ -967,6 +967,21 @@ test_unknown_commands_and_options_are_refused()
 	check 2 '' "mboxctl ls: unrecognized option *${nl}try mboxctl ls --help" mboxctl ls --all
 }
 
+test_send_lifespan_drops_what_nobody_received()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send --lifespan 0.001 "$m" short
+	ok mboxctl send -L 3600 "$m" long
+	sleep 0.1
+	check 0 long '' mboxctl recv "$m"
+	check 3 '' "*cannot receive*" mboxctl recv -d "$m"
+	check 0 "expired:           1" '' sh -c "mboxctl stat $m | grep ^expired"
+	check 1 '' "*Broken pipe" mboxctl send --sync --lifespan 0.01 "$m" x
+	try="${nl}try mboxctl send --help"
+	check 2 '' "*the lifespan '0' is too short$try" mboxctl send -L 0 "$m" x
+	ok mboxctl rm "$m"
+}
+
 test_fair_leaves_room_for_other_users()
 {
 	ok mboxctl create -c 4 --fair "$m"

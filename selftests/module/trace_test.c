@@ -242,6 +242,19 @@ TEST_F(trace, drop_is_traced)
 	}
 }
 
+TEST_F(trace, expire_is_traced)
+{
+	__u32 value = 1;
+	struct mbox_msg msg = msg_of(&value, sizeof(value), 0);
+
+	NEED_TRACING(self);
+	msg.lifespan_ns = 1;
+	ASSERT_EQ(0, raw(self->fd, MBOX_IOC_SEND, &msg));
+	EXPECT_EQ(0, stat_of(self->fd).queued);
+	EXPECT_EQ(1, events(self, "expire", "len=4 "));
+	EXPECT_EQ(0, events(self, "drop", ""));
+}
+
 TEST_F(trace, recover_is_traced)
 {
 	NEED_TRACING(self);

@@ -463,6 +463,23 @@ TEST_F(fault, send_with_descriptors)
 	repeat(_metadata, self, &op);
 }
 
+static long send_with_lifespan(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, 5000, MBOX_DONTWAIT);
+
+	msg.lifespan_ns = ~0ULL;
+	return raw(self->fd, MBOX_IOC_SEND, &msg);
+}
+
+/* The first one also makes the mailbox ready for it. */
+TEST_F(fault, send_with_a_lifespan)
+{
+	static const struct operation op = { .run = send_with_lifespan, .undo = receive_all };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+}
+
 static int received_fds[3];
 
 static void queue_descriptors(FIXTURE_DATA(fault) *self)

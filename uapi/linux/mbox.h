@@ -26,7 +26,8 @@
  *               call and reply: the reply is longer than the caller's buffer
  *   EIDRM       the mailbox was destroyed
  *   EPIPE       MBOX_HANGUP, and the last handle of the other side was closed;
- *               or the overflow policy dropped an MBOX_SYNC message; or no
+ *               or the overflow policy dropped an MBOX_SYNC message; or the
+ *               lifespan of a message ended while its sender waited; or no
  *               reply to a request is possible; or the peer of a direct link
  *               has closed it or exited (receive: only when nothing is queued)
  *   ESRCH       reply: no caller waits for this reply on this handle; ack, nack:
@@ -396,7 +397,9 @@ struct mbox_direct {
  * @deliveries: receive: out: how often the message has been on lease, this time
  *	included; otherwise zero
  * @reserved: must be zero
- * @lifespan_ns: send: must be zero; receive: out: zero
+ * @lifespan_ns: send: nanoseconds after which the message is dropped, unless a
+ *	receiver has taken it; 0: it has no lifespan; not with MBOX_BROADCAST;
+ *	receive: out: what is left of it, at least 1; 0: it has none
  *
  * A caller may pass only the first three fields (MBOX_MSG_SIZE_MIN bytes).
  * A receive ignores the input in fields that it only sets, and a send ignores
