@@ -36,27 +36,23 @@ static unsigned int bucket_of(const struct mbx_message *msg)
 }
 
 /* mbx_count_received() of a message that was accepted in an earlier jiffy. */
-noinline void mbx_count_wait(struct mailbox *mb, const struct mbx_message *msg)
+noinline void mbx_count_wait(struct mailbox *mb, struct mbx_message *msg)
 {
 	lockdep_assert_held(&mb->lock);
-	mb->waited[bucket_of(msg)]++;
+	msg->wprio = bucket_of(msg);
+	mb->waited[msg->wprio]++;
 }
 
 /**
  * mbx_uncount_received() - a message was not received after all
- * @mb: the mailbox
+ * @mb: the mailbox, without MBOX_BROADCAST
  * @msg: the message
  */
 void mbx_uncount_received(struct mailbox *mb, const struct mbx_message *msg)
 {
-	unsigned int i = bucket_of(msg);
-
 	lockdep_assert_held(&mb->lock);
 	mb->received--;
-	/* Time has passed since it was counted: it was counted here or further down. */
-	while (i && !mb->waited[i])
-		i--;
-	mb->waited[i]--;
+	mb->waited[msg->wprio]--;
 }
 
 /* The next leader in the order of the queue; @rank is that of the one before. */

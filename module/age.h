@@ -8,18 +8,20 @@
 
 #include "mailbox.h"
 
-void mbx_count_wait(struct mailbox *mb, const struct mbx_message *msg);
+void mbx_count_wait(struct mailbox *mb, struct mbx_message *msg);
 void mbx_uncount_received(struct mailbox *mb, const struct mbx_message *msg);
 u64 mbx_oldest_age(struct mailbox *mb);
 
 /* A receiver took a message. */
-static inline void mbx_count_received(struct mailbox *mb, const struct mbx_message *msg)
+static inline void mbx_count_received(struct mailbox *mb, struct mbx_message *msg)
 {
 	mb->received++;
-	if (likely(msg->arrival >> MBX_ARRIVAL_SHIFT >= mbx_jiffy()))
+	if (likely(msg->arrival >> MBX_ARRIVAL_SHIFT >= mbx_jiffy())) {
+		msg->wprio = 0;
 		mb->waited[0]++;
-	else
+	} else {
 		mbx_count_wait(mb, msg);
+	}
 }
 
 #endif /* MBX_AGE_H */
