@@ -323,15 +323,34 @@ void mbx_mailbox_arrived(struct mailbox *mb, unsigned int rights)
 	spin_unlock(&mb->lock);
 }
 
+/*
+ * MBOX_TEMPORARY: the last handle was closed, and the mailbox is dead since then. Until the
+ * name is removed, an open of it fails like one that races with mbx_mailbox_destroy().
+ */
+static void end_temporary(struct mailbox *mb)
+{
+	mbx_fs_forget(mb);
+	mbx_namespace_forget(mb);
+	mbx_drop_all(mb);
+}
+
 /* A handle is closed, and all messages that the close dropped are freed. */
 static void leave(struct mailbox *mb)
 {
-	bool last;
+	bool last, ends;
 
 	spin_lock(&mb->lock);
 	last = !--mb->handles;
+	ends = last && mb->flags & MBOX_TEMPORARY && !mb->dead;
+	if (ends) {
+		/* Pairs with the READ_ONCE() of calls that check it without the lock. */
+		WRITE_ONCE(mb->dead, true);
+		trace_mbox_destroy(mb, false);
+	}
 	spin_unlock(&mb->lock);
-	if (last)
+	if (ends)
+		end_temporary(mb);
+	else if (last)
 		mbx_fds_give_up(mb);
 }
 

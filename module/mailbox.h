@@ -175,10 +175,12 @@ struct mailbox {
 #define MBX_ATTR_FLAGS (MBX_QUEUE_FLAGS | MBX_RING_FLAGS)
 #define MBX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
 			 MBOX_HANGUP | MBOX_FAIR | MBOX_BROADCAST | \
-			 MBOX_INHERIT | MBOX_LEAF)
+			 MBOX_INHERIT | MBOX_LEAF | MBOX_TEMPORARY)
 #define MBX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
-			MBOX_ONE_RECEIVER | MBOX_LEAF)
+			MBOX_ONE_RECEIVER | MBOX_LEAF | MBOX_TEMPORARY)
 
+/* Flags that make no difference to sending a message of bytes. */
+#define MBX_PLAIN_FLAGS (MBOX_INHERIT | MBOX_LEAF | MBOX_TEMPORARY)
 /* Flags that make storing a message more than adding it to the queue. */
 #define MBX_STORE_FLAGS (MBOX_DROP_OLDEST | MBOX_FAIR | MBOX_BROADCAST)
 /* Only in mailbox.store_flags: the queues of the mailbox have indexes. */

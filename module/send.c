@@ -827,7 +827,7 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
 	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg;
 
-	if (unlikely(mb->flags & ~MBOX_INHERIT || len > mb->msg_max))
+	if (unlikely(mb->flags & ~MBX_PLAIN_FLAGS || len > mb->msg_max))
 		return send_otherwise(outlet, user, len, nonblock);
 	/*
 	 * A call that may not wait does not make a message for a full mailbox. A data race:
@@ -872,7 +872,7 @@ unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msg
 	unsigned int i, sent;
 
 	/* A data race: to make messages that cannot be stored would be useless. */
-	if (mb->flags & ~MBOX_INHERIT || !data_race(can_store(mb)))
+	if (mb->flags & ~MBX_PLAIN_FLAGS || !data_race(can_store(mb)))
 		return 0;
 	/* Another data race: likewise beyond the capacity. */
 	n = min(n, data_race(mb->limit - min(mb->stored.count, mb->limit)));

@@ -25,6 +25,7 @@ const struct flag_name flag_names[NFLAGS] = {
 	{ MBOX_FAIR, "fair" },
 	{ MBOX_INHERIT, "inherit" },
 	{ MBOX_LEAF, "leaf" },
+	{ MBOX_TEMPORARY, "temporary" },
 };
 
 /* ---- words ----------------------------------------------------------------- */
@@ -202,6 +203,8 @@ const char *attr_conflict(const struct mbox_attr *attr)
 		return "inherit and ring exclude each other";
 	if (attr->flags & MBOX_FAIR && attr->flags & drop)
 		return "fair and the drop policies exclude each other";
+	if (attr->flags & MBOX_TEMPORARY)
+		return "a temporary mailbox would end with this command";
 
 	return NULL;
 }

@@ -10,7 +10,7 @@
 
 #include <mbox.h>
 
-#define NFLAGS 9
+#define NFLAGS 11
 
 /**
  * struct flag_name - a flag of a mailbox

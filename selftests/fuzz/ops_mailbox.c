@@ -114,6 +114,8 @@ static void pick_attr(struct mbox_attr *attr, const struct op *op)
 		attr->flags |= MBOX_ONE_SENDER;
 	if (attr->mode == MBOX_RING && op->a[3] & 64)
 		attr->flags |= MBOX_ONE_RECEIVER;
+	if (op->a[6] % 11 == 3)
+		attr->flags |= MBOX_TEMPORARY;
 	attr->capacity = op->a[4] < 224 ? capacities[op->a[4] & 7] :
 					  pick32(op->a[4] & 31);
 	attr->msg_max = op->a[5] < 224 ? sizes[op->a[5] & 7] :

@@ -967,6 +967,13 @@ test_unknown_commands_and_options_are_refused()
 	check 2 '' "mboxctl ls: unrecognized option *${nl}try mboxctl ls --help" mboxctl ls --all
 }
 
+test_temporary_mailboxes_are_shown_but_not_made()
+{
+	echo "queue $m - - - - - temporary" >"$tmp/list"
+	check 1 '' "*a temporary mailbox would end with this command*" mboxctl apply "$tmp/list"
+	check 1 '' "*no mailbox '$m' that you may see" mboxctl ls "$m"
+}
+
 test_send_lifespan_drops_what_nobody_received()
 {
 	ok mboxctl create "$m"

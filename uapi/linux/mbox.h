@@ -113,6 +113,8 @@
 #define MBOX_INHERIT		(1U << 8)
 /* No descriptors in messages (ELOOP); in return, its handles may be sent in messages. */
 #define MBOX_LEAF		(1U << 9)
+/* The mailbox ends, and its name goes, when its last handle is closed. */
+#define MBOX_TEMPORARY		(1U << 10)
 
 /* Flags of a call. */
 /* Fail with EAGAIN instead of waiting. */
@@ -143,9 +145,10 @@
 /**
  * struct mbox_attr - what a mailbox is
  * @mode: MBOX_QUEUE or MBOX_RING
- * @flags: MBOX_FIXED, MBOX_HANGUP, MBOX_LEAF; MBOX_QUEUE: one of MBOX_DROP_OLDEST,
- *	MBOX_DROP_NEWEST and MBOX_FAIR, and MBOX_INHERIT or (without MBOX_FAIR)
- *	MBOX_BROADCAST; MBOX_RING: MBOX_ONE_SENDER, MBOX_ONE_RECEIVER
+ * @flags: MBOX_FIXED, MBOX_HANGUP, MBOX_LEAF, MBOX_TEMPORARY; MBOX_QUEUE: one of
+ *	MBOX_DROP_OLDEST, MBOX_DROP_NEWEST and MBOX_FAIR, and MBOX_INHERIT or
+ *	(without MBOX_FAIR) MBOX_BROADCAST; MBOX_RING: MBOX_ONE_SENDER,
+ *	MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver
  *	takes its message (rendezvous), not with MBOX_BROADCAST;
  *	MBOX_UNBOUNDED: a send never waits for room; MBOX_RING: 1 to

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* MBOX_TEMPORARY: mailboxes that end with their last handle, in whatever way it goes. */
+#include <poll.h>
+#include <sys/mount.h>
+
+#include "mboxfs.h"
+#include "peers.h"
+
+FIXTURE(temporary)
+{
+	struct mbox_attr attr;
+	char name[64];
+	char path[128];
+	char mnt[32];
+	bool mounted;
+};
+
+FIXTURE_SETUP(temporary)
+{
+	self->attr = attr_of(MBOX_TEMPORARY, 4);
+	self->attr.perm = 0666;
+	test_name(self->name, sizeof(self->name), "temporary");
+	strcpy(self->mnt, "/tmp/mbox-XXXXXX");
+	ASSERT_TRUE(!!mkdtemp(self->mnt));
+	self->mounted = !mount("mbox", self->mnt, "mbox", 0, NULL);
+	snprintf(self->path, sizeof(self->path), "%s/%s", self->mnt, self->name);
+}
+
+FIXTURE_TEARDOWN(temporary)
+{
+	raw_unlink(self->name);
+	if (self->mounted)
+		umount2(self->mnt, MNT_DETACH);
+	rmdir(self->mnt);
+}
+
+#define NEED_MOUNT(self) do {						\
+	if (!(self)->mounted)						\
+		SKIP(return, "no mount");				\
+} while (0)
+
+static int make(FIXTURE_DATA(temporary) *self, int oflags)
+{
+	return raw_create(self->name, oflags | O_EXCL | O_CLOEXEC, &self->attr);
+}
+
+TEST_F(temporary, ends_with_the_last_handle)
+{
+	int fd = make(self, O_RDWR), other;
+	__u64 id = stat_of(fd).id;
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(MBOX_TEMPORARY, stat_of(fd).attr.flags);
+	other = raw_open(self->name, O_RDONLY);
+	ASSERT_LE(0, other);
+	close(fd);
+	fd = raw_open(self->name, O_WRONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, put(fd, 1));
+	close(fd);
+	EXPECT_EQ(1, take(other));
+	close(other);
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+	EXPECT_EQ(-ENOENT, raw_open_id(id, O_RDWR));
+}
+
+TEST_F(temporary, name_can_be_used_again)
+{
+	int fd, i;
+
+	for (i = 0; i < 3; i++) {
+		fd = make(self, O_RDWR);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, put(fd, i));
+		close(fd);
+	}
+	self->attr.flags = 0;
+	fd = make(self, O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EAGAIN, take(fd));
+	close(fd);
+	fd = raw_open(self->name, O_RDWR);
+	EXPECT_LE(0, fd);
+	close(fd);
+}
+
+TEST_F(temporary, duplicate_is_the_same_handle)
+{
+	int fd = make(self, O_RDWR), copy = dup(fd);
+
+	ASSERT_LE(0, fd);
+	close(fd);
+	fd = raw_open(self->name, O_RDONLY);
+	EXPECT_LE(0, fd);
+	close(fd);
+	close(copy);
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDONLY));
+}
+
+static int hold_and_wait(void *arg)
+{
+	FIXTURE_DATA(temporary) *self = arg;
+	int fd = make(self, O_RDWR);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(0, put(fd, 1));
+	for (;;)
+		pause();
+}
+
+TEST_F(temporary, nothing_is_left_after_SIGKILL)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	int fd, i;
+	pid_t pid;
+
+	for (i = 0; i < 10; i++) {
+		pid = fork();
+		if (!pid)
+			_exit(hold_and_wait(self));
+		while ((fd = raw_open(self->name, O_WRONLY)) < 0 &&
+		       now_ns(CLOCK_MONOTONIC) < limit)
+			pause_briefly();
+		ASSERT_LE(0, fd);
+		close(fd);
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+		EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+	}
+}
+
+TEST_F(temporary, handle_in_a_socket_counts)
+{
+	int fd = make(self, O_RDWR), pair[2], got;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	ASSERT_EQ(0, pass_fd(pair[0], fd));
+	close(fd);
+	got = raw_open(self->name, O_RDONLY);
+	EXPECT_LE(0, got);
+	close(got);
+	got = receive_fd(pair[1]);
+	ASSERT_LE(0, got);
+	close(got);
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDONLY));
+	close(pair[0]);
+	close(pair[1]);
+}
+
+TEST_F(temporary, unlink_and_rename_change_nothing_else)
+{
+	char other[160];
+	int fd = make(self, O_RDWR);
+
+	NEED_MOUNT(self);
+	ASSERT_LE(0, fd);
+	snprintf(other, sizeof(other), "%s-other", self->path);
+	ASSERT_EQ(0, rename(self->path, other));
+	EXPECT_EQ(0, access(other, F_OK));
+	close(fd);
+	EXPECT_EQ(-ENOENT, neg(access(other, F_OK)));
+
+	fd = make(self, O_RDWR);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, raw_unlink(self->name));
+	ASSERT_EQ(0, put(fd, 1));
+	EXPECT_EQ(1, take(fd));
+	close(fd);
+}
+
+TEST_F(temporary, neither_O_PATH_nor_a_bind_mount_keeps_it)
+{
+	char target[] = "/tmp/mbox-bind-XXXXXX", proc[64];
+	int fd = make(self, O_RDWR), path, file;
+
+	NEED_MOUNT(self);
+	ASSERT_LE(0, fd);
+	file = mkstemp(target);
+	ASSERT_LE(0, file);
+	close(file);
+	ASSERT_EQ(0, mount(self->path, target, NULL, MS_BIND, NULL));
+	path = open(self->path, O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, path);
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", path);
+	file = open(target, O_RDWR);
+	ASSERT_LE(0, file);
+	close(fd);
+	/* A handle that was opened through the mount is one. */
+	EXPECT_EQ(0, access(self->path, F_OK));
+	close(file);
+	EXPECT_EQ(-ENOENT, neg(access(self->path, F_OK)));
+	EXPECT_EQ(-EIDRM, neg(open(proc, O_RDWR)));
+	EXPECT_EQ(-EIDRM, neg(open(target, O_RDWR)));
+	close(path);
+	umount(target);
+	unlink(target);
+}
+
+TEST_F(temporary, messages_give_up_their_descriptors)
+{
+	int fd = make(self, O_RDWR), pipes[2];
+	struct mbox_msg msg = msg_of("x", 1, 0);
+	struct pollfd pfd;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, pipe(pipes));
+	msg.fds = (uintptr_t)&pipes[1];
+	msg.nfds = 1;
+	ASSERT_EQ(0, raw(fd, MBOX_IOC_SEND, &msg));
+	close(pipes[1]);
+	close(fd);
+	pfd = (struct pollfd){ .fd = pipes[0], .events = POLLIN };
+	EXPECT_EQ(1, poll(&pfd, 1, WAIT_LIMIT_MS));
+	EXPECT_EQ(POLLHUP, pfd.revents);
+	close(pipes[0]);
+}
+
+TEST_F(temporary, anonymous_ends_as_ever)
+{
+	int fd = raw_create(NULL, O_RDWR, &self->attr);
+	__u64 id = stat_of(fd).id;
+
+	ASSERT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(-ENOENT, raw_open_id(id, O_RDWR));
+}
+
+TEST_F(temporary, ring_ends_too)
+{
+	struct mbox *mb;
+
+	self->attr.mode = MBOX_RING;
+	mb = mbox_create(self->name, O_RDWR | O_EXCL, &self->attr);
+	ASSERT_TRUE(!!mb);
+	ASSERT_EQ(0, mbox_send(mb, "x", 1, 0));
+	mbox_close(mb);
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+}
+
+/* Each create gives a mailbox that works, whoever closes the one before. */
+struct racer {
+	FIXTURE_DATA(temporary) *self;
+	pthread_t thread;
+	int failed;
+	int opened;
+};
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+	int fd, i;
+
+	for (i = 0; i < 400; i++) {
+		fd = i & 1 ? raw_create(r->self->name, O_RDWR, &r->self->attr) :
+			     raw_open(r->self->name, O_RDWR);
+		if ((fd == -ENOENT || fd == -EIDRM) && !(i & 1))
+			continue;
+		/* It is open, so it has not ended. */
+		if (fd < 0 || put(fd, 1) == -EIDRM || take(fd) == -EIDRM)
+			r->failed = fd < 0 ? fd : -EIDRM;
+		else
+			r->opened++;
+		close(fd);
+	}
+	return NULL;
+}
+
+TEST_F(temporary, open_races_with_the_last_close)
+{
+	struct racer racers[4] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		racers[i].self = self;
+		ASSERT_EQ(0, thread_start(&racers[i].thread, race, &racers[i]));
+	}
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		pthread_join(racers[i].thread, NULL);
+		EXPECT_EQ(0, racers[i].failed);
+		EXPECT_LT(0, racers[i].opened);
+	}
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+}
+
+TEST_F_TIMEOUT(afterwards, the_module_is_not_in_use, 60)
+{
+	EXPECT_GE(0, await_unused_module());
+}
+
+TEST_HARNESS_MAIN
