@@ -101,7 +101,8 @@ static_assert(sizeof(struct mbox_reply_recv) ==
 		      FIELD(mbox_reply_recv, next_size) +
 		      FIELD(mbox_reply_recv, reserved));
 static_assert(sizeof(struct mbox_lease) ==
-	      FIELD(mbox_lease, token) + FIELD(mbox_lease, delay_ns));
+	      FIELD(mbox_lease, token) + FIELD(mbox_lease, delay_ns) +
+		      FIELD(mbox_lease, flags) + FIELD(mbox_lease, reserved));
 static_assert(sizeof(struct mbox_notify) ==
 	      FIELD(mbox_notify, kind) + FIELD(mbox_notify, signo) +
 		      FIELD(mbox_notify, value) + FIELD(mbox_notify, fd) +
@@ -131,7 +132,7 @@ static_assert(sizeof(struct mbox_request) == 56);
 static_assert(sizeof(struct mbox_reply) == 24);
 static_assert(sizeof(struct mbox_reply_recv) == 40);
 static_assert(sizeof(struct mbox_notify) == 24);
-static_assert(sizeof(struct mbox_lease) == 16);
+static_assert(sizeof(struct mbox_lease) == 24);
 static_assert(END(mbox_msg, deadline_ns) == 24);
 
 /* The part of each structure that an ioctl requires. */

@@ -271,17 +271,26 @@ static bool return_lease(struct mailbox *mb, struct mbx_lease *lease, u64 delay_
 	return false;
 }
 
+/* Forget that a message was ever on lease. */
+static void forget_deliveries(struct mailbox *mb, struct mbx_message *msg)
+{
+	lockdep_assert_held(&mb->lock);
+	msg->flags &= ~MBX_MSG_AGAIN;
+}
+
 /**
  * mbx_nack() - put back a message that is on lease
  * @mb: the mailbox
  * @leases: the leases of the handle
  * @token: names the lease
  * @delay_ns: after which time; 0: now
+ * @uncounted: the message comes back as if it had never been on lease
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EIDRM, -ESRCH, -ENOMEM.
  */
-int mbx_nack(struct mailbox *mb, struct mbx_leases *leases, u64 token, u64 delay_ns)
+int mbx_nack(struct mailbox *mb, struct mbx_leases *leases, u64 token, u64 delay_ns,
+	     bool uncounted)
 {
 	struct mbx_transaction *txn = NULL;
 	struct mbx_lease *lease = NULL;
@@ -302,6 +311,8 @@ int mbx_nack(struct mailbox *mb, struct mbx_leases *leases, u64 token, u64 delay
 	if (lease) {
 		mbx_lease_remove(mb, lease);
 		txn = hold_transaction(lease->msg);
+		if (uncounted)
+			forget_deliveries(mb, lease->msg);
 		later = return_lease(mb, lease, delay_ns, &deferred);
 	}
 	spin_unlock(&mb->lock);

@@ -11,7 +11,8 @@ struct mailbox;
 struct mbx_leases;
 
 int mbx_ack(struct mailbox *mb, struct mbx_leases *leases, u64 token);
-int mbx_nack(struct mailbox *mb, struct mbx_leases *leases, u64 token, u64 delay_ns);
+int mbx_nack(struct mailbox *mb, struct mbx_leases *leases, u64 token, u64 delay_ns,
+	     bool uncounted);
 void mbx_leases_shutdown(struct mailbox *mb, struct mbx_leases *leases);
 void mbx_leases_drop(struct mailbox *mb);
 void mbx_leases_release(struct mailbox *mb);

@@ -343,7 +343,7 @@ static long ioctl_ack(struct file *file, union mbx_arg *arg,
 	struct handle *handle = file->private_data;
 	int ret;
 
-	if (arg->lease.delay_ns)
+	if (arg->lease.delay_ns || arg->lease.flags || arg->lease.reserved)
 		return -EINVAL;
 	ret = lease_check(file);
 	return ret ?: mbx_ack(handle->mb, &handle->tokens.leases, arg->lease.token);
@@ -352,13 +352,17 @@ static long ioctl_ack(struct file *file, union mbx_arg *arg,
 static long ioctl_nack(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
+	const struct mbox_lease *lease = &arg->lease;
 	struct handle *handle = file->private_data;
-	int ret = lease_check(file);
+	int ret;
 
+	if (lease->flags & ~MBOX_NACK_UNCOUNTED || lease->reserved)
+		return -EINVAL;
+	ret = lease_check(file);
 	if (ret)
 		return ret;
-	return mbx_nack(handle->mb, &handle->tokens.leases, arg->lease.token,
-			arg->lease.delay_ns);
+	return mbx_nack(handle->mb, &handle->tokens.leases, lease->token, lease->delay_ns,
+			lease->flags & MBOX_NACK_UNCOUNTED);
 }
 
 /* ---- the mailbox itself ------------------------------------------------- */

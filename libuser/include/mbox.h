@@ -700,6 +700,17 @@ int mbox_nack(struct mbox *mb, uint64_t token);
  */
 int mbox_nack_after(struct mbox *mb, uint64_t token, uint64_t ns);
 
+/**
+ * mbox_put_back() - put back a message as if it had never been on lease
+ * @mb: the handle that received it
+ * @token: its token
+ *
+ * As mbox_nack(), but the next lease is the first that counts in deliveries.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_put_back(struct mbox *mb, uint64_t token);
+
 #ifdef __cplusplus
 }
 #endif

@@ -66,6 +66,13 @@ MBOX_API int mbox_nack(struct mbox *mb, uint64_t token)
 	return mbox_nack_after(mb, token, 0);
 }
 
+MBOX_API int mbox_put_back(struct mbox *mb, uint64_t token)
+{
+	struct mbox_lease arg = { .token = token, .flags = MBOX_NACK_UNCOUNTED };
+
+	return ioctl(mb->fd, MBOX_IOC_NACK, &arg);
+}
+
 MBOX_API int mbox_nack_after(struct mbox *mb, uint64_t token, uint64_t ns)
 {
 	struct mbox_lease arg = { .token = token, .delay_ns = ns };

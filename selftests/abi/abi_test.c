@@ -138,8 +138,8 @@ IOC_VARIANT(REPLY_RECV, mbox_reply_recv, sizeof(struct mbox_reply_recv), false, 
 IOC_VARIANT(NOTIFY, mbox_notify, sizeof(struct mbox_notify), false, false, 0);
 
 /* No message is on lease. */
-IOC_VARIANT(ACK, mbox_lease, sizeof(struct mbox_lease), false, false, -ESRCH);
-IOC_VARIANT(NACK, mbox_lease, sizeof(struct mbox_lease), false, false, -ESRCH);
+IOC_VARIANT(ACK, mbox_lease, 16, false, false, -ESRCH);
+IOC_VARIANT(NACK, mbox_lease, 16, false, false, -ESRCH);
 
 FIXTURE_VARIANT_ADD(ioc, DESTROY)
 {

@@ -83,6 +83,59 @@ TEST_F(lease, nack_puts_it_back)
 	EXPECT_EQ(0ULL, msg.token);
 }
 
+TEST_F(lease, uncounted_message_was_never_on_lease)
+{
+	struct mbox_lease arg = { .flags = MBOX_NACK_UNCOUNTED };
+	struct mbox_msg msg;
+	__u64 token;
+
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(1, lease(self->fd, &token));
+	ASSERT_EQ(0, nack(self->fd, token, 0));
+	ASSERT_EQ(1, lease(self->fd, &arg.token));
+	EXPECT_EQ(1U, stat_of(self->fd).redelivered);
+	EXPECT_EQ(0, raw(self->fd, MBOX_IOC_NACK, &arg));
+	EXPECT_EQ(-ESRCH, raw(self->fd, MBOX_IOC_NACK, &arg));
+	EXPECT_EQ(1, lease_msg(self->other, 0, 0, &msg));
+	EXPECT_EQ(1U, msg.deliveries);
+	EXPECT_EQ(1U, stat_of(self->fd).redelivered);
+	/* Later, too. */
+	arg.token = msg.token;
+	arg.delay_ns = NSEC_PER_MSEC;
+	EXPECT_EQ(0, raw(self->other, MBOX_IOC_NACK, &arg));
+	msg = (struct mbox_msg){ .buf = (uintptr_t)&token, .len = sizeof(token),
+				 .flags = MBOX_LEASE };
+	EXPECT_EQ(4, raw(self->fd, MBOX_IOC_RECV, &msg));
+	EXPECT_EQ(1U, msg.deliveries);
+	arg.token = msg.token;
+	EXPECT_EQ(0, raw(self->fd, MBOX_IOC_NACK, &arg));
+	EXPECT_EQ(1, receive_msg(self->fd, 0, &msg));
+	EXPECT_EQ(0U, msg.deliveries);
+}
+
+TEST(flags_of_an_ack_or_nack_are_checked)
+{
+	int fd = new_mailbox(0, 8);
+	struct mbox_lease arg, bad[4] = { { .flags = MBOX_NACK_UNCOUNTED }, { .reserved = 1 },
+					  { .flags = 1U << 31 }, { .delay_ns = 1 } };
+	unsigned int i;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, put(fd, 1));
+	ASSERT_EQ(1, lease(fd, &arg.token));
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		bad[i].token = arg.token;
+		EXPECT_EQ(-EINVAL, raw(fd, MBOX_IOC_ACK, &bad[i]))
+			TH_LOG("case %u", i);
+		if (i == 1 || i == 2)
+			EXPECT_EQ(-EINVAL, raw(fd, MBOX_IOC_NACK, &bad[i]))
+				TH_LOG("case %u", i);
+	}
+	EXPECT_EQ(1U, stat_of(fd).leased);
+	EXPECT_EQ(0, ack(fd, arg.token));
+	close(fd);
+}
+
 TEST_F(lease, close_puts_everything_back_in_order)
 {
 	__u64 token;

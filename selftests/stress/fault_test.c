@@ -1009,6 +1009,11 @@ static long lib_nack(FIXTURE_DATA(fault) *self)
 	return neg(mbox_nack(self->mb, lease_token));
 }
 
+static long lib_put_back(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_put_back(self->mb, lease_token));
+}
+
 static long lib_nack_after(FIXTURE_DATA(fault) *self)
 {
 	return neg(mbox_nack_after(self->mb, lease_token, 3600 * 1000 * (__u64)NSEC_PER_MSEC));
@@ -1028,6 +1033,7 @@ TEST_F(fault, leases)
 		{ nack_it, receive_all, have_lease, still_on_lease },
 		{ lib_ack, NULL, have_lease, still_on_lease },
 		{ lib_nack, receive_all, have_lease, still_on_lease },
+		{ lib_put_back, receive_all, have_lease, still_on_lease },
 		{ lib_nack_after, NULL, have_lease, still_on_lease },
 	};
 

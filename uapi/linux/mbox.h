@@ -685,12 +685,17 @@ struct mbox_reply_recv {
 	__u32 reserved;
 };
 
+/* Flag of MBOX_IOC_NACK: the message comes back as if it had never been on lease. */
+#define MBOX_NACK_UNCOUNTED	(1U << 0)
+
 /**
  * struct mbox_lease - end a lease
  * @token: token of the message, as this handle received it with MBOX_LEASE
  * @delay_ns: MBOX_IOC_NACK: nanoseconds after which the message comes back, behind its
  *	priority; 0: it comes back at once, in its place by arrival. MBOX_IOC_ACK: must
  *	be zero
+ * @flags: MBOX_IOC_NACK: 0 or MBOX_NACK_UNCOUNTED; MBOX_IOC_ACK: must be zero
+ * @reserved: must be zero
  *
  * MBOX_IOC_ACK ends the message, MBOX_IOC_NACK puts it back. Both need the right to
  * receive. When the open file description ends, all messages that it has on lease
@@ -699,6 +704,8 @@ struct mbox_reply_recv {
 struct mbox_lease {
 	__aligned_u64 token;
 	__aligned_u64 delay_ns;
+	__u32 flags;
+	__u32 reserved;
 };
 
 /* Kinds of notification. */
