@@ -8,6 +8,8 @@
  *   one-to-one    a ring for one sender and one receiver, whose indices are in
  *                 lines of their own, with each side's copy of the other's
  *   many-to-many  Concurrency Kit's ck_ring, 2 x 2 and 4 x 4 processes
+ *   copy          what a message of a ring for many is copied with, in and out, against
+ *                 two memcpy() of one process, by size
  *
  * In the mailbox's ring they sleep when there is nothing to do, after they have
  * looked SPIN times; in the others they look for ever. Each repetition runs all
@@ -496,6 +498,70 @@ out:
 	return (double)took / done;
 }
 
+/* ---- copies ---------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+#define COPY_MOST	65536
+#define COPIES_BYTES	200000
+#define COPY_BATCHES	101
+
+static unsigned char copied[COPY_MOST], copy[COPY_MOST];
+static unsigned char payload[COPY_MOST] __attribute__((aligned(RING_LINE)));
+
+static __attribute__((noinline)) void copy_as_ring(const struct ring *r, uint32_t len)
+{
+	ring__copy_in(r, payload, copied, len);
+	ring__copy_out(copy, payload, len);
+}
+
+static __attribute__((noinline)) void copy_plainly(const struct ring *r, uint32_t len)
+{
+	memcpy(payload, copied, len);
+	__asm__ volatile("" : : : "memory");
+	memcpy(copy, payload, len);
+	__asm__ volatile("" : : : "memory");
+}
+
+static double copies_ns(void (*volatile copy_once)(const struct ring *r, uint32_t len),
+			uint32_t len)
+{
+	unsigned int i, n = COPIES_BYTES / (len + 64) + 1;
+	struct ring r = { 0 };
+	uint64_t start = now();
+
+	for (i = 0; i < n; i++)
+		copy_once(&r, len);
+
+	return (double)(now() - start) / n;
+}
+
+/* The batches take turns. What counts is that which a quarter is faster than. */
+static void measure_copies(void)
+{
+	static const uint32_t sizes[] = { 8, 64, 256, 1024, 4096, 16384, COPY_MOST };
+	double ring[COPY_BATCHES], plain[COPY_BATCHES];
+	unsigned int i, k;
+
+	printf("%-11s %11s %11s %7s\n", "copy, bytes", "ring", "memcpy", "ratio");
+	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		for (k = 0; k < COPY_BATCHES; k++) {
+			ring[k] = copies_ns(copy_as_ring, sizes[i]);
+			plain[k] = copies_ns(copy_plainly, sizes[i]);
+		}
+		qsort(ring, COPY_BATCHES, sizeof(*ring), by_value);
+		qsort(plain, COPY_BATCHES, sizeof(*plain), by_value);
+		k = COPY_BATCHES / 4;
+		printf("%-11u %8.1f ns %8.1f ns %7.2f\n", sizes[i], ring[k], plain[k],
+		       ring[k] / plain[k]);
+	}
+}
+
 /* ---- cases ----------------------------------------------------------------- */
 
 /**
@@ -529,13 +595,6 @@ static struct variant {
 };
 
 #define VARIANTS (sizeof(variants) / sizeof(*variants))
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 static bool wanted(const char *name, char **names)
 {
@@ -576,6 +635,10 @@ int main(int argc, char **argv)
 
 	make_messages();
 	setpriority(PRIO_PROCESS, 0, -20);
+	if (wanted("copy", argv + optind))
+		measure_copies();
+	if (argc == optind + 1 && !strcmp(argv[optind], "copy"))
+		return 0;
 	for (k = 0; k < repetitions; k++)
 		for (v = variants; v < variants + VARIANTS; v++)
 			if (wanted(v->name, argv + optind))
