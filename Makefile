@@ -20,6 +20,13 @@ OP ?= pair
 SIZE ?= 64
 # Of bench-rates: fail when a ring misses its target.
 JUDGE ?=
+# Of bench: one measure, instead of all; on this machine, whose kernel has the module
+# loaded, instead of a virtual one; put the result into the pages.
+MEASURE ?=
+HERE ?=
+PAGE ?=
+# Of bench-count: take what is reached as the new bounds.
+BOUNDS ?=
 
 # Of vm: a command instead of a shell, and files for the guest ("SRC:DEST ..."). As
 # they were written, for the shell in the guest.
@@ -62,7 +69,9 @@ help:
 	@echo '  model            the model of the ring, and the code against it'
 	@echo
 	@echo 'Measure:'
-	@echo '  bench-count      instructions per send and receive, counted'
+	@echo '  bench            mailboxes and all other transports in one run; MEASURE=name'
+	@echo '                   for one measure, HERE=1 on this machine, with the module loaded'
+	@echo '  bench-count      a short form of it, counted and judged; BOUNDS=new for new bounds'
 	@echo '  bench-holds      how long operations keep preemption off; QUICK=1 for less'
 	@echo '  bench-profile    instructions by function; OP=pair|batch|call..., SIZE=bytes'
 	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
@@ -131,8 +140,32 @@ check-fresh:
 fuzz:
 	@selftests/fuzz/run -m $(MINUTES) $(if $(SEED),-s $(SEED))
 
+COMPARE := selftests/bench/compare
+PERFORMANCE := Documentation/performance.rst
+
+bench:
+	@$(VM)/deps.sh plot
+	@mkdir -p build/bench
+	@$(if $(HERE),$(MAKE) -s build/bench/compare && sudo build/bench/compare,$(VM)/in-vm bench) \
+		$(if $(MEASURE),-m $(MEASURE)) >build/bench/bench.tsv
+	@$(COMPARE)/report.py $(if $(PAGE),-p $(PERFORMANCE)) -d build/bench/bench.data \
+		build/bench/bench.tsv
+	@gnuplot -e "data='build/bench/bench.data'; output='build/bench/bench.svg'" \
+		Documentation/figures/compare.gnuplot
+	@sed -i '1a <!-- SPDX-License-Identifier: GPL-2.0-only -->' build/bench/bench.svg
+	@$(if $(PAGE),cp build/bench/bench.svg Documentation/figures/compare.svg)
+	@echo 'the table is build/bench/bench.tsv, its figure build/bench/bench.svg'
+
+# Without what the suite needs.
+build/bench/compare: lib $(wildcard $(COMPARE)/*.[ch] selftests/bench/*.h)
+	@mkdir -p $(@D)
+	@$(CC) -O2 -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilibuser/include -o $@ $(COMPARE)/*.c \
+		build/lib/libmbox.a -lrt
+
 bench-count:
-	@$(VM)/in-vm count
+	@mkdir -p build/bench
+	@$(VM)/in-vm count >build/bench/count.tsv
+	@$(COMPARE)/report.py -b $(COMPARE)/bounds.tsv $(if $(BOUNDS),-u) build/bench/count.tsv
 
 bench-holds:
 	@$(VM)/in-vm holds $(if $(QUICK),-d 10)
@@ -180,5 +213,5 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm check-fresh fuzz bench-count bench-holds bench-profile bench-latency bench-inherit \
+	check-vm check-fresh fuzz bench bench-count bench-holds bench-profile bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

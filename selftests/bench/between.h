@@ -8,7 +8,6 @@
 #define MBOX_BENCH_BETWEEN_H
 
 #include <linux/perf_event.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,16 +45,6 @@ struct passage {
 	uint64_t ns;
 	double calls;
 };
-
-static inline void run_on(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		err(1, "CPU %d", cpu);
-}
 
 /* A counter of the system calls of one process, or -1. */
 static inline int count_calls(pid_t pid)
@@ -176,13 +165,6 @@ static inline uint64_t messages_in(const struct transport *t, unsigned int ms, i
 			return n * (ms * 1e6 / p.ns) + 1;
 		n *= 2;
 	}
-}
-
-static inline int compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 #endif /* MBOX_BENCH_BETWEEN_H */

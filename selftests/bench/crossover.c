@@ -108,13 +108,6 @@ static void measure(uint32_t size, unsigned int batches, double (*samples)[ROUND
 		mbox_close(mb[k]);
 }
 
-static int compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Where the difference to the queue is positive and then negative, or the reverse. */
 static void report(int kind, const uint32_t *sizes, double ns[][NKINDS], int n)
 {

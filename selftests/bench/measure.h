@@ -11,6 +11,7 @@
 #define MBOX_BENCH_MEASURE_H
 
 #include <err.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -36,11 +37,28 @@ static inline int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static inline int compare_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 static inline uint64_t median(uint64_t *values, size_t n)
 {
 	qsort(values, n, sizeof(*values), compare_u64);
 
 	return values[n / 2];
+}
+
+static inline void run_on(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		err(1, "CPU %d", cpu);
 }
 
 /* Through a pointer that the compiler cannot see through, as all pairs are. */
