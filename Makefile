@@ -65,6 +65,7 @@ help:
 	@echo '  check-all        check on every kernel, one table; KERNELS="a b" for some'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
+	@echo '  check-packages   the Debian packages, on a Debian that has nothing yet'
 	@echo '  fuzz             fuzz the module for MINUTES=n on the debug kernel'
 	@echo '  model            the model of the ring, and the code against it'
 	@echo
@@ -86,7 +87,11 @@ help:
 	@echo
 	@echo 'Install:'
 	@echo '  install          library, programs, man pages (PREFIX, DESTDIR)'
+	@echo '  uninstall        remove what install has installed'
 	@echo '  modules_install  the module, for the running kernel or KDIR'
+	@echo '  dkms-install     the module, by DKMS for every kernel that is installed'
+	@echo '  dkms-uninstall   remove it again'
+	@echo '  deb              Debian packages of all this, in build/deb'
 	@echo
 	@echo 'Clean:'
 	@echo '  clean            remove build/ and compile_commands.json'
@@ -118,6 +123,27 @@ install:
 	@$(MAKE) -C libuser O=../build/lib PREFIX='$(PREFIX)' \
 		DESTDIR='$(if $(DESTDIR),$(call absolute,$(DESTDIR)))' install
 
+uninstall:
+	@$(MAKE) -s -C libuser O=../build/lib PREFIX='$(PREFIX)' \
+		DESTDIR='$(if $(DESTDIR),$(call absolute,$(DESTDIR)))' uninstall
+
+# Below /usr/src, where dkms(8) finds it. KVER: for that kernel, not the running one.
+KVER ?=
+VERSION = $(shell sed -n 's/^MBOX_VERSION := //p' Kbuild)
+dkms-install:
+	@umask 022 && to=/usr/src/mbox-$(VERSION) && mkdir -p $$to && \
+		cp -R Kbuild module uapi $$to/ && \
+		sed 's/#MODULE_VERSION#/$(VERSION)/' dkms.conf >$$to/dkms.conf
+	dkms install -m mbox -v $(VERSION) $(if $(KVER),-k '$(KVER)')
+
+dkms-uninstall:
+	dkms remove -m mbox -v $(VERSION) --all
+	rm -rf /usr/src/mbox-$(VERSION)
+
+deb:
+	@$(VM)/deps.sh deb
+	@debian/build-deb build/deb
+
 demo:
 	@$(VM)/in-vm demo
 
@@ -129,6 +155,9 @@ check:
 
 check-all:
 	@$(VM)/check-all
+
+check-packages:
+	@$(VM)/packages.sh
 
 check-vm:
 	@$(VM)/selftest.sh
@@ -212,6 +241,7 @@ clean:
 		-exec rm -f {} +
 
 # Each is in the text of help.
-.PHONY: all help modules modules_install lib install demo vm check check-all \
-	check-vm check-fresh fuzz bench bench-count bench-holds bench-profile bench-latency bench-inherit \
+.PHONY: all help modules modules_install lib install uninstall dkms-install dkms-uninstall deb \
+	demo vm check check-all check-vm check-fresh check-packages fuzz bench \
+	bench-count bench-holds bench-profile bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

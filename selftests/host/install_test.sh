@@ -87,6 +87,25 @@ test_one_version()
 	done
 }
 
+# The packages have it, too.
+test_changelog_of_the_packages_has_the_version()
+{
+	version=$(sed -n 's/^MBOX_VERSION := //p' Kbuild)
+	head -n 1 "$top/debian/changelog" | grep -q "^mbox ($version) " ||
+		echo "debian/changelog: not $version"
+}
+
+test_uninstall_leaves_no_file()
+{
+	build
+	run_make install DESTDIR="$tmp/gone" PREFIX=/usr >/dev/null
+	has "$tmp/gone" /usr
+	: >"$tmp/gone/usr/bin/other"
+	run_make uninstall DESTDIR="$tmp/gone" PREFIX=/usr
+	find "$tmp/gone" ! -type d ! -name other | sed 's/^/left: /'
+	[ -e "$tmp/gone/usr/bin/other" ] || echo "removes what is not its own"
+}
+
 test_a_strict_umask()
 {
 	build
