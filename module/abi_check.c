@@ -107,6 +107,22 @@ static_assert(sizeof(struct mbox_notify) ==
 	      FIELD(mbox_notify, kind) + FIELD(mbox_notify, signo) +
 		      FIELD(mbox_notify, value) + FIELD(mbox_notify, fd) +
 		      FIELD(mbox_notify, reserved));
+static_assert(sizeof(struct mbox_call_start) ==
+	      FIELD(mbox_call_start, req) + FIELD(mbox_call_start, msg_size) +
+		      FIELD(mbox_call_start, rep_max) + FIELD(mbox_call_start, token));
+static_assert(sizeof(struct mbox_call_wait) ==
+	      FIELD(mbox_call_wait, token) + FIELD(mbox_call_wait, rep) +
+		      FIELD(mbox_call_wait, deadline_ns) +
+		      FIELD(mbox_call_wait, msg_size) + FIELD(mbox_call_wait, ended));
+static_assert(sizeof(struct mbox_call_cancel) == FIELD(mbox_call_cancel, token));
+static_assert(sizeof(struct mbox_callmsg) ==
+	      FIELD(mbox_callmsg, req) + FIELD(mbox_callmsg, rep) +
+		      FIELD(mbox_callmsg, msg_size) + FIELD(mbox_callmsg, reserved) +
+		      FIELD(mbox_callmsg, ticket));
+static_assert(sizeof(struct mbox_replymsg) ==
+	      FIELD(mbox_replymsg, token) + FIELD(mbox_replymsg, buf) +
+		      FIELD(mbox_replymsg, len) + FIELD(mbox_replymsg, nfds) +
+		      FIELD(mbox_replymsg, fds));
 
 /* The layout that existing programs were compiled with. */
 static_assert(sizeof(struct mbox_attr) == 20);
@@ -133,6 +149,11 @@ static_assert(sizeof(struct mbox_reply) == 24);
 static_assert(sizeof(struct mbox_reply_recv) == 40);
 static_assert(sizeof(struct mbox_notify) == 24);
 static_assert(sizeof(struct mbox_lease) == 24);
+static_assert(sizeof(struct mbox_call_start) == 24);
+static_assert(sizeof(struct mbox_call_wait) == 32);
+static_assert(sizeof(struct mbox_call_cancel) == 8);
+static_assert(sizeof(struct mbox_callmsg) == 32);
+static_assert(sizeof(struct mbox_replymsg) == 32);
 static_assert(END(mbox_msg, deadline_ns) == 24);
 
 /* The part of each structure that an ioctl requires. */
@@ -153,6 +174,11 @@ static_assert(END(mbox_reply, reserved) == 24);
 static_assert(END(mbox_reply_recv, reserved) == 40);
 static_assert(END(mbox_notify, reserved) == 24);
 static_assert(END(mbox_lease, delay_ns) == 16);
+static_assert(END(mbox_call_start, token) == 24);
+static_assert(END(mbox_call_wait, ended) == 32);
+static_assert(END(mbox_call_cancel, token) == 8);
+static_assert(END(mbox_callmsg, ticket) == 32);
+static_assert(END(mbox_replymsg, fds) == 32);
 static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_request, deadline_ns) == MBOX_REQUEST_SIZE_MIN);
 static_assert(END(mbox_create, id) == MBOX_CREATE_SIZE_MIN);

@@ -45,7 +45,9 @@
 
 #include "call.h"
 #include "compat.h"
+#include "copy_out.h"
 #include "exchange.h"
+#include "fds.h"
 #include "inherit.h"
 #include "lease.h"
 #include "limits.h"
@@ -126,11 +128,13 @@ static struct mbx_transaction *come_back(struct mailbox *mb,
 	return txn;
 }
 
-/*
- * Schedule the check of the deadline. CLOCK_REALTIME can be set meanwhile, so the next
- * check is at most a minute away.
+/**
+ * mbx_expire_later() - schedule the check of the deadline
+ * @txn: the transaction of the call
+ *
+ * CLOCK_REALTIME can be set meanwhile, so the next check is at most a minute away.
  */
-static void expire_later(struct mbx_transaction *txn)
+void mbx_expire_later(struct mbx_transaction *txn)
 {
 	s64 ms = ktime_ms_delta(txn->deadline, time_of(txn->clock));
 
@@ -204,7 +208,7 @@ static void expire(struct work_struct *work)
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
 	if (early)
-		expire_later(txn);
+		mbx_expire_later(txn);
 	else if (awaited)
 		queue_delayed_work(expiries, &txn->expiry, HZ);
 	if (!ends)
@@ -273,7 +277,7 @@ static int leave(struct mailbox *mb, struct mbx_transaction *txn,
 	struct mbx_deferred deferred;
 
 	if (likely(!put_user(txn->number, resume->unumber))) {
-		expire_later(txn);
+		mbx_expire_later(txn);
 		return -ERESTARTSYS;
 	}
 	mbx_deferred_init(&deferred);
@@ -288,9 +292,13 @@ static int leave(struct mailbox *mb, struct mbx_transaction *txn,
 	return -EINTR;
 }
 
-/* Copy the reply to the caller. Return its length or an error. */
-static ssize_t copy_reply(const struct mbx_transaction *txn,
-			  const struct mbx_buffer *to)
+/*
+ * Copy the reply to the caller. Return its length or an error. The call has ended, so
+ * files that the caller has no room for are missing, and it is told.
+ */
+static __always_inline ssize_t copy_reply(const struct mbx_transaction *txn,
+					  const struct mbx_buffer *to,
+					  const struct mbx_reply_args *args)
 {
 	u32 len = txn->reply->len;
 	struct mbx_buffer reply = *to;
@@ -299,28 +307,22 @@ static ssize_t copy_reply(const struct mbx_transaction *txn,
 	/* A call that is entered again may come with a shorter buffer. */
 	if (len > to->len)
 		return -EMSGSIZE;
+	if (args) {
+		ret = mbx_reply_copy_out(txn->reply, args);
+		if (!ret)
+			mbx_reply_install(txn->reply, args);
+		return ret ? ret : (ssize_t)len;
+	}
 	reply.len = len;
 	ret = mbx_message_copy_out(txn->reply, &reply);
 	return ret ? ret : (ssize_t)len;
 }
 
-/**
- * mbx_call() - send a request and wait for the reply
- * @outlet: where the handle sends to
- * @args: the request
- * @to: where the reply goes
- * @opts: how the call may wait
- * @resume: which parked call goes on, and how this one can
- *
- * Context: Process context, may sleep.
- * Return: the length of the reply, or an error: those of mbx_send(), and
- * -EPIPE (no reply will come), -EMSGSIZE (the reply is longer than @to), -EINTR
- * (a signal arrived after the request was taken), -EFAULT (also for the reply, which
- * is lost then), -EINVAL (there is no such call).
- */
-ssize_t mbx_call(struct mbx_outlet *outlet, struct mbx_send_args *args,
-		 const struct mbx_buffer *to, const struct mbx_wait_opts *opts,
-		 const struct mbx_resume *resume)
+/* mbx_call() and mbx_callmsg(): @reply_args is not NULL then, and has @to. */
+static __always_inline ssize_t
+do_call(struct mbx_outlet *outlet, struct mbx_send_args *args, const struct mbx_buffer *to,
+	const struct mbx_reply_args *reply_args, const struct mbx_wait_opts *opts,
+	const struct mbx_resume *resume)
 {
 	struct mailbox *mb = outlet->to;
 	u32 buf_len = min_t(size_t, to->len, mb->msg_max);
@@ -343,8 +345,10 @@ ssize_t mbx_call(struct mbx_outlet *outlet, struct mbx_send_args *args,
 				  mbx_message_cost(args->from.len, true));
 	if (IS_ERR(txn))
 		return PTR_ERR(txn);
-	if (mb->flags & MBOX_INHERIT)
+	if (mb->flags & MBOX_INHERIT) {
 		txn->prio = mbx_inherit_prio();
+		txn->inherits = txn->prio;
+	}
 
 	INIT_DELAYED_WORK(&txn->expiry, expire);
 	txn->mb = mb;
@@ -359,13 +363,52 @@ finish:
 	if (unlikely(ret == -ERESTARTSYS && txn->parked))
 		return leave(mb, txn, resume);
 	if (!ret)
-		ret = copy_reply(txn, to);
+		ret = copy_reply(txn, to, reply_args);
 	mbx_transaction_put(txn);
 out:
 	/* Lets the caller use the structure again; a fault here does no harm. */
 	if (unlikely(resume->number))
 		put_user(0, resume->unumber);
 	return ret;
+}
+
+/**
+ * mbx_call() - send a request and wait for the reply
+ * @outlet: where the handle sends to
+ * @args: the request
+ * @to: where the reply goes
+ * @opts: how the call may wait
+ * @resume: which parked call goes on, and how this one can
+ *
+ * Context: Process context, may sleep.
+ * Return: the length of the reply, or an error: those of mbx_send(), and
+ * -EPIPE (no reply will come), -EMSGSIZE (the reply is longer than @to), -EINTR
+ * (a signal arrived after the request was taken), -EFAULT (also for the reply, which
+ * is lost then), -EINVAL (there is no such call).
+ */
+ssize_t mbx_call(struct mbx_outlet *outlet, struct mbx_send_args *args,
+		 const struct mbx_buffer *to, const struct mbx_wait_opts *opts,
+		 const struct mbx_resume *resume)
+{
+	return do_call(outlet, args, to, NULL, opts, resume);
+}
+
+/**
+ * mbx_callmsg() - send a request, and wait for a reply that may have descriptors
+ * @outlet: where the handle sends to
+ * @args: the request
+ * @reply: where the reply goes
+ * @opts: how the call may wait
+ * @resume: which parked call goes on, and how this one can
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_call().
+ */
+ssize_t mbx_callmsg(struct mbx_outlet *outlet, struct mbx_send_args *args,
+		    const struct mbx_reply_args *reply, const struct mbx_wait_opts *opts,
+		    const struct mbx_resume *resume)
+{
+	return do_call(outlet, args, &reply->to, reply, opts, resume);
 }
 
 /* ---- the server ---------------------------------------------------------- */
@@ -448,7 +491,8 @@ static struct mbx_lease *end_lease(struct mailbox *mb, struct mbx_lease *lease, 
 	lockdep_assert_held(&mb->lock);
 	if (!lease)
 		return NULL;
-	if (ret == -EFAULT || ret == -ENOMEM) {
+	/* Otherwise the reply could not be made. */
+	if (ret && ret != -EIDRM && ret != -ESRCH && ret != -EMSGSIZE) {
 		mbx_lease_add(mb, lease);
 		return NULL;
 	}
@@ -457,22 +501,32 @@ static struct mbx_lease *end_lease(struct mailbox *mb, struct mbx_lease *lease, 
 	return lease;
 }
 
-/**
- * mbx_reply() - reply to a request
- * @mb: the mailbox that the request came from
- * @tokens: the requests of the handle that received it
- * @token: names the request
- * @from: the reply
- *
- * If the request is on lease, the reply acknowledges it. So does a reply that fails
- * because the call has ended, or that ends it.
- *
- * Context: Process context, may sleep.
- * Return: 0, or -EIDRM, -ESRCH, -EMSGSIZE (this ends the call), -EFAULT or -ENOMEM
- * (the token stays valid).
+/*
+ * Make a reply to a call that was started, or with descriptors. These are charged to the
+ * caller too, who chose the server. Their array is small, and their number is limited.
  */
-int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
-	      const struct mbx_buffer *from)
+static noinline struct mbx_message *make_reply(struct mailbox *mb,
+					       struct mbx_transaction *txn,
+					       const struct mbx_buffer *from,
+					       const s32 __user *fds, u32 nfds)
+{
+	struct mbx_message *reply;
+	int ret;
+
+	reply = mbx_message_with_ext(txn->sender, from, txn->unlimited, txn->started);
+	if (IS_ERR(reply) || !nfds)
+		return reply;
+	ret = mbx_fds_attach(reply, mb, fds, nfds, true);
+	if (!ret)
+		return reply;
+	mbx_message_free(reply);
+	return ERR_PTR(ret);
+}
+
+/* mbx_reply() and mbx_replymsg(). */
+static __always_inline int do_reply(struct mailbox *mb, struct mbx_tokens *tokens,
+				    u64 token, const struct mbx_buffer *from,
+				    const s32 __user *fds, u32 nfds)
 {
 	struct mbx_lease *lease = NULL;
 	struct mbx_transaction *txn;
@@ -493,7 +547,10 @@ int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
 		return ret;
 	}
 
-	reply = mbx_message_for(txn->sender, from, txn->unlimited);
+	if (unlikely(nfds || txn->started))
+		reply = make_reply(mb, txn, from, fds, nfds);
+	else
+		reply = mbx_message_for(txn->sender, from, txn->unlimited);
 
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
@@ -507,4 +564,42 @@ int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
 		mbx_lease_free(lease);
 	mbx_transaction_put(txn);
 	return ret;
+}
+
+/**
+ * mbx_reply() - reply to a request
+ * @mb: the mailbox that the request came from
+ * @tokens: the requests of the handle that received it
+ * @token: names the request
+ * @from: the reply
+ *
+ * If the request is on lease, the reply acknowledges it. So does a reply that fails
+ * because the call has ended, or that ends it.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EIDRM, -ESRCH, -EMSGSIZE (this ends the call), -EFAULT or -ENOMEM
+ * (the token stays valid).
+ */
+int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
+	      const struct mbx_buffer *from)
+{
+	return do_reply(mb, tokens, token, from, NULL, 0);
+}
+
+/**
+ * mbx_replymsg() - reply to a request with descriptors
+ * @mb: the mailbox that the request came from
+ * @tokens: the requests of the handle that received it
+ * @token: names the request
+ * @from: the reply
+ * @fds: descriptors of the current process
+ * @nfds: number of @fds, already checked
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_reply(), or -EBADF, -ELOOP, -ETOOMANYREFS (the token stays valid).
+ */
+int mbx_replymsg(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
+		 const struct mbx_buffer *from, const s32 __user *fds, u32 nfds)
+{
+	return do_reply(mb, tokens, token, from, fds, nfds);
 }

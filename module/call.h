@@ -5,6 +5,7 @@
 #ifndef MBX_CALL_H
 #define MBX_CALL_H
 
+#include "copy_out.h"
 #include "send.h"
 #include "transaction.h"
 #include "wait.h"
@@ -28,8 +29,14 @@ void mbx_parked_shutdown(struct mailbox *mb, struct mbx_parked *parked);
 ssize_t mbx_call(struct mbx_outlet *outlet, struct mbx_send_args *args,
 		 const struct mbx_buffer *to, const struct mbx_wait_opts *opts,
 		 const struct mbx_resume *resume);
+ssize_t mbx_callmsg(struct mbx_outlet *outlet, struct mbx_send_args *args,
+		    const struct mbx_reply_args *reply, const struct mbx_wait_opts *opts,
+		    const struct mbx_resume *resume);
 int mbx_reply(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
 	      const struct mbx_buffer *from);
+int mbx_replymsg(struct mailbox *mb, struct mbx_tokens *tokens, u64 token,
+		 const struct mbx_buffer *from, const s32 __user *fds, u32 nfds);
+void mbx_expire_later(struct mbx_transaction *txn);
 
 int mbx_parked_init(void);
 void mbx_parked_exit(void);

@@ -9,6 +9,7 @@
 #include <linux/user_namespace.h>
 
 #include "copy_out.h"
+#include "fds.h"
 #include "lifespan.h"
 
 /* Write the fields that a receive call returns: @len, and all from @prio on. */
@@ -133,4 +134,56 @@ void mbx_undo_copy_out(const struct mbx_recv_args *args)
 	mbx_buffer_rewind(&args->to);
 	if (args->umsg)
 		write_meta(args, args->kmsg);
+}
+
+/* ---- replies ---------------------------------------------------------------- */
+
+static int write_reply_meta(const struct mbx_reply_args *args, u32 len, u32 nfds)
+{
+	if (put_user(len, &args->umsg->len))
+		return -EFAULT;
+	if (args->usize < offsetofend(struct mbox_msg, nfds))
+		return 0;
+	return put_user(nfds, &args->umsg->nfds) ? -EFAULT : 0;
+}
+
+/**
+ * mbx_reply_copy_out() - copy a reply to the caller
+ * @reply: the reply; if it is longer than the buffer, it is cut
+ * @args: where it goes
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EFAULT.
+ */
+int mbx_reply_copy_out(struct mbx_message *reply, const struct mbx_reply_args *args)
+{
+	int ret = mbx_message_copy_out(reply, &args->to);
+
+	return ret ?: write_reply_meta(args, reply->len, 0);
+}
+
+/**
+ * mbx_reply_undo_copy_out() - undo mbx_reply_copy_out(), except for the buffer
+ * @args: where the reply went
+ */
+void mbx_reply_undo_copy_out(const struct mbx_reply_args *args)
+{
+	/* If the structure is no longer mapped, nothing can read it either. */
+	write_reply_meta(args, args->kmsg->len, args->kmsg->nfds);
+}
+
+/**
+ * mbx_reply_install() - install the files of a reply in the current process
+ * @reply: the reply, which the caller has
+ * @args: where it went
+ *
+ * Context: Process context, may sleep.
+ */
+void mbx_reply_install(struct mbx_message *reply, const struct mbx_reply_args *args)
+{
+	const struct mbx_fds *fds = mbx_fds_of(reply);
+
+	if (fds)
+		mbx_fds_deliver(fds, u64_to_user_ptr(args->kmsg->fds), args->kmsg->nfds,
+				args->umsg, args->usize);
 }

@@ -27,6 +27,22 @@ struct mbx_recv_args {
 };
 
 /**
+ * struct mbx_reply_args - where a reply goes
+ * @to: the buffer
+ * @umsg: the caller's struct mbox_msg to fill in
+ * @kmsg: the copy of @umsg that the call was made with
+ * @usize: size of the caller's structure
+ *
+ * Only @kmsg.len and the fields for descriptors are written: a reply has no others.
+ */
+struct mbx_reply_args {
+	struct mbx_buffer to;
+	struct mbox_msg __user *umsg;
+	const struct mbox_msg *kmsg;
+	size_t usize;
+};
+
+/**
  * struct mbx_seen_sender - how the receiver sees the sender of a message
  * @sender: the sender, or NULL: the rest is not known yet
  * @pid: its process id
@@ -50,6 +66,9 @@ int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
 		      const struct mbx_recv_args *args, struct mbx_seen_sender *seen);
 void mbx_undo_copy_out(const struct mbx_recv_args *args);
 int mbx_copy_out_deliveries(u32 deliveries, const struct mbx_recv_args *args);
+int mbx_reply_copy_out(struct mbx_message *reply, const struct mbx_reply_args *args);
+void mbx_reply_undo_copy_out(const struct mbx_reply_args *args);
+void mbx_reply_install(struct mbx_message *reply, const struct mbx_reply_args *args);
 
 /**
  * mbx_copy_out() - copy a message to a receiver

@@ -28,6 +28,7 @@
 #include "notify.h"
 #include "poller.h"
 #include "sender.h"
+#include "started.h"
 #include "trace.h"
 #include "waiter.h"
 
@@ -76,7 +77,7 @@ static void boost(struct mailbox *mb, struct mbx_deferred *deferred)
 	mbx_transaction_put(deferred->delivered);
 }
 
-static void deboost(struct mailbox *mb, struct mbx_deferred *deferred)
+static void finish_ended(struct mailbox *mb, struct mbx_deferred *deferred)
 {
 	struct mbx_transaction *txn = deferred->ended;
 
@@ -84,6 +85,8 @@ static void deboost(struct mailbox *mb, struct mbx_deferred *deferred)
 		struct mbx_transaction *next = txn->ended;
 
 		mbx_inherit_update(mb, txn);
+		if (txn->started)
+			mbx_started_tell(txn->started);
 		mbx_transaction_put(txn);
 		txn = next;
 	}
@@ -130,7 +133,7 @@ void __mbx_flush_deferred(struct mailbox *mb, struct mbx_deferred *deferred)
 		wake_tasks(deferred);
 	/* After the wake-up: without its boost, the current task may not get to run. */
 	if (unlikely(deferred->ended))
-		deboost(mb, deferred);
+		finish_ended(mb, deferred);
 	if (deferred->events)
 		mbx_poll_tell(mb, deferred->events, deferred->everyone);
 	if (deferred->reg)
@@ -185,6 +188,8 @@ void mbx_waiter_complete(struct mailbox *mb, struct mbx_waiter *w, int result,
 			deferred->crowd = true;
 		}
 		deferred->tasks[deferred->ntasks++] = get_task_struct(task);
+	} else {
+		mbx_started_ended(mb, mbx_send_waiter(w), result, deferred);
 	}
 	w->result = result;
 	/* Pairs with the acquire in mbx_sleep_on(). */

@@ -67,8 +67,9 @@ struct mbx_passed {
  *	with a reference; that task is boosted before it is woken
  * @entries: MBX_MORE_ENTRIES: entries to free; calls that wait for as much memory are
  *	told
- * @ended: MBOX_INHERIT: calls that ended, each with a reference; their servers are
- *	deboosted after the callers are woken
+ * @ended: calls that ended, each with a reference. MBOX_INHERIT: their servers are
+ *	deboosted after the callers are woken. Those that were started: their handles are
+ *	told, if they are polled
  */
 struct mbx_deferred {
 	struct list_head *garbage;

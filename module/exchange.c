@@ -59,6 +59,7 @@
 #include "exchange.h"
 #include "expire.h"
 #include "lease.h"
+#include "started.h"
 #include "transaction.h"
 #include "trace.h"
 
@@ -642,7 +643,9 @@ void mbx_accept_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w,
 	mbx_queue_remove(&mb->blocked_sends, msg);
 	mbx_count_sent(mb, msg);
 	trace_mbox_send(mb, msg);
-	if (w->txn) {
+	if (w->txn && w != &w->txn->waiter) {
+		mbx_started_accept(mb, w, deferred);
+	} else if (w->txn) {
 		mbx_waiter_accept(mb, w);
 	} else if (w->sync || !mb->capacity) {
 		msg->flags |= MBX_MSG_ACK;
@@ -827,8 +830,13 @@ static bool shutdown_one(struct mailbox *mb, bool send, int result,
 		mbx_fail_blocked_send(mb, msg, result, deferred);
 		return true;
 	}
-	if (hlist_empty(&mb->accepted))
-		return false;
+	if (hlist_empty(&mb->accepted)) {
+		/* All calls have ended: what waits for the end of others does so in vain. */
+		w = mb->dead ? mbx_collector_first(mb) : NULL;
+		if (w)
+			mbx_waiter_complete(mb, w, 0, deferred);
+		return w;
+	}
 	w = hlist_entry(mb->accepted.first, struct mbx_waiter, accepted);
 	fail_accepted(mb, mbx_send_waiter(w), result, deferred);
 	return true;

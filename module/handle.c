@@ -40,13 +40,52 @@ struct polling *mbx_start_polling(struct handle *handle)
 	mbx_want_init(&new->want, &new->pollers[n - 1].queue, NULL);
 	spin_lock(&handle->outlet.lock);
 	old = handle->polling;
-	if (!old)
+	if (!old) {
 		/* Pairs with the acquire above. */
 		smp_store_release(&handle->polling, new);
+		if (handle->started)
+			mbx_started_polled(handle->started, &new->pollers[n - 1]);
+	}
 	spin_unlock(&handle->outlet.lock);
 	if (!old)
 		return new;
 	kfree(new);
+	return old;
+}
+
+/**
+ * mbx_handle_started() - the calls that were started with a handle
+ * @handle: the handle
+ *
+ * Most handles never have any, so this is made when it is first asked for.
+ *
+ * Context: Process context, may sleep.
+ * Return: the object, which lives as long as the handle, or NULL if there is no memory.
+ */
+struct mbx_started *mbx_handle_started(struct handle *handle)
+{
+	unsigned int n = handle->mb == handle->outlet.to ? 1 : 2;
+	struct mbx_started *new, *old;
+
+	/* Pairs with the release below. */
+	old = smp_load_acquire(&handle->started);
+	if (old)
+		return old;
+	new = mbx_started_new();
+	if (!new)
+		return NULL;
+	spin_lock(&handle->outlet.lock);
+	old = handle->started;
+	if (!old) {
+		if (handle->polling)
+			mbx_started_polled(new, &handle->polling->pollers[n - 1]);
+		/* Pairs with the acquire above, and with that of poll. */
+		smp_store_release(&handle->started, new);
+	}
+	spin_unlock(&handle->outlet.lock);
+	if (!old)
+		return new;
+	mbx_started_put(new);
 	return old;
 }
 
@@ -78,6 +117,8 @@ void mbx_handle_free(struct handle *handle)
 	mbx_leases_shutdown(handle->mb, &handle->tokens.leases);
 	mbx_tokens_shutdown(handle->mb, &handle->tokens);
 	mbx_parked_shutdown(handle->outlet.to, &handle->parked);
+	if (handle->started)
+		mbx_started_shutdown(handle->outlet.to, handle->started);
 	mbx_registration_release(handle->mb, handle);
 	stop_polling(handle);
 	if (handle->endpoint)

@@ -11,6 +11,7 @@
 
 #include "broadcast.h"
 #include "call.h"
+#include "call_start.h"
 #include "direct.h"
 #include "limits.h"
 #include "mailbox.h"
@@ -43,6 +44,7 @@ struct polling {
  * @reader: MBOX_BROADCAST: how far it has read; under mailbox.lock
  * @rights: MBX_MAY_RECV, MBX_MAY_SEND
  * @polling: NULL until it is polled; set once, with release order
+ * @started: NULL until a call is started; set once, with release order
  */
 struct handle {
 	struct mailbox *mb;
@@ -53,6 +55,7 @@ struct handle {
 	struct mbx_reader reader;
 	unsigned int rights;
 	struct polling *polling;
+	struct mbx_started *started;
 };
 
 /**
@@ -117,6 +120,7 @@ int mbx_handle_publish(struct mbx_new_handle *new);
 void mbx_handle_abort(struct mbx_new_handle *new);
 void mbx_handle_free(struct handle *handle);
 struct polling *mbx_start_polling(struct handle *handle);
+struct mbx_started *mbx_handle_started(struct handle *handle);
 
 int mbx_handle_init(void);
 void mbx_handle_exit(void);

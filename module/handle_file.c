@@ -225,6 +225,17 @@ static bool lacks_room(struct handle *handle, struct mbx_user **former)
 	return false;
 }
 
+/* The ends of calls that were started with a handle. */
+static __poll_t poll_started(struct handle *handle)
+{
+	/* Pairs with the release in mbx_handle_started(). */
+	struct mbx_started *started = smp_load_acquire(&handle->started);
+
+	if (likely(!started) || !mbx_started_ready(handle->outlet.to, started))
+		return 0;
+	return EPOLLPRI;
+}
+
 /* mbx_poll() of a handle that may send. */
 static __poll_t poll_to_send(struct handle *handle, struct mbx_poller *poller,
 			     struct file *file, fmode_t mode, poll_table *wait)
@@ -235,6 +246,7 @@ static __poll_t poll_to_send(struct handle *handle, struct mbx_poller *poller,
 
 	events = mbx_poll(handle->outlet.to, &handle->reader, &handle->tokens.leases,
 			  poller, file, mode, wait);
+	events |= poll_started(handle);
 	if (!(events & MBX_POLL_OUT))
 		return events;
 	spin_lock(&handle->outlet.lock);
@@ -349,6 +361,26 @@ static void show_reader(struct seq_file *m, struct handle *handle)
 	seq_printf(m, "mbox-lost:\t%llu\n", lost);
 }
 
+/* The calls that were started with a handle: how many wait, how many have ended. */
+static void show_started(struct seq_file *m, const struct handle *handle)
+{
+	/* Pairs with the release in mbx_handle_started(). */
+	struct mbx_started *started = smp_load_acquire(&handle->started);
+	struct mailbox *mb = handle->outlet.to;
+	u32 count, unread, waiting;
+
+	if (!started)
+		return;
+	spin_lock(&mb->lock);
+	count = started->count;
+	unread = started->unread;
+	waiting = started->waiting;
+	spin_unlock(&mb->lock);
+	seq_printf(m, "mbox-calls:\t%u\n", count);
+	seq_printf(m, "mbox-calls-ended:\t%u\n", unread);
+	seq_printf(m, "mbox-calls-waiting:\t%u\n", waiting);
+}
+
 static void show_registration(struct seq_file *m, struct mailbox *mb)
 {
 	static const char *const kinds[] = {
@@ -419,6 +451,7 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 		   mbx_tokens_count(mb, &handle->tokens));
 	seq_printf(m, "mbox-leased:\t%u\n", st.leased);
 	seq_printf(m, "mbox-leases:\t%u\n", mbx_leases_count(mb, &handle->tokens.leases));
+	show_started(m, handle);
 	if (mb->flags & MBOX_BROADCAST && handle->rights & MBX_MAY_RECV)
 		show_reader(m, handle);
 	show_registration(m, mb);

@@ -18,7 +18,7 @@
 
 /* The numbers of the ioctls of handles. */
 #define FIRST_NR 0x10
-#define N_IOCTLS 15
+#define N_IOCTLS 20
 /* Largest size of the caller's struct mbox_msg in a batch. */
 #define VEC_MSG_SIZE_MAX 4096
 
@@ -269,6 +269,180 @@ static long ioctl_call(struct file *file, union mbx_arg *arg,
 	return mbx_call(&handle->outlet, &args, &to, &opts, &resume);
 }
 
+/* ---- calls that do not wait, and calls with descriptors ------------------- */
+
+/* Copy in one of the two messages of a call. */
+static int copy_msg(struct mbox_msg *m, const struct mbox_msg __user *umsg, u32 size, u32 flags)
+{
+	int ret;
+
+	if (size < MBOX_MSG_SIZE_MIN || size > VEC_MSG_SIZE_MAX)
+		return -EINVAL;
+	ret = copy_struct_from_user(m, sizeof(*m), umsg, size);
+	if (ret)
+		return ret;
+	return m->flags & ~flags || !fds_valid(m) ? -EINVAL : 0;
+}
+
+/* Copy in a request. @flags are those that it may have. */
+static int request_of(struct file *file, u64 address, u32 size, u32 flags,
+		      struct mbx_send_args *args, struct mbx_wait_opts *opts)
+{
+	struct mbox_msg m;
+	int ret = copy_msg(&m, u64_to_user_ptr(address), size, flags);
+
+	if (ret)
+		return ret;
+	if (m.prio > MBOX_PRIO_MAX || m.skip || m.token || m.reserved || m.lifespan_ns)
+		return -EINVAL;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	/* With several receivers, no single server could reply. */
+	if (mbx_file_mailbox(file)->flags & MBOX_BROADCAST)
+		return -EOPNOTSUPP;
+	*args = (struct mbx_send_args){
+		.from = { .user = u64_to_user_ptr(m.buf), .len = m.len },
+		.type = m.type,
+		.prio = m.prio,
+		.fds = u64_to_user_ptr(m.fds),
+		.nfds = m.nfds,
+	};
+	mbx_wait_opts_init(opts, m.flags, m.deadline_ns, mbx_nonblock(file));
+	return 0;
+}
+
+/* Copy in the structure for a reply. @flags are those that it may have. */
+static int reply_args_of(u64 address, u32 size, u32 flags, struct mbx_reply_args *args,
+			 struct mbox_msg *m)
+{
+	int ret = copy_msg(m, u64_to_user_ptr(address), size, flags);
+
+	if (ret)
+		return ret;
+	*args = (struct mbx_reply_args){
+		.to = { .user = u64_to_user_ptr(m->buf), .len = m->len },
+		.umsg = u64_to_user_ptr(address),
+		.kmsg = m,
+		.usize = size,
+	};
+	return 0;
+}
+
+static long ioctl_call_start(struct file *file, union mbx_arg *arg,
+			     void __user *uarg, size_t usize)
+{
+	const struct mbox_call_start *r = &arg->call_start;
+	struct mbox_call_start __user *ur = uarg;
+	struct handle *handle = file->private_data;
+	struct mbx_started *started;
+	struct mbx_send_args args;
+	struct mbx_wait_opts opts;
+	int ret;
+
+	ret = request_of(file, r->req, r->msg_size, MBOX_DONTWAIT | MBOX_REALTIME, &args, &opts);
+	if (ret)
+		return ret;
+	started = mbx_handle_started(handle);
+	if (!started)
+		return -ENOMEM;
+	return mbx_call_start(&handle->outlet, started, &args, r->rep_max, &opts, &ur->token,
+			      r->token);
+}
+
+static long ioctl_call_wait(struct file *file, union mbx_arg *arg,
+			    void __user *uarg, size_t usize)
+{
+	const struct mbox_call_wait *r = &arg->call_wait;
+	struct mbox_call_wait __user *ur = uarg;
+	struct handle *handle = file->private_data;
+	struct mbx_collect_args args = {
+		.token = r->token,
+		.utoken = &ur->token,
+		.uended = &ur->ended,
+	};
+	struct mbx_started *started;
+	struct mbx_wait_opts opts;
+	struct mbox_msg m;
+	int ret;
+
+	if (r->ended)
+		return -EINVAL;
+	ret = reply_args_of(r->rep, r->msg_size, MBOX_DONTWAIT | MBOX_REALTIME | MBOX_TRUNC,
+			    &args.reply, &m);
+	if (ret)
+		return ret;
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (mbx_file_mailbox(file)->flags & MBOX_BROADCAST)
+		return -EOPNOTSUPP;
+	started = mbx_handle_started(handle);
+	if (!started)
+		return -ENOMEM;
+	mbx_wait_opts_init(&opts, m.flags, r->deadline_ns, mbx_nonblock(file));
+	return mbx_call_wait(handle->outlet.to, started, &args, &opts);
+}
+
+static long ioctl_call_cancel(struct file *file, union mbx_arg *arg,
+			      void __user *uarg, size_t usize)
+{
+	struct handle *handle = file->private_data;
+	struct mbx_started *started;
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (mbx_file_mailbox(file)->flags & MBOX_BROADCAST)
+		return -EOPNOTSUPP;
+	started = mbx_handle_started(handle);
+	if (!started)
+		return -ENOMEM;
+	return mbx_call_cancel(handle->outlet.to, started, arg->call_cancel.token);
+}
+
+static long ioctl_callmsg(struct file *file, union mbx_arg *arg,
+			  void __user *uarg, size_t usize)
+{
+	const struct mbox_callmsg *r = &arg->callmsg;
+	struct mbox_callmsg __user *ur = uarg;
+	struct handle *handle = file->private_data;
+	const struct mbx_resume resume = {
+		.parked = &handle->parked,
+		.unumber = &ur->ticket,
+		.number = r->ticket,
+	};
+	struct mbx_reply_args reply;
+	struct mbx_send_args args;
+	struct mbx_wait_opts opts;
+	struct mbox_msg m;
+	int ret;
+
+	if (r->reserved)
+		return -EINVAL;
+	ret = request_of(file, r->req, r->msg_size, MBOX_REALTIME, &args, &opts);
+	if (!ret)
+		ret = reply_args_of(r->rep, r->msg_size, 0, &reply, &m);
+	if (ret)
+		return ret;
+	return mbx_callmsg(&handle->outlet, &args, &reply, &opts, &resume);
+}
+
+static long ioctl_replymsg(struct file *file, union mbx_arg *arg,
+			   void __user *uarg, size_t usize)
+{
+	const struct mbox_replymsg *r = &arg->replymsg;
+	struct handle *handle = file->private_data;
+	struct mbx_buffer from = {
+		.user = u64_to_user_ptr(r->buf),
+		.len = r->len,
+	};
+
+	if (r->nfds > MBOX_FDS_MAX || !r->nfds != !r->fds)
+		return -EINVAL;
+	return mbx_replymsg(handle->mb, &handle->tokens, r->token, &from,
+			    u64_to_user_ptr(r->fds), r->nfds);
+}
+
+/* ---- replies --------------------------------------------------------------- */
+
 static int reply_with(struct file *file, const struct mbox_reply *r)
 {
 	struct handle *handle = file->private_data;
@@ -472,6 +646,11 @@ static const struct mbx_ioctl handle_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_NOTIFY, ioctl_notify, mbox_notify, reserved),
 	IOCTL(MBOX_IOC_ACK, ioctl_ack, mbox_lease, delay_ns),
 	IOCTL(MBOX_IOC_NACK, ioctl_nack, mbox_lease, delay_ns),
+	IOCTL(MBOX_IOC_CALL_START, ioctl_call_start, mbox_call_start, token),
+	IOCTL(MBOX_IOC_CALL_WAIT, ioctl_call_wait, mbox_call_wait, ended),
+	IOCTL(MBOX_IOC_CALL_CANCEL, ioctl_call_cancel, mbox_call_cancel, token),
+	IOCTL(MBOX_IOC_CALLMSG, ioctl_callmsg, mbox_callmsg, ticket),
+	IOCTL(MBOX_IOC_REPLYMSG, ioctl_replymsg, mbox_replymsg, fds),
 };
 
 static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
@@ -492,6 +671,11 @@ static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_NOTIFY, ioctl_unsupported, mbox_notify, reserved),
 	IOCTL(MBOX_IOC_ACK, ioctl_unsupported, mbox_lease, delay_ns),
 	IOCTL(MBOX_IOC_NACK, ioctl_unsupported, mbox_lease, delay_ns),
+	IOCTL(MBOX_IOC_CALL_START, ioctl_unsupported, mbox_call_start, token),
+	IOCTL(MBOX_IOC_CALL_WAIT, ioctl_unsupported, mbox_call_wait, ended),
+	IOCTL(MBOX_IOC_CALL_CANCEL, ioctl_unsupported, mbox_call_cancel, token),
+	IOCTL(MBOX_IOC_CALLMSG, ioctl_unsupported, mbox_callmsg, ticket),
+	IOCTL(MBOX_IOC_REPLYMSG, ioctl_unsupported, mbox_replymsg, fds),
 };
 
 long mbx_handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -346,7 +346,20 @@ static void put_pi_task(struct mbx_pi_task *pi_task)
 	kfree(pi_task);
 }
 
-static void add_pending(struct mbx_pi_task *pi_task, struct mbx_transaction *txn)
+/**
+ * struct pending - what a transaction added to a mbx_pi_task
+ * @pi_task: the thread that was boosted, or NULL
+ * @prio: the priority that it was boosted to; 0: none
+ * @epoch: mbx_pi_task.epoch then
+ */
+struct pending {
+	struct mbx_pi_task *pi_task;
+	unsigned int prio;
+	unsigned int epoch;
+};
+
+static void add_pending(struct mbx_pi_task *pi_task, struct mbx_transaction *txn,
+			unsigned int prio)
 {
 	lockdep_assert_held(&inherit_lock);
 	/* If the boost was changed from outside, start again with this reply alone. */
@@ -354,42 +367,52 @@ static void add_pending(struct mbx_pi_task *pi_task, struct mbx_transaction *txn
 		forget_pending(pi_task);
 	pi_task->refs++;
 	txn->boosted_task = pi_task;
+	txn->boosted_prio = prio;
 	txn->epoch = pi_task->epoch;
-	pi_task->pending[txn->prio]++;
-	__set_bit(txn->prio, pi_task->levels);
+	pi_task->pending[prio]++;
+	__set_bit(prio, pi_task->levels);
 	/* The thread has returned from its sleep. */
 	if (pi_task->task == current)
 		pi_task->busy = true;
 	apply(pi_task);
 }
 
-static void remove_pending(struct mbx_pi_task *pi_task, struct mbx_transaction *txn)
+static void remove_pending(const struct pending *old)
 {
+	struct mbx_pi_task *pi_task = old->pi_task;
+
 	lockdep_assert_held(&inherit_lock);
-	if (txn->epoch == pi_task->epoch && !--pi_task->pending[txn->prio])
-		__clear_bit(txn->prio, pi_task->levels);
+	if (old->epoch == pi_task->epoch && !--pi_task->pending[old->prio])
+		__clear_bit(old->prio, pi_task->levels);
 	apply(pi_task);
 	put_pi_task(pi_task);
 }
 
-/* mbx_inherit_update() for a request whose caller has a real-time priority. */
+/* mbx_inherit_update() for a request whose server may be boosted. */
 void __mbx_inherit_update(struct mailbox *mb, struct mbx_transaction *txn)
 {
-	struct mbx_pi_task *pi_task, *old;
+	struct mbx_pi_task *pi_task;
+	struct pending old;
+	unsigned int prio;
 
 	rt_mutex_lock(&inherit_lock);
 	spin_lock(&mb->lock);
 	pi_task = txn->pi_task;
+	prio = txn->prio;
 	spin_unlock(&mb->lock);
 
-	old = txn->boosted_task;
-	if (pi_task != old) {
+	old = (struct pending){
+		.pi_task = txn->boosted_task,
+		.prio = txn->boosted_prio,
+		.epoch = txn->epoch,
+	};
+	if (pi_task != old.pi_task || (pi_task && prio != old.prio)) {
 		txn->boosted_task = NULL;
 		/* Boost first: removing the old one may deboost the current task. */
 		if (pi_task)
-			add_pending(pi_task, txn);
-		if (old)
-			remove_pending(old, txn);
+			add_pending(pi_task, txn, prio);
+		if (old.pi_task)
+			remove_pending(&old);
 	}
 	unlock_inherit();
 }

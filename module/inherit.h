@@ -30,7 +30,7 @@ void mbx_pi_task_put(struct mbx_pi_task *pi_task);
 static inline void mbx_inherit_update(struct mailbox *mb,
 				      struct mbx_transaction *txn)
 {
-	if (txn->prio)
+	if (txn->inherits)
 		__mbx_inherit_update(mb, txn);
 }
 

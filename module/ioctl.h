@@ -31,6 +31,11 @@ union mbx_arg {
 	struct mbox_reply_recv reply_recv;
 	struct mbox_notify notify;
 	struct mbox_lease lease;
+	struct mbox_call_start call_start;
+	struct mbox_call_wait call_wait;
+	struct mbox_call_cancel call_cancel;
+	struct mbox_callmsg callmsg;
+	struct mbox_replymsg replymsg;
 };
 
 /* Most arguments are at most so long: those of calls that are made for each message. */

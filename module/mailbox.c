@@ -182,6 +182,7 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	INIT_HLIST_HEAD(&mb->accepted);
 	INIT_LIST_HEAD(&mb->peekers);
 	INIT_LIST_HEAD(&mb->waking);
+	INIT_LIST_HEAD(&mb->collectors);
 	/*
 	 * Random, so that a token of another mailbox is not valid here, and far from the
 	 * end of the numbers.

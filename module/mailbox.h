@@ -53,6 +53,7 @@ struct user_namespace;
  * @peekers: calls that wait to copy a message and leave it: with MBOX_PEEK, or at a
  *	MBOX_BROADCAST mailbox; under @lock
  * @waking: calls of @peekers that are to be woken, oldest first; under @lock
+ * @collectors: calls that wait for the end of calls that were started; under @lock
  * @peeks: struct mbx_peek by the address of its message; under @lock
  * @arrivals: number of the last call that began to wait, handle that began to be
  *	polled, or request that was taken (its token); under @lock
@@ -128,6 +129,7 @@ struct mailbox {
 	struct hlist_head accepted;
 	struct list_head peekers;
 	struct list_head waking;
+	struct list_head collectors;
 	u64 arrivals;
 	u32 waiting_receivers;
 	u32 waiting_senders;

@@ -678,6 +678,29 @@ struct mbx_message *mbx_message_for(struct mbx_sender *sender,
 }
 
 /**
+ * mbx_message_with_ext() - make a reply that has a struct mbx_message_ext
+ * @sender: the caller, whose user is charged
+ * @from: the payload, of the current process
+ * @unlimited: charge without a limit
+ * @reserved: the payload is charged already, and the caller is uncharged elsewhere
+ *
+ * Context: Process context, may sleep.
+ * Return: the message, or -EFAULT, -EDQUOT (not if it is reserved), -ENOMEM.
+ */
+struct mbx_message *mbx_message_with_ext(struct mbx_sender *sender,
+					 const struct mbx_buffer *from, bool unlimited,
+					 bool reserved)
+{
+	unsigned int cost = reserved ? 0 : message_cost(from->len, true);
+	int ret = mbx_sender_charge_other(sender, cost, unlimited || reserved);
+
+	if (ret)
+		return ERR_PTR(ret);
+	refcount_inc(&sender->refs);
+	return fill(message_alloc(NULL, NULL, sender, from->len, true, cost), from);
+}
+
+/**
  * mbx_message_stage() - make a message that is charged later
  * @sender: its sender; the caller has called mbx_stage()
  * @from: the payload

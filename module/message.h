@@ -229,6 +229,9 @@ unsigned int mbx_messages_of(struct mbx_outlet *outlet, const struct mbox_msg *m
 struct mbx_message *mbx_message_for(struct mbx_sender *sender,
 				    const struct mbx_buffer *from,
 				    bool unlimited);
+struct mbx_message *mbx_message_with_ext(struct mbx_sender *sender,
+					 const struct mbx_buffer *from, bool unlimited,
+					 bool reserved);
 bool __mbx_message_copy_from(struct mbx_message *msg, void __user *user);
 bool __mbx_message_copy_to(struct mbx_message *msg, void __user *user);
 int __mbx_message_copy_in(struct mbx_message *msg,

@@ -21,6 +21,7 @@
 #include "poller.h"
 #include "limits.h"
 #include "send.h"
+#include "started.h"
 #include "trace.h"
 
 /* What try_send() returns, besides errors. */
@@ -884,6 +885,93 @@ unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msg
 	for (i = sent; i < n; i++)
 		mbx_message_free(made[i]);
 	return sent;
+}
+
+/* ---- calls that are started ------------------------------------------------ */
+
+/* The request is accepted: from now on the call waits without a thread. */
+static void begin_started(struct mailbox *mb, struct mbx_transaction *txn,
+			  struct mbx_message *msg)
+{
+	struct mbx_send_waiter *w = &txn->waiter;
+
+	lockdep_assert_held(&mb->lock);
+	w->msg = msg;
+	w->txn = txn;
+	RB_CLEAR_NODE(&w->by_msg);
+	mbx_waiter_init(&w->waiter, &mb->waiting_senders);
+	w->waiter.task = NULL;
+	txn->caller = w;
+	mbx_waiter_accept(mb, w);
+	mbx_started_add(mb, txn);
+}
+
+/* Send the request of a call, and wait until it is accepted. This consumes the message. */
+static int start_made(struct mailbox *mb, struct mbx_message *msg,
+		      struct mbx_transaction *txn, const struct mbx_wait_opts *opts)
+{
+	struct mbx_deferred deferred;
+	struct mbx_send_waiter w;
+	int ret;
+
+	for (;;) {
+		mbx_deferred_init(&deferred);
+		spin_lock(&mb->lock);
+		ret = try_send(mb, msg, opts, false, true, &deferred);
+		if (ret == AWAIT_REPLY)
+			begin_started(mb, txn, msg);
+		else if (ret == AWAIT_ROOM)
+			begin_wait(mb, &w, msg, txn, opts, ret, &deferred);
+		spin_unlock(&mb->lock);
+		mbx_flush_deferred(mb, &deferred);
+		if (likely(ret < GO_ON))
+			break;
+		ret = prepare(mb, msg, ret);
+		if (ret)
+			break;
+	}
+	if (ret < 0)
+		mbx_message_free(msg);
+	if (ret != AWAIT_ROOM)
+		return ret < 0 ? ret : 0;
+	admit_until_accepted(mb, &w);
+	ret = mbx_sleep_on(&w.waiter, opts);
+	if (!ret)
+		return w.waiter.result;
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	if (w.waiter.done)
+		ret = w.waiter.result;
+	else
+		ret = mbx_withdraw(mb, &w, ret, &deferred);
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
+	return ret;
+}
+
+/**
+ * mbx_send_start() - send the request of a call that does not wait for its reply
+ * @outlet: where the handle sends to
+ * @args: the request, with a transaction
+ * @opts: how the call may wait until the request is accepted
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or an error as mbx_send(); with an error, no receiver gets the request.
+ */
+int mbx_send_start(struct mbx_outlet *outlet, const struct mbx_send_args *args,
+		   const struct mbx_wait_opts *opts)
+{
+	struct mailbox *mb = outlet->to;
+	struct mbx_message *msg = make_message(outlet, args);
+
+	if (IS_ERR(msg)) {
+		msg = make_when_allowed(outlet, args, opts, PTR_ERR(msg));
+		if (msg == ERR_PTR(-EDQUOT))
+			mbx_transaction_refused(args->txn);
+		if (IS_ERR(msg))
+			return PTR_ERR(msg);
+	}
+	return start_made(mb, msg, args->txn, opts);
 }
 
 /**

@@ -33,6 +33,8 @@ int mbx_send_check(struct mailbox *mb, const struct mbx_send_args *args,
 		   const struct mbx_wait_opts *opts, bool request);
 int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 	     const struct mbx_wait_opts *opts);
+int mbx_send_start(struct mbx_outlet *outlet, const struct mbx_send_args *args,
+		   const struct mbx_wait_opts *opts);
 int mbx_send_bytes(struct mbx_outlet *outlet,
 		   void __user *user, size_t len, bool nonblock);
 unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msgs,

@@ -281,6 +281,26 @@ TRACE_EVENT(mbox_reply,
 		  __entry->token, __entry->len)
 );
 
+/* A call that was started has ended. */
+TRACE_EVENT(mbox_call_end,
+	TP_PROTO(const struct mailbox *mb, const struct mbx_transaction *txn, int result),
+	TP_ARGS(mb, txn, result),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, ns)
+		__field(u64, call)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
+		__entry->call = txn->number;
+		__entry->result = result;
+	),
+	TP_printk("id=%llu ns=%u call=%llu result=%d", __entry->id, __entry->ns,
+		  __entry->call, __entry->result)
+);
+
 TRACE_EVENT(mbox_wait,
 	TP_PROTO(const struct mailbox *mb, bool sender),
 	TP_ARGS(mb, sender),

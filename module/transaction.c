@@ -28,19 +28,8 @@
 #define TRANSACTION_COST \
 	(mbx_kmalloc_size(sizeof(struct mbx_transaction)) + MBX_SENDER_COST)
 
-/**
- * mbx_transaction_new() - make the transaction of a call
- * @outlet: where the handle sends to
- * @buf_len: longest reply that the caller can receive
- * @cost: memory of the request
- *
- * The caller is charged for it.
- *
- * Context: Process context, may sleep.
- * Return: the transaction with a reference, or -EDQUOT, -ENOMEM.
- */
-struct mbx_transaction *mbx_transaction_new(struct mbx_outlet *outlet, u32 buf_len,
-					    unsigned int cost)
+static __always_inline struct mbx_transaction *
+new_transaction(struct mbx_outlet *outlet, u32 buf_len, unsigned int cost, u32 reserved)
 {
 	struct mbx_sender *sender;
 	struct mbx_transaction *txn;
@@ -49,10 +38,11 @@ struct mbx_transaction *mbx_transaction_new(struct mbx_outlet *outlet, u32 buf_l
 	sender = mbx_sender_get(outlet);
 	if (!sender)
 		return ERR_PTR(-ENOMEM);
-	ret = mbx_charge_bytes(sender->user, TRANSACTION_COST, sender->privileged);
+	ret = mbx_charge_bytes(sender->user, TRANSACTION_COST + reserved,
+			       sender->privileged);
 	if (ret) {
 		/* Pairs with the READ_ONCE() of poll. */
-		WRITE_ONCE(sender->refused, cost + TRANSACTION_COST);
+		WRITE_ONCE(sender->refused, cost + TRANSACTION_COST + reserved);
 		goto err_put_sender;
 	}
 	txn = kzalloc(sizeof(*txn), GFP_KERNEL_ACCOUNT);
@@ -68,10 +58,87 @@ struct mbx_transaction *mbx_transaction_new(struct mbx_outlet *outlet, u32 buf_l
 	return txn;
 
 err_uncharge:
-	mbx_uncharge_bytes(sender->user, TRANSACTION_COST);
+	mbx_uncharge_bytes(sender->user, TRANSACTION_COST + reserved);
 err_put_sender:
 	mbx_sender_put(sender);
 	return ERR_PTR(ret);
+}
+
+/**
+ * mbx_transaction_new() - make the transaction of a call
+ * @outlet: where the handle sends to
+ * @buf_len: longest reply that the caller can receive
+ * @cost: memory of the request
+ *
+ * The caller is charged for it.
+ *
+ * Context: Process context, may sleep.
+ * Return: the transaction with a reference, or -EDQUOT, -ENOMEM.
+ */
+struct mbx_transaction *mbx_transaction_new(struct mbx_outlet *outlet, u32 buf_len,
+					    unsigned int cost)
+{
+	return new_transaction(outlet, buf_len, cost, 0);
+}
+
+/**
+ * mbx_transaction_start() - make the transaction of a call that no thread waits for
+ * @outlet: where the handle sends to
+ * @started: the calls of the handle
+ * @buf_len: longest reply that the caller can receive
+ * @cost: memory of the request
+ *
+ * The caller is charged for it, and for the longest reply: when the reply comes, no
+ * thread of the caller need be there to make room.
+ *
+ * Context: Process context, may sleep.
+ * Return: the transaction with a reference, or -EDQUOT, -ENOMEM.
+ */
+struct mbx_transaction *mbx_transaction_start(struct mbx_outlet *outlet,
+					      struct mbx_started *started,
+					      u32 buf_len, unsigned int cost)
+{
+	u32 reserved = mbx_message_cost(buf_len, true);
+	struct mbx_transaction *txn;
+
+	txn = new_transaction(outlet, buf_len, cost, reserved);
+	if (IS_ERR(txn))
+		return txn;
+	txn->reserved = reserved;
+	txn->mb = outlet->to;
+	INIT_LIST_HEAD(&txn->end);
+	INIT_LIST_HEAD(&txn->collectors);
+	refcount_inc(&started->refs);
+	txn->started = started;
+	return txn;
+}
+
+/**
+ * mbx_started_new() - make the calls of a handle, none yet
+ *
+ * Context: Process context, may sleep.
+ * Return: the object with a reference, or NULL.
+ */
+struct mbx_started *mbx_started_new(void)
+{
+	struct mbx_started *started = kzalloc(sizeof(*started), GFP_KERNEL_ACCOUNT);
+
+	if (!started)
+		return NULL;
+	refcount_set(&started->refs, 1);
+	INIT_LIST_HEAD(&started->ended);
+	INIT_LIST_HEAD(&started->collectors);
+	return started;
+}
+
+/**
+ * mbx_started_put() - drop a reference
+ * @started: the calls of a handle
+ */
+void mbx_started_put(struct mbx_started *started)
+{
+	if (refcount_dec_and_test(&started->refs))
+		kfree(started);
 }
 
 /**
@@ -85,7 +152,8 @@ void mbx_transaction_refused(struct mbx_transaction *txn)
 	struct mbx_sender *sender = txn->sender;
 
 	/* Pairs with the READ_ONCE() of poll. */
-	WRITE_ONCE(sender->refused, READ_ONCE(sender->refused) + TRANSACTION_COST);
+	WRITE_ONCE(sender->refused,
+		   READ_ONCE(sender->refused) + TRANSACTION_COST + txn->reserved);
 }
 
 /**
@@ -101,9 +169,12 @@ void mbx_transaction_put(struct mbx_transaction *txn)
 	WARN_ON_ONCE(txn->boosted_task);
 	if (txn->reply)
 		mbx_message_free(txn->reply);
-	mbx_uncharge_bytes(txn->sender->user, TRANSACTION_COST);
+	mbx_uncharge_bytes(txn->sender->user, TRANSACTION_COST + txn->reserved);
 	mbx_sender_put(txn->sender);
-	put_pid(txn->thread);
+	if (unlikely(txn->thread))
+		put_pid(txn->thread);
+	if (unlikely(txn->started))
+		mbx_started_put(txn->started);
 	kfree(txn);
 }
 
@@ -178,7 +249,7 @@ u64 __mbx_transaction_take(struct mailbox *mb, struct mbx_transaction *txn,
 	txn->state = MBX_TRANSACTION_TAKEN;
 	if (!tokens)
 		return 0;
-	if (txn->prio)
+	if (txn->inherits)
 		txn->pi_task = pi_task;
 	/* Unique in the mailbox, so that a token is valid on one handle only. */
 	txn->token = ++mb->arrivals;

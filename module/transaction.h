@@ -52,6 +52,30 @@ struct mbx_parked {
 };
 
 /**
+ * struct mbx_started - calls that were started with a handle and do not wait in a thread
+ * @refs: references: the handle, and each transaction
+ * @root: their transactions by number, until their end has been told; under @lock of the
+ *	mailbox that the handle sends to, as all that follows
+ * @ended: those that have ended and that no thread is telling of, in the order of the end
+ * @collectors: calls of mbx_call_wait() that wait for any of them
+ * @count: how many have not ended
+ * @unread: how many are in @ended
+ * @waiting: calls of mbx_call_wait() that wait
+ * @poller: NULL until the handle is polled, and again when it is closed; set with release
+ *	order, without the lock
+ */
+struct mbx_started {
+	refcount_t refs;
+	struct rb_root root;
+	struct list_head ended;
+	struct list_head collectors;
+	u32 count;
+	u32 unread;
+	u32 waiting;
+	struct mbx_poller *poller;
+};
+
+/**
  * struct mbx_transaction - a call: its caller, its request and the reply
  * @node: in tokens->root, if @tokens is set
  * @tokens: tokens of the handle that has to reply, or NULL; under mailbox.lock
@@ -63,7 +87,8 @@ struct mbx_parked {
  * @token: key in @tokens; set when the request is taken
  * @buf_len: longest reply that the caller can receive
  * @unlimited: the caller has CAP_SYS_RESOURCE
- * @prio: real-time priority that the server inherits from the caller, or 0
+ * @prio: real-time priority that the server inherits from the caller, or 0; of a started
+ *	call, under mailbox.lock
  * @state: state of the request; under mailbox.lock
  * @refs: references: the caller, the request, the call that copies a reply in, and
  *	struct mbx_deferred
@@ -82,7 +107,17 @@ struct mbx_parked {
  * @mb: the mailbox
  * @deadline: deadline of the call, KTIME_MAX for none
  * @clock: clock of @deadline
- * @expiry: ends a parked call at @deadline, or, if it is completed, soon after that
+ * @expiry: ends a parked call at @deadline, or, if it is completed, soon after that; ends
+ *	a started one at @deadline
+ * @started: the calls that this one was started with, one reference; NULL: a thread waits
+ *	for the whole call. @number is its number then, and @home_node is in @started->root
+ *	while @listed
+ * @end: in @started->ended
+ * @collectors: calls of mbx_call_wait() that wait for this one; under mailbox.lock
+ * @reserved: @started: memory that is charged for the reply
+ * @listed: in @started->root; under mailbox.lock
+ * @inherits: the server is boosted to @prio, if that is not 0
+ * @boosted_prio: @prio when @boosted_task was set; under inherit_lock
  */
 struct mbx_transaction {
 	struct rb_node node;
@@ -111,10 +146,22 @@ struct mbx_transaction {
 	ktime_t deadline;
 	clockid_t clock;
 	struct delayed_work expiry;
+	struct mbx_started *started;
+	struct list_head end;
+	struct list_head collectors;
+	u32 reserved;
+	bool listed;
+	bool inherits;
+	unsigned int boosted_prio;
 };
 
 struct mbx_transaction *mbx_transaction_new(struct mbx_outlet *outlet, u32 buf_len,
 					    unsigned int cost);
+struct mbx_transaction *mbx_transaction_start(struct mbx_outlet *outlet,
+					      struct mbx_started *started,
+					      u32 buf_len, unsigned int cost);
+struct mbx_started *mbx_started_new(void);
+void mbx_started_put(struct mbx_started *started);
 void mbx_transaction_refused(struct mbx_transaction *txn);
 void mbx_transaction_put(struct mbx_transaction *txn);
 u64 __mbx_transaction_take(struct mailbox *mb, struct mbx_transaction *txn,

@@ -339,6 +339,15 @@ struct mbx_recv_waiter *mbx_waiter_for(const struct mailbox *mb, u64 type,
 	return first_of(w, chooser_for(mb, type, len));
 }
 
+struct mbx_waiter *mbx_collector_first(struct mailbox *mb)
+{
+	struct mbx_collector *c;
+
+	lockdep_assert_held(&mb->lock);
+	c = list_first_entry_or_null(&mb->collectors, struct mbx_collector, all);
+	return c ? &c->waiter : NULL;
+}
+
 /**
  * mbx_waiter_any_receiver() - get a call that waits to receive or to peek
  * @mb: the mailbox
@@ -385,6 +394,24 @@ void mbx_waiter_add_peeker(struct mailbox *mb, struct mbx_waiter *w)
 		list_add(&w->entry, &mb->peekers);
 	else
 		list_add_tail(&w->entry, &mb->peekers);
+}
+
+/**
+ * mbx_waiter_add_collector() - a call begins to wait for the end of a call
+ * @mb: the mailbox
+ * @c: the waiting call
+ * @list: where it waits
+ * @first: it goes first, because it has waited before
+ */
+void mbx_waiter_add_collector(struct mailbox *mb, struct mbx_collector *c,
+			      struct list_head *list, bool first)
+{
+	arrive(mb, &c->waiter, MBX_PLACE_COLLECTORS);
+	if (first || c->waiter.prio <= MAX_RT_PRIO)
+		list_add(&c->waiter.entry, list);
+	else
+		list_add_tail(&c->waiter.entry, list);
+	list_add_tail(&c->all, &mb->collectors);
 }
 
 /* ---- senders -------------------------------------------------------------- */
@@ -504,6 +531,10 @@ static void leave_place(struct mailbox *mb, struct mbx_waiter *w)
 		break;
 	case MBX_PLACE_PEEKERS:
 		list_del(&w->entry);
+		break;
+	case MBX_PLACE_COLLECTORS:
+		list_del(&w->entry);
+		list_del(&container_of(w, struct mbx_collector, waiter)->all);
 		break;
 	case MBX_PLACE_ACCEPTED:
 		hlist_del(&w->accepted);

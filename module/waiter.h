@@ -30,6 +30,7 @@ struct task_struct;
  * @MBX_PLACE_RECEIVERS: in mailbox.receivers
  * @MBX_PLACE_CHOOSERS: in mailbox.choosers
  * @MBX_PLACE_PEEKERS: in mailbox.peekers or mailbox.waking
+ * @MBX_PLACE_COLLECTORS: a struct mbx_collector
  * @MBX_PLACE_SENDERS: in mailbox.senders
  * @MBX_PLACE_SHARE: in mbx_share.waiters of its user
  * @MBX_PLACE_ACCEPTED: in mailbox.accepted
@@ -39,6 +40,7 @@ enum mbx_place {
 	MBX_PLACE_RECEIVERS,
 	MBX_PLACE_CHOOSERS,
 	MBX_PLACE_PEEKERS,
+	MBX_PLACE_COLLECTORS,
 	MBX_PLACE_SENDERS,
 	MBX_PLACE_SHARE,
 	MBX_PLACE_ACCEPTED,
@@ -121,6 +123,17 @@ struct mbx_send_waiter {
 	bool sync;
 };
 
+/**
+ * struct mbx_collector - a call that waits for the end of a call that was started
+ * @waiter: the call; @waiter.entry is in a list of struct mbx_started or struct
+ *	mbx_transaction
+ * @all: in mailbox.collectors
+ */
+struct mbx_collector {
+	struct mbx_waiter waiter;
+	struct list_head all;
+};
+
 static inline struct mbx_recv_waiter *mbx_recv_waiter(struct mbx_waiter *w)
 {
 	return container_of(w, struct mbx_recv_waiter, waiter);
@@ -162,6 +175,9 @@ mbx_waiters_first(const struct rb_root_cached *tree)
 	return node ? rb_entry(node, struct mbx_waiter, node) : NULL;
 }
 
+/* A call that waits for the end of a call that was started, or NULL. */
+struct mbx_waiter *mbx_collector_first(struct mailbox *mb);
+
 /* The first waiter of a list, or NULL. */
 static inline struct mbx_waiter *mbx_waiter_in_list(struct list_head *list)
 {
@@ -172,6 +188,8 @@ void mbx_waiter_init(struct mbx_waiter *w, u32 *count);
 void mbx_waiter_add_receiver(struct mailbox *mb, struct mbx_recv_waiter *w);
 void mbx_waiter_add_sender(struct mailbox *mb, struct mbx_send_waiter *w);
 void mbx_waiter_add_peeker(struct mailbox *mb, struct mbx_waiter *w);
+void mbx_waiter_add_collector(struct mailbox *mb, struct mbx_collector *c,
+			      struct list_head *list, bool first);
 void mbx_waiter_accept(struct mailbox *mb, struct mbx_send_waiter *w);
 void mbx_waiter_unaccept(struct mailbox *mb, struct mbx_send_waiter *w);
 void mbx_waiter_del(struct mailbox *mb, struct mbx_waiter *w);

@@ -711,6 +711,75 @@ int mbox_nack_after(struct mbox *mb, uint64_t token, uint64_t ns);
  */
 int mbox_put_back(struct mbox *mb, uint64_t token);
 
+/**
+ * mbox_callmsg() - send a request and wait for the reply, with all options
+ * @mb: a handle with the right to send
+ * @req: the request: buf, len, prio, type, nfds and fds; deadline_ns for the whole
+ *	call; flags: 0 or MBOX_REALTIME
+ * @rep: where the reply goes: buf, len, nfds and fds; flags: 0. Out: len, nfds, and
+ *	MBOX_CTRUNC in flags
+ *
+ * Return: the length of the reply in bytes, or -1 and errno.
+ */
+ssize_t mbox_callmsg(struct mbox *mb, const struct mbox_msg *req, struct mbox_msg *rep);
+
+/**
+ * mbox_replymsg() - reply to a request with descriptors
+ * @mb: the handle that received the request
+ * @token: as for mbox_reply()
+ * @rep: the reply: buf, len, nfds and fds; the other fields are ignored
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_replymsg(struct mbox *mb, uint64_t token, const struct mbox_msg *rep);
+
+/**
+ * mbox_call_start() - send a request, and do not wait for the reply
+ * @mb: a handle with the right to send
+ * @req: as for mbox_callmsg(); flags: also MBOX_DONTWAIT
+ * @rep_max: length of the longest reply in bytes
+ * @token: out: the call, for mbox_call_wait() and mbox_call_cancel() on this handle
+ *
+ * Waits for room as mbox_sendmsg() does, and returns when the request is accepted. Any
+ * number of calls can be outstanding. poll(2) reports POLLPRI on the handle while the
+ * end of one can be fetched with mbox_call_wait().
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_call_start(struct mbox *mb, const struct mbox_msg *req, size_t rep_max,
+		    uint64_t *token);
+
+/**
+ * mbox_call_wait() - wait until a call has ended, and fetch its reply
+ * @mb: the handle that the call was started with
+ * @token: in: the call; 0: the next that ends; out: the call that has ended
+ * @rep: where the reply goes: buf, len, nfds and fds; flags: MBOX_DONTWAIT,
+ *	MBOX_REALTIME, MBOX_TRUNC. Out: token; with a reply also len, nfds, and
+ *	MBOX_CTRUNC in flags
+ * @deadline: absolute time of CLOCK_MONOTONIC (MBOX_REALTIME: CLOCK_REALTIME) until
+ *	which this function waits; NULL: no limit
+ *
+ * Each call is fetched once, also if it ended without a reply. If the result is that
+ * of a call, @rep->token is the call. If it is 0, this function itself failed, and no
+ * call was fetched.
+ *
+ * Return: the length of the reply in bytes, or -1 and errno.
+ */
+ssize_t mbox_call_wait(struct mbox *mb, uint64_t *token, struct mbox_msg *rep,
+		       const struct timespec *deadline);
+
+/**
+ * mbox_call_cancel() - withdraw a call that was started
+ * @mb: the handle that the call was started with
+ * @token: the call
+ *
+ * There is nothing to fetch then. If the call has ended, it fails with ESRCH, and
+ * mbox_call_wait() fetches it.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_call_cancel(struct mbox *mb, uint64_t token);
+
 #ifdef __cplusplus
 }
 #endif

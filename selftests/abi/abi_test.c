@@ -135,6 +135,13 @@ IOC_VARIANT(REPLY, mbox_reply, sizeof(struct mbox_reply), false, false, -ESRCH);
 /* It writes only where it fails. */
 IOC_VARIANT(REPLY_RECV, mbox_reply_recv, sizeof(struct mbox_reply_recv), false, false, TEXT_LEN);
 
+/* No server replies, no call has ended, and none has this number. */
+IOC_VARIANT(CALL_START, mbox_call_start, sizeof(struct mbox_call_start), false, true, 0);
+IOC_VARIANT(CALL_WAIT, mbox_call_wait, sizeof(struct mbox_call_wait), false, false, -EAGAIN);
+IOC_VARIANT(CALL_CANCEL, mbox_call_cancel, sizeof(struct mbox_call_cancel), false, false, -ESRCH);
+IOC_VARIANT(CALLMSG, mbox_callmsg, sizeof(struct mbox_callmsg), false, false, -ETIMEDOUT);
+IOC_VARIANT(REPLYMSG, mbox_replymsg, sizeof(struct mbox_replymsg), false, false, -ESRCH);
+
 IOC_VARIANT(NOTIFY, mbox_notify, sizeof(struct mbox_notify), false, false, 0);
 
 /* No message is on lease. */
@@ -201,6 +208,27 @@ static void fill(struct target *t, unsigned int cmd, void *arg)
 	case MBOX_IOC_REPLY_RECV:
 		*(struct mbox_reply_recv *)arg = (struct mbox_reply_recv){
 			.next = (uintptr_t)&t->msg, .next_size = sizeof(t->msg) };
+		break;
+	case MBOX_IOC_CALL_START:
+		*(struct mbox_call_start *)arg = (struct mbox_call_start){
+			.req = (uintptr_t)&t->msg, .msg_size = sizeof(t->msg) };
+		break;
+	case MBOX_IOC_CALL_WAIT:
+		*(struct mbox_call_wait *)arg = (struct mbox_call_wait){
+			.rep = (uintptr_t)&t->msg, .msg_size = sizeof(t->msg) };
+		break;
+	case MBOX_IOC_CALL_CANCEL:
+		*(struct mbox_call_cancel *)arg = (struct mbox_call_cancel){ .token = 1 };
+		break;
+	case MBOX_IOC_CALLMSG:
+		t->msg.flags = 0;
+		t->msg.deadline_ns = 1;
+		*(struct mbox_callmsg *)arg = (struct mbox_callmsg){
+			.req = (uintptr_t)&t->msg, .rep = (uintptr_t)&t->msg,
+			.msg_size = sizeof(t->msg) };
+		break;
+	case MBOX_IOC_REPLYMSG:
+		*(struct mbox_replymsg *)arg = (struct mbox_replymsg){ .token = 1 };
 		break;
 	case MBOX_IOC_NOTIFY:
 		*(struct mbox_notify *)arg = (struct mbox_notify){ .kind = MBOX_NOTIFY_NONE };

@@ -1356,4 +1356,101 @@ TEST_F(loaded, call_without_the_flag_is_delayed_by_load)
 	EXPECT_LE(500, calls_under_load(self, 0, 1));
 }
 
+/* ---- calls that do not wait ----------------------------------------------- */
+
+/* MBOX_IOC_CALL_WAIT in a thread of that priority, until it waits. */
+struct collector {
+	struct call call;
+	struct mbox_call_wait arg;
+	struct mbox_msg rep;
+	__u32 value;
+};
+
+static int collector_start(struct collector *c, int fd, __u64 token, int prio)
+{
+	*c = (struct collector){ .value = POISON32 };
+	c->rep = msg_of(&c->value, sizeof(c->value), 0);
+	c->arg.token = token;
+	c->arg.rep = (uintptr_t)&c->rep;
+	c->arg.msg_size = sizeof(c->rep);
+	c->call.arg = &c->arg;
+	c->call.rt_prio = prio;
+	return call_start(&c->call, fd, MBOX_IOC_CALL_WAIT) ?: await_asleep(&c->call.tid);
+}
+
+TEST_F(inherit, a_started_call_lends_nothing)
+{
+	struct call c = { .rt_prio = 30 };
+	struct mbox_call_start arg = { .rep_max = 4, .msg_size = sizeof(c.msg) };
+	__u32 value = 1;
+
+	c.msg = msg_of(&value, 4, 0);
+	arg.req = (uintptr_t)&c.msg;
+	c.arg = &arg;
+	ASSERT_EQ(0, call_start(&c, self->client, MBOX_IOC_CALL_START));
+	ASSERT_EQ(0, call_join(&c));
+	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
+	EXPECT_TRUE(same_scheduling(0, &self->own));
+	EXPECT_EQ(0, answer(self->server, self->token, 10));
+	EXPECT_EQ(10, fetch(self->client, (__u64 *)&arg.token));
+}
+
+TEST_F(inherit, a_thread_that_waits_for_one_started_call_lends_its_priority)
+{
+	struct collector c;
+	__u64 call;
+
+	/* The request is taken before, or after the thread begins to wait. */
+	ASSERT_EQ(0, start(self->client, 1, 0, 0, &call));
+	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
+	EXPECT_EQ(OTHER, as(0));
+	ASSERT_EQ(0, collector_start(&c, self->client, call, 30));
+	EXPECT_EQ(FIFO(30), await_as(syscall(SYS_gettid), FIFO(30)));
+	EXPECT_EQ(0, answer(self->server, self->token, 10));
+	EXPECT_TRUE(same_scheduling(0, &self->own));
+	EXPECT_EQ(4, call_join(&c.call));
+
+	ASSERT_EQ(0, start(self->client, 2, 0, 0, &call));
+	ASSERT_EQ(0, collector_start(&c, self->client, call, 30));
+	EXPECT_EQ(OTHER, as(0));
+	ASSERT_EQ(2, get_request(self->server, 0, &self->token));
+	EXPECT_EQ(FIFO(30), as(0));
+	EXPECT_EQ(0, answer(self->server, self->token, 10));
+	EXPECT_TRUE(same_scheduling(0, &self->own));
+	EXPECT_EQ(4, call_join(&c.call));
+}
+
+TEST_F(inherit, a_thread_that_gives_up_lends_nothing_any_more)
+{
+	struct collector c;
+	__u64 call;
+
+	ASSERT_EQ(0, start(self->client, 1, 0, 0, &call));
+	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
+	ASSERT_EQ(0, collector_start(&c, self->client, call, 30));
+	EXPECT_EQ(FIFO(30), await_as(syscall(SYS_gettid), FIFO(30)));
+	ASSERT_EQ(0, pthread_kill(c.call.thread, SIGUSR1));
+	EXPECT_EQ(-EINTR, call_join(&c.call));
+	EXPECT_TRUE(same_scheduling(0, &self->own));
+	/* And again, with another one. */
+	ASSERT_EQ(0, collector_start(&c, self->client, call, 20));
+	EXPECT_EQ(FIFO(20), await_as(syscall(SYS_gettid), FIFO(20)));
+	ASSERT_EQ(0, raw_call_cancel(self->client, call));
+	EXPECT_EQ(-ESRCH, call_join(&c.call));
+	EXPECT_EQ(OTHER, await_as(syscall(SYS_gettid), OTHER));
+}
+
+TEST_F(inherit, a_thread_that_waits_for_any_call_lends_nothing)
+{
+	struct collector c;
+	__u64 call;
+
+	ASSERT_EQ(0, start(self->client, 1, 0, 0, &call));
+	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
+	ASSERT_EQ(0, collector_start(&c, self->client, 0, 30));
+	EXPECT_EQ(OTHER, as(0));
+	EXPECT_EQ(0, answer(self->server, self->token, 10));
+	EXPECT_EQ(4, call_join(&c.call));
+}
+
 TEST_HARNESS_MAIN

@@ -90,4 +90,72 @@ static inline long reply_recv(int fd, __u64 *token, __u32 value, __u32 flags)
 	return ret < 0 ? ret : (long)in;
 }
 
+/* ---- calls that do not wait ----------------------------------------------- */
+
+/* Start a call with this request: its token is in *@token; or -errno. */
+static inline long raw_call_start(int fd, const struct mbox_msg *req, __u32 rep_max,
+				  __u64 *token)
+{
+	struct mbox_call_start arg = {
+		.req = (uintptr_t)req,
+		.msg_size = sizeof(*req),
+		.rep_max = rep_max,
+		.token = ~0ULL,
+	};
+	long ret = raw(fd, MBOX_IOC_CALL_START, &arg);
+
+	*token = arg.token;
+	return ret;
+}
+
+/* Fetch a call: *@token is 0 if it is not the call that failed. */
+static inline long raw_call_wait(int fd, __u64 *token, struct mbox_msg *rep, __u64 deadline_ns)
+{
+	struct mbox_call_wait arg = {
+		.token = *token,
+		.rep = (uintptr_t)rep,
+		.deadline_ns = deadline_ns,
+		.msg_size = sizeof(*rep),
+	};
+	long ret = raw(fd, MBOX_IOC_CALL_WAIT, &arg);
+
+	*token = arg.ended ? arg.token : 0;
+	return ret;
+}
+
+static inline long raw_call_cancel(int fd, __u64 token)
+{
+	struct mbox_call_cancel arg = { .token = token };
+
+	return raw(fd, MBOX_IOC_CALL_CANCEL, &arg);
+}
+
+/* Most requests and replies are one number. */
+static inline long start(int fd, __u32 value, __u32 flags, __u64 deadline_ns, __u64 *token)
+{
+	struct mbox_msg req = msg_of(&value, sizeof(value), flags);
+
+	req.deadline_ns = deadline_ns;
+	return raw_call_start(fd, &req, sizeof(value), token);
+}
+
+/* The number in the reply to *@token (0: to any), or -errno; does not wait. */
+static inline long fetch(int fd, __u64 *token)
+{
+	__u32 value = POISON32;
+	struct mbox_msg rep = msg_of(&value, sizeof(value), MBOX_DONTWAIT);
+	long ret = raw_call_wait(fd, token, &rep, 0);
+
+	if (ret < 0)
+		return ret;
+	return ret == sizeof(value) && value <= INT32_MAX ? (long)value : -EBADMSG;
+}
+
+static inline long fetch_any(int fd)
+{
+	__u64 token = 0;
+
+	return fetch(fd, &token);
+}
+
 #endif /* SELFTESTS_CALLS_H */

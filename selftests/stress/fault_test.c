@@ -1411,6 +1411,225 @@ TEST_F(fault, library_calls)
 	REPEAT_ALL(self, ops);
 }
 
+/* ---- calls that do not wait, and with descriptors ---- */
+
+static uint64_t started;
+static int passed[2] = { -1, -1 };
+
+/* A request with descriptors; undo cancels it. */
+static struct mbox_msg request_with_fds(void)
+{
+	struct mbox_msg req = msg_of(big, 5000, MBOX_DONTWAIT);
+
+	if (passed[0] < 0 && pipe2(passed, O_CLOEXEC))
+		abort();
+	req.nfds = 2;
+	req.fds = (uintptr_t)passed;
+	return req;
+}
+
+/* Where clock_gettime(2) is a system call, it must not be what fails. */
+static __u64 soon;
+
+static void have_a_pipe(FIXTURE_DATA(fault) *self)
+{
+	(void)self;
+	request_with_fds();
+	soon = in_ms(CLOCK_MONOTONIC, 20);
+}
+
+static long start_a_call(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg req = request_with_fds();
+	struct mbox_call_start arg = {
+		.req = (uintptr_t)&req, .msg_size = sizeof(req), .rep_max = 9000,
+	};
+	long ret = raw(self->fd, MBOX_IOC_CALL_START, &arg);
+
+	started = arg.token;
+	return ret;
+}
+
+static long lib_start_a_call(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg req = request_with_fds();
+
+	return neg(mbox_call_start(self->mb, &req, 9000, &started));
+}
+
+static void cancel_it(FIXTURE_DATA(fault) *self, long ret)
+{
+	struct mbox_call_cancel arg = { .token = started };
+
+	(void)ret;
+	if (raw(self->fd, MBOX_IOC_CALL_CANCEL, &arg))
+		abort();
+}
+
+/* A call whose reply, with descriptors, waits to be fetched. */
+static void have_a_reply(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, sizeof(big), 0);
+	struct mbox_replymsg arg = { .buf = (uintptr_t)big, .len = 9000, .nfds = 2 };
+
+	if (started)
+		return;
+	if (start_a_call(self) || raw(self->fd, MBOX_IOC_RECV, &msg) != 5000)
+		abort();
+	arg.token = msg.token;
+	arg.fds = (uintptr_t)passed;
+	if (raw(self->fd, MBOX_IOC_REPLYMSG, &arg))
+		abort();
+}
+
+static struct mbox_msg room_for_fds(int *fds)
+{
+	struct mbox_msg rep = msg_of(big, sizeof(big), MBOX_DONTWAIT);
+
+	rep.nfds = 2;
+	rep.fds = (uintptr_t)fds;
+	return rep;
+}
+
+static int fetched[2];
+
+static long fetch_a_reply(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg rep = room_for_fds(fetched);
+	struct mbox_call_wait arg = { .rep = (uintptr_t)&rep, .msg_size = sizeof(rep) };
+	long ret = raw(self->fd, MBOX_IOC_CALL_WAIT, &arg);
+
+	return ret >= 0 && rep.nfds != 2 ? -EBADMSG : ret;
+}
+
+static long lib_fetch_a_reply(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg rep = room_for_fds(fetched);
+	uint64_t token = 0;
+	long ret = neg(mbox_call_wait(self->mb, &token, &rep, NULL));
+
+	return ret >= 0 && rep.nfds != 2 ? -EBADMSG : ret;
+}
+
+static void close_fetched(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)self;
+	(void)ret;
+	close(fetched[0]);
+	close(fetched[1]);
+	started = 0;
+}
+
+static bool is_still_there(FIXTURE_DATA(fault) *self)
+{
+	struct pollfd pfd = { .fd = self->fd, .events = POLLPRI };
+
+	return poll(&pfd, 1, 0) == 1 && pfd.revents & POLLPRI;
+}
+
+/* A call of the own mailbox that no thread fetches: only the server's half counts. */
+static void have_a_started_call(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, sizeof(big), 0);
+
+	if (reply.token)
+		return;
+	if (start_a_call(self) || raw(self->fd, MBOX_IOC_RECV, &msg) != 5000)
+		abort();
+	reply.token = msg.token;
+}
+
+static long reply_with_fds(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_replymsg arg = {
+		.token = reply.token, .buf = (uintptr_t)big, .len = 9000,
+		.nfds = 2, .fds = (uintptr_t)passed,
+	};
+
+	return raw(self->fd, MBOX_IOC_REPLYMSG, &arg);
+}
+
+static long lib_reply_with_fds(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg rep = msg_of(big, 9000, 0);
+
+	rep.nfds = 2;
+	rep.fds = (uintptr_t)passed;
+	return neg(mbox_replymsg(self->mb, reply.token, &rep));
+}
+
+static void fetch_it(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)ret;
+	if (fetch_a_reply(self) != 9000)
+		abort();
+	close_fetched(self, 0);
+	reply.token = 0;
+}
+
+/* As call_in_vain(). */
+static long callmsg_in_vain(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg req = request_with_fds(), rep = room_for_fds(fetched);
+	struct mbox_callmsg arg = {
+		.req = (uintptr_t)&req, .rep = (uintptr_t)&rep, .msg_size = sizeof(req),
+	};
+	long ret;
+
+	req.flags = 0;
+	rep.flags = 0;
+	req.deadline_ns = soon;
+	ret = raw(self->fd, MBOX_IOC_CALLMSG, &arg);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+static long lib_callmsg_in_vain(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg req = request_with_fds(), rep = room_for_fds(fetched);
+	long ret;
+
+	req.flags = 0;
+	rep.flags = 0;
+	req.deadline_ns = soon;
+	ret = neg(mbox_callmsg(self->mb, &req, &rep));
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+TEST_F(fault, calls_that_do_not_wait)
+{
+	static const struct operation ops[] = {
+		{ .run = start_a_call, .undo = cancel_it, .prepare = have_a_pipe },
+		{ .run = lib_start_a_call, .undo = cancel_it, .prepare = have_a_pipe },
+	};
+	static const struct operation fetches[] = {
+		{ .run = fetch_a_reply, .undo = close_fetched, .prepare = have_a_reply,
+		  .intact = is_still_there },
+		{ .run = lib_fetch_a_reply, .undo = close_fetched, .prepare = have_a_reply,
+		  .intact = is_still_there },
+	};
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	REPEAT_ALL(self, ops);
+	started = 0;
+	REPEAT_ALL(self, fetches);
+	EXPECT_EQ(-ESRCH, neg(mbox_call_cancel(self->mb, 1)));
+}
+
+TEST_F(fault, calls_and_replies_with_descriptors)
+{
+	static const struct operation ops[] = {
+		{ .run = callmsg_in_vain, .undo = receive_all, .prepare = have_a_pipe },
+		{ .run = lib_callmsg_in_vain, .undo = receive_all, .prepare = have_a_pipe },
+		{ .run = reply_with_fds, .undo = fetch_it, .prepare = have_a_started_call },
+		{ .run = lib_reply_with_fds, .undo = fetch_it, .prepare = have_a_started_call },
+	};
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	REPEAT_ALL(self, ops);
+}
+
 /* No SIGEV_THREAD: a thread without memory is a warning in the kernel log. */
 static long lib_notify_by(FIXTURE_DATA(fault) *self, struct sigevent sev)
 {

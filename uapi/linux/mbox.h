@@ -708,6 +708,108 @@ struct mbox_lease {
 	__u32 reserved;
 };
 
+/**
+ * struct mbox_call_start - send a request, and do not wait for the reply
+ * @req: address of a struct mbox_msg: buf, len, prio, type, nfds and fds of the
+ *	request; flags: MBOX_DONTWAIT, MBOX_REALTIME; deadline_ns: when the call
+ *	ends without a reply, and until when the ioctl waits for room
+ * @msg_size: sizeof(struct mbox_msg) of the caller, from MBOX_MSG_SIZE_MIN to
+ *	4096
+ * @rep_max: length of the longest reply
+ * @token: out: for MBOX_IOC_CALL_WAIT and MBOX_IOC_CALL_CANCEL on this handle;
+ *	if the ioctl fails, it is as before
+ *
+ * The ioctl waits for room as MBOX_IOC_SEND does. The caller is charged for a
+ * reply of @rep_max bytes, until the end of the call has been fetched. Each
+ * call ends once: by a reply, with ETIMEDOUT, EPIPE, EIDRM, or with EMSGSIZE if
+ * the server made a longer reply. Until that is fetched by MBOX_IOC_CALL_WAIT,
+ * poll(2) reports POLLPRI on this handle.
+ */
+struct mbox_call_start {
+	__aligned_u64 req;
+	__u32 msg_size;
+	__u32 rep_max;
+	__aligned_u64 token;
+};
+
+/**
+ * struct mbox_call_wait - wait until a call that was started has ended
+ * @token: in: the call; 0: any; out: if @ended is 1, the call that has ended
+ * @rep: address of a struct mbox_msg for the reply: in: buf, len, nfds, fds;
+ *	flags: MBOX_DONTWAIT, MBOX_REALTIME, MBOX_TRUNC; out: len, nfds,
+ *	MBOX_CTRUNC in flags; the other fields are neither read nor written
+ * @deadline_ns: until when the ioctl waits, as in struct mbox_msg
+ * @msg_size: sizeof(struct mbox_msg) of the caller, from MBOX_MSG_SIZE_MIN to
+ *	4096
+ * @ended: in: must be zero; out: 1: the result of the ioctl is that of the call,
+ *	and the token is used up; 0: the ioctl itself failed
+ *
+ * The ioctl returns the length of the reply, or the error that ended the call.
+ * Calls are told in the order in which they ended. ESRCH: @token names no call
+ * of this handle whose end has not been told.
+ */
+struct mbox_call_wait {
+	__aligned_u64 token;
+	__aligned_u64 rep;
+	__aligned_u64 deadline_ns;
+	__u32 msg_size;
+	__u32 ended;
+};
+
+/**
+ * struct mbox_call_cancel - withdraw a call that was started
+ * @token: the call
+ *
+ * The end of the call is not told then. If its request is still in the mailbox,
+ * no server receives it; otherwise the reply fails with ESRCH. ESRCH: there is
+ * no such call, or it has ended.
+ */
+struct mbox_call_cancel {
+	__aligned_u64 token;
+};
+
+/**
+ * struct mbox_callmsg - send a message and wait for the reply, with descriptors
+ * @req: address of a struct mbox_msg: buf, len, prio, type, deadline_ns, nfds
+ *	and fds of the request; flags: 0 or MBOX_REALTIME
+ * @rep: address of a struct mbox_msg for the reply: in: buf, len, nfds, fds;
+ *	flags: 0; out: len, nfds, MBOX_CTRUNC in flags; the other fields are
+ *	neither read nor written
+ * @msg_size: sizeof(struct mbox_msg) of the caller, from MBOX_MSG_SIZE_MIN to
+ *	4096
+ * @reserved: must be zero
+ * @ticket: as in struct mbox_request
+ *
+ * The ioctl returns the length of the reply.
+ */
+struct mbox_callmsg {
+	__aligned_u64 req;
+	__aligned_u64 rep;
+	__u32 msg_size;
+	__u32 reserved;
+	__aligned_u64 ticket;
+};
+
+/**
+ * struct mbox_replymsg - reply to a request with descriptors
+ * @token: as in struct mbox_reply
+ * @buf: address of the reply
+ * @len: bytes to send
+ * @nfds: number of descriptors, at most MBOX_FDS_MAX
+ * @fds: address of an array of @nfds descriptors, each a __s32; zero if and
+ *	only if @nfds is
+ *
+ * Descriptors count for the caller, against RLIMIT_NOFILE of this process. A
+ * caller that does not ask for them does not get them.
+ */
+struct mbox_replymsg {
+	__aligned_u64 token;
+	__aligned_u64 buf;
+	__u32 len;
+	__u32 nfds;
+	__aligned_u64 fds;
+};
+
 /* Kinds of notification. */
 /* Remove the caller's registration. */
 #define MBOX_NOTIFY_OFF		0
@@ -768,5 +870,10 @@ struct mbox_notify {
 #define MBOX_IOC_NOTIFY		_IOW(MBOX_IOC_MAGIC, 0x1c, struct mbox_notify)
 #define MBOX_IOC_ACK		_IOW(MBOX_IOC_MAGIC, 0x1d, struct mbox_lease)
 #define MBOX_IOC_NACK		_IOW(MBOX_IOC_MAGIC, 0x1e, struct mbox_lease)
+#define MBOX_IOC_CALL_START	_IOWR(MBOX_IOC_MAGIC, 0x1f, struct mbox_call_start)
+#define MBOX_IOC_CALL_WAIT	_IOWR(MBOX_IOC_MAGIC, 0x20, struct mbox_call_wait)
+#define MBOX_IOC_CALL_CANCEL	_IOW(MBOX_IOC_MAGIC, 0x21, struct mbox_call_cancel)
+#define MBOX_IOC_CALLMSG	_IOWR(MBOX_IOC_MAGIC, 0x22, struct mbox_callmsg)
+#define MBOX_IOC_REPLYMSG	_IOW(MBOX_IOC_MAGIC, 0x23, struct mbox_replymsg)
 
 #endif /* _UAPI_LINUX_MBOX_H */
