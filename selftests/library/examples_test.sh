@@ -26,9 +26,11 @@ prints()
 }
 
 echo "KTAP version 1"
-echo "1..3"
+echo "1..4"
 prints hello hello
 prints handover "picture: 16 MiB, from 'x' to 'x'"
 # It ends only if each worker, and then the parent, finds the end of its queue.
 prints workers "100 results, their sum is 338350"
+# One thread, thousands of calls; one of them is never answered.
+prints events "9999 replies, 1 without"
 exit $bad
