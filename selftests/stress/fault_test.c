@@ -13,20 +13,13 @@
 #include <sys/uio.h>
 
 #include "leases.h"
+#include "faults.h"
 #include "rings.h"
-
-#define FAIL_DIR "/sys/kernel/debug/"
-
-static const char * const waits[] = {
-	FAIL_DIR "failslab/ignore-gfp-wait",
-	FAIL_DIR "fail_page_alloc/ignore-gfp-wait",
-};
 
 FIXTURE(fault)
 {
-	char waits[ARRAY_SIZE(waits)][8];
+	struct faults faults;
 	char name[64];
-	int nth;
 	int fd;
 	int epoll;
 	/* For the library, a descriptor that is no handle's yet, and a handle. */
@@ -35,13 +28,11 @@ FIXTURE(fault)
 	/* A ring, and a handle of it that has mapped nothing yet. */
 	struct mbox *ring;
 	struct mbox *fresh;
-	bool usable;
 };
 
 FIXTURE_SETUP(fault)
 {
 	struct mbox_attr attr = attr_of(0, 8);
-	unsigned int i;
 
 	umask(0);
 	test_name(self->name, sizeof(self->name), "fault");
@@ -53,24 +44,15 @@ FIXTURE_SETUP(fault)
 	ASSERT_TRUE(!!self->mb);
 	self->epoll = epoll_create1(EPOLL_CLOEXEC);
 	ASSERT_LE(0, self->epoll);
-	for (i = 0; i < ARRAY_SIZE(waits); i++) {
-		if (!read_file(waits[i], self->waits[i], sizeof(self->waits[i])))
-			write_file(waits[i], "N");
-	}
-	self->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	self->usable = self->nth >= 0 && !access(waits[0], W_OK);
+	faults_begin(&self->faults);
 }
 
 FIXTURE_TEARDOWN(fault)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(waits); i++)
-		write_file(waits[i], "%s", self->waits[i]);
+	faults_end(&self->faults);
 	raw_unlink(self->name);
 	mbox_close(self->fresh);
 	mbox_close(self->ring);
-	close(self->nth);
 	close(self->epoll);
 	if (self->spare >= 0)
 		close(self->spare);
@@ -78,45 +60,14 @@ FIXTURE_TEARDOWN(fault)
 	close(self->fd);
 }
 
-#define NEED_FAULTS(self) do {						\
-	if (!(self)->usable)						\
-		SKIP(return, "the kernel cannot inject failures");	\
-} while (0)
-
-/* For calls that allocate nothing. */
-#define NEED_COPY_FAULTS() do {						\
-	if (access(FAIL_DIR "fail_usercopy", F_OK))			\
-		SKIP(return, "the kernel cannot let copies fail");	\
-} while (0)
-
 static void inject(FIXTURE_DATA(fault) *self, int n)
 {
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%d", n), ret;
-
-	/* What is still to be injected can hit this write itself. */
-	do {
-		ret = pwrite(self->nth, text, len, 0);
-	} while (ret < 0 && errno == EFAULT);
-	if (ret != len)
-		abort();
+	fault_at(&self->faults, n);
 }
 
-/* Whether the failure has happened; none is left behind. */
 static bool injected(FIXTURE_DATA(fault) *self)
 {
-	char text[16] = { 0 };
-	bool done;
-
-	done = pread(self->nth, text, sizeof(text) - 1, 0) > 0 && atoi(text) == 0;
-	inject(self, 0);
-	return done;
-}
-
-/* What a call that could not have its memory, or could not copy, may say. */
-static bool is_expected(long ret)
-{
-	return ret == -ENOMEM || ret == -EFAULT || ret == -ENFILE || ret == -EMFILE;
+	return fault_happened(&self->faults);
 }
 
 /**
@@ -372,8 +323,8 @@ static int send_from_below(void *arg)
 	struct below *b = arg;
 	long ret;
 
-	b->self->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	CHECK(b->self->nth >= 0);
+	b->self->faults.nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	CHECK(b->self->faults.nth >= 0);
 	CHECK_EQ(0, become(USER_A, GROUP_A));
 	ret = enter_userns(USER_A, GROUP_A);
 	if (ret == -EPERM || ret == -EINVAL)
@@ -448,7 +399,7 @@ TEST_F(fault, send_that_would_drop_drops_nothing)
 static long send_descriptors(FIXTURE_DATA(fault) *self)
 {
 	struct mbox_msg msg = msg_of(big, 5000, MBOX_DONTWAIT);
-	int fds[] = { self->nth, self->nth, self->nth };
+	int fds[] = { self->faults.nth, self->faults.nth, self->faults.nth };
 
 	msg.nfds = ARRAY_SIZE(fds);
 	msg.fds = (uintptr_t)fds;
@@ -1948,8 +1899,8 @@ static int use_half_an_index(void *arg)
 	int fd, i, ret;
 	__s64 limit;
 
-	self->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	CHECK(self->nth >= 0);
+	self->faults.nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	CHECK(self->faults.nth >= 0);
 	CHECK_EQ(0, become(USER_A, GROUP_A));
 	fd = new_half_index(self);
 	pfd.fd = new_mailbox(0, MBOX_UNBOUNDED);
