@@ -63,6 +63,7 @@ help:
 	@echo 'Test:'
 	@echo '  check            every test in a virtual machine; TESTS="a b" for some'
 	@echo '  check-all        check on every kernel, one table; KERNELS="a b" for some'
+	@echo '  check-fs         pjdfstest on mailboxes, fetched, and labels of SELinux'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
 	@echo '  check-packages   the Debian packages, on a Debian that has nothing yet'
@@ -159,6 +160,12 @@ check-all:
 check-packages:
 	@$(VM)/packages.sh
 
+# PJDFSTEST: a clone of it on this machine.
+check-fs: export PJDFSTEST ?=
+check-fs:
+	@selftests/tools/labels/run
+	@selftests/tools/pjdfstest/run
+
 check-vm:
 	@$(VM)/selftest.sh
 
@@ -242,6 +249,6 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install lib install uninstall dkms-install dkms-uninstall deb \
-	demo vm check check-all check-vm check-fresh check-packages fuzz bench \
+	demo vm check check-all check-fs check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

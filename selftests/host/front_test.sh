@@ -289,6 +289,36 @@ test_report_of_holds()
 		python3 "$report" 100 "$tmp/all" "$tmp/tenth"
 }
 
+# ---- make check-fs -----------------------------------------------------------
+
+# What pjdfstest said is compared with the list in both directions.
+test_rows_of_pjdfstest()
+{
+	judge=selftests/tools/pjdfstest/judge.py
+	cat >"$tmp/rows" <<-'EOF'
+	# A comment.
+	open/00 4
+	 | 2: there is a reason
+	 | 3-4: there is another
+	unlink/00 1
+	EOF
+	printf '%s\n' '@ open/00' 'ok 1' 'not ok 2 - tried x' 'not ok 3' 'not ok 4' \
+		'@ unlink/00' 1..1 'ok 1' >"$tmp/said"
+	says 0 '^# 5 rows, of which 3 differ' python3 "$judge" "$tmp/rows" "$tmp/said"
+	sed 's/not ok 4/ok 4/' "$tmp/said" >"$tmp/said2"
+	says 1 '^# row 4 succeeds' python3 "$judge" "$tmp/rows" "$tmp/said2"
+	sed 's/^ok 1/not ok 1 - tried y/' "$tmp/said" >"$tmp/said2"
+	says 1 '^# row 1: tried y' python3 "$judge" "$tmp/rows" "$tmp/said2"
+	sed '/not ok 3/d' "$tmp/said" >"$tmp/said2"
+	says 1 '^# 3 rows, not 4' python3 "$judge" "$tmp/rows" "$tmp/said2"
+	sed '/^@ unlink/,$d' "$tmp/said" >"$tmp/said2"
+	says 0 '^1..1' python3 "$judge" "$tmp/rows" "$tmp/said2"
+	sed 's/^@ unlink/@ chmod/' "$tmp/said" >"$tmp/said2"
+	says 1 '^# 1 rows, not 0' python3 "$judge" "$tmp/rows" "$tmp/said2"
+	: >"$tmp/said2"
+	says 1 '^1..0' python3 "$judge" "$tmp/rows" "$tmp/said2"
+}
+
 # ---- all of them -------------------------------------------------------------
 
 run_tests "$self" "$tmp"

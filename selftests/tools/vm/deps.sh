@@ -4,7 +4,7 @@
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
 # wanted, this says so and installs nothing. Sets: module vm check kernel lint
-# lint-quick deb commands model plot ring arm64 s390x. --list: only print the packages, whether they are
+# lint-quick deb commands model labels plot ring arm64 s390x. --list: only print the packages, whether they are
 # there or not, by the names that apt knows.
 set -eu
 
