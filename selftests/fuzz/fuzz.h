@@ -160,6 +160,10 @@ struct shared {
 	/* Numbers that calls had when they were interrupted. */
 	uint64_t tickets[8];
 	uint32_t ntickets;
+	/* Calls that were started last, and calls that are over by their tokens. */
+	uint64_t started[16];
+	uint32_t nstarted;
+	uint64_t over[1024];
 	/* Calls that have begun and not ended, even if no thread waits for them. */
 	uint32_t calls_away;
 	/* Held by the worker that changes the limits of one user. */
@@ -365,6 +369,11 @@ OPERATION(fs_name);
 OPERATION(fs_attr);
 OPERATION(fs_dir);
 OPERATION(fs_mount);
+OPERATION(call_start);
+OPERATION(call_wait);
+OPERATION(call_cancel);
+OPERATION(callmsg);
+OPERATION(replymsg);
 
 /* Undo what the operations above did to the worker's task. */
 void ops_process_reset(struct worker *l);
@@ -404,6 +413,9 @@ void call_interrupted(struct worker *l);
 /* When a receive begins, and what it got. */
 uint32_t request_receive_begins(void);
 void request_received(const struct mbox_msg *m, uint32_t began);
+/* A token that a server has, and that a reply of that length is made to it. */
+uint64_t pick_token(uint8_t b);
+void reply_length(uint64_t token, unsigned int len);
 
 /* ---- scenes (scene.c) --------------------------------------------------- */
 

@@ -63,6 +63,11 @@ const struct operation operations[] = {
 	{ "fs_attr", op_fs_attr, 4, .may_fail = true },
 	{ "fs_dir", op_fs_dir, 2, .opens = true },
 	{ "fs_mount", op_fs_mount, 3, .costly = true },
+	{ "call_start", op_call_start, 10, .may_fail = true },
+	{ "call_wait", op_call_wait, 8, .may_fail = true },
+	{ "call_cancel", op_call_cancel, 3, .may_fail = true },
+	{ "callmsg", op_callmsg, 4, .may_fail = true },
+	{ "replymsg", op_replymsg, 6, .may_fail = true },
 };
 
 const unsigned int noperations = ARRAY_SIZE(operations);

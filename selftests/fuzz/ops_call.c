@@ -29,7 +29,7 @@ static void token_found(uint64_t token)
 }
 
 /* One of the last, mostly; also of other handles, and used ones. */
-static uint64_t pick_token(uint8_t b)
+uint64_t pick_token(uint8_t b)
 {
 	uint32_t n = __atomic_load_n(&shared->ntokens, __ATOMIC_RELAXED);
 
@@ -44,6 +44,11 @@ static uint64_t pick_token(uint8_t b)
 static uint64_t *lengths_of(uint64_t token)
 {
 	return &shared->lengths[token % ARRAY_SIZE(shared->lengths)];
+}
+
+void reply_length(uint64_t token, unsigned int len)
+{
+	__atomic_or_fetch(lengths_of(token), 1ULL << (len & 63), __ATOMIC_RELEASE);
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -315,8 +320,7 @@ static void fill_reply(struct worker *l, const struct op *op, unsigned int len,
 	r->token = pick_token(op->a[7]);
 	r->len = len;
 	r->buf = (uintptr_t)memory_source(l, op->a[5], len);
-	__atomic_or_fetch(lengths_of(r->token), 1ULL << (len & 63),
-			  __ATOMIC_RELEASE);
+	reply_length(r->token, len);
 }
 
 long op_reply(struct worker *l, const struct op *op)

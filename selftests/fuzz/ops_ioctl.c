@@ -107,6 +107,8 @@ static void check_result(const struct worker *l, unsigned int cmd, long ret)
 	case _IOC_NR(MBOX_IOC_RECV):
 	case _IOC_NR(MBOX_IOC_CALL):
 	case _IOC_NR(MBOX_IOC_REPLY_RECV):
+	case _IOC_NR(MBOX_IOC_CALL_WAIT):
+	case _IOC_NR(MBOX_IOC_CALLMSG):
 		most = 16 << 20;
 		break;
 	case _IOC_NR(MBOX_IOC_SENDV):

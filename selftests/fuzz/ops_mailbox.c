@@ -108,6 +108,8 @@ static void pick_attr(struct mbox_attr *attr, const struct op *op)
 		attr->flags |= 1U << (op->a[7] & 31);
 	if (attr->mode == MBOX_QUEUE && (op->a[3] & 0x70) == 0x50)
 		attr->flags |= MBOX_INHERIT;
+	if ((op->a[3] & 0x70) == 0x60 && op->a[7] & 1)
+		attr->flags |= MBOX_LEAF;
 	if (attr->mode == MBOX_RING && op->a[3] & 16)
 		attr->flags &= MBOX_FIXED | MBOX_HANGUP;
 	if (attr->mode == MBOX_RING && op->a[3] & 32)

@@ -212,6 +212,9 @@ static void forget_requests(void)
 	shared->events = 0;
 	memset(shared->tickets, 0, sizeof(shared->tickets));
 	shared->ntickets = 0;
+	memset(shared->started, 0, sizeof(shared->started));
+	memset(shared->over, 0, sizeof(shared->over));
+	shared->nstarted = 0;
 	shared->calls_away = 0;
 	shared->quota = 0;
 }
