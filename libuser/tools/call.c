@@ -17,6 +17,9 @@
  * @timeout_ns: how long to wait
  * @timed: @timeout_ns counts
  * @newline: a newline follows the reply
+ * @prio: of the request
+ * @type: of the request
+ * @at_once: each line of standard input is a request, with so many calls at once; 0: no
  */
 struct call_job {
 	struct mbox *mb;
@@ -26,6 +29,9 @@ struct call_job {
 	uint64_t timeout_ns;
 	bool timed;
 	bool newline;
+	uint32_t prio;
+	uint64_t type;
+	uint32_t at_once;
 };
 
 static bool open_job(struct call_job *job)
@@ -58,10 +64,42 @@ static void close_job(struct call_job *job)
 	mbox_close(job->mb);
 }
 
+/* The request with these bytes. */
+static struct mbox_msg request_of(const struct call_job *job, const char *text, size_t len)
+{
+	struct mbox_msg req = {
+		.buf = (uintptr_t)text,
+		.len = len <= UINT32_MAX ? len : UINT32_MAX,
+		.prio = job->prio,
+		.type = job->type,
+	};
+
+	if (job->timed)
+		req.deadline_ns = deadline_after(job->timeout_ns);
+
+	return req;
+}
+
+static struct mbox_msg room_of(const struct call_job *job, uint32_t flags)
+{
+	return (struct mbox_msg){
+		.buf = (uintptr_t)job->data,
+		.len = job->msg_max,
+		.flags = flags,
+	};
+}
+
+static int failed(const struct call_job *job, int error)
+{
+	errno = error;
+	print_perror("cannot call '%s'", job->mailbox);
+
+	return error == ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
+}
+
 static int do_call(struct call_job *job, const char *text)
 {
-	struct timespec deadline;
-	uint64_t ns;
+	struct mbox_msg req, rep;
 	ssize_t len;
 	size_t n;
 
@@ -81,24 +119,78 @@ static int do_call(struct call_job *job, const char *text)
 		print_perror("cannot write to standard output");
 		return EXIT_FAILED;
 	}
-	if (job->timed) {
-		ns = deadline_after(job->timeout_ns);
-		deadline.tv_sec = ns / 1000000000;
-		deadline.tv_nsec = ns % 1000000000;
-	}
 
-	len = mbox_call(job->mb, text, n, job->data, job->msg_max,
-			job->timed ? &deadline : NULL);
-	if (len < 0) {
-		n = errno;
-		print_perror("cannot call '%s'", job->mailbox);
-		return n == ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
-	}
+	req = request_of(job, text, n);
+	rep = room_of(job, 0);
+	len = mbox_callmsg(job->mb, &req, &rep);
+	if (len < 0)
+		return failed(job, errno);
 	fwrite(job->data, 1, len, stdout);
 	if (job->newline)
 		putchar('\n');
 
 	return EXIT_OK;
+}
+
+/* Fetch the end of one call, and write its reply as a line. Returns the status. */
+static int fetch_line(struct call_job *job, uint32_t *outstanding)
+{
+	struct mbox_msg rep = room_of(job, 0);
+	uint64_t token = 0;
+	ssize_t len;
+
+	len = mbox_call_wait(job->mb, &token, &rep, NULL);
+	if (rep.token)
+		--*outstanding;
+	if (len < 0)
+		return failed(job, errno);
+	fwrite(job->data, 1, len, stdout);
+	putchar('\n');
+
+	return EXIT_OK;
+}
+
+/*
+ * Call with each line of standard input, and write the replies in the order in which they
+ * come. A call that fails does not end the others, unless none can be fetched any more.
+ */
+static int call_lines(struct call_job *job)
+{
+	uint32_t outstanding = 0;
+	int status = EXIT_OK, ret;
+	size_t size = 0;
+	char *line = NULL;
+	ssize_t len = 0;
+
+	while (len >= 0 || outstanding) {
+		if (len >= 0 && outstanding < job->at_once) {
+			len = getline(&line, &size, stdin);
+			if (len > 0) {
+				struct mbox_msg req;
+				uint64_t token;
+
+				len -= line[len - 1] == '\n';
+				req = request_of(job, line, len);
+				if (mbox_call_start(job->mb, &req, job->msg_max, &token))
+					status = failed(job, errno);
+				else
+					outstanding++;
+			}
+			continue;
+		}
+		ret = outstanding;
+		if (fetch_line(job, &outstanding) != EXIT_OK)
+			status = EXIT_FAILED;
+		if (outstanding == (uint32_t)ret)
+			break;
+	}
+	free(line);
+	if (ferror(stdin)) {
+		print_perror("cannot read standard input");
+		return EXIT_FAILED;
+	}
+
+	return status;
 }
 
 enum {
@@ -116,6 +208,16 @@ static bool set_option(void *data, int id, const char *arg)
 	case 'N':
 		job->newline = true;
 		break;
+	case 'l':
+		if (!parse_u32(arg, "number of calls", UINT32_MAX, &job->at_once))
+			return false;
+		if (!job->at_once)
+			print_error("0 calls at once get nowhere");
+		return job->at_once;
+	case 'p':
+		return parse_u32(arg, "priority", MBOX_PRIO_MAX, &job->prio);
+	case 't':
+		return parse_u64(arg, "type", UINT64_MAX, &job->type);
 	case OPT_NO_NEWLINE:
 		job->newline = false;
 		break;
@@ -137,10 +239,15 @@ static int run_call(int argc, char **argv)
 		return usage_error("no mailbox given");
 	if (argc - optind > 2)
 		return usage_error("more than one text");
+	if (job.at_once && argc - optind > 1)
+		return usage_error("--lines takes its requests from standard input");
 	job.mailbox = argv[optind];
 	if (!open_job(&job))
 		return EXIT_FAILED;
-	status = do_call(&job, argv[optind + 1]);
+	if (job.at_once)
+		status = call_lines(&job);
+	else
+		status = do_call(&job, argv[optind + 1]);
 	close_job(&job);
 
 	return status;
@@ -158,6 +265,12 @@ const struct command call_command = {
 		  "write a newline after the reply (default on a\n"
 		  "terminal)" },
 		{ OPT_NO_NEWLINE, "no-newline", NULL, "write no newline after the reply" },
+		{ 'l', "lines", "COUNT",
+		  "each line of standard input is a request, and each\n"
+		  "reply a line, in the order in which they come; COUNT\n"
+		  "calls are under way at once" },
+		{ 'p', "prio", "PRIORITY", "0 (default) to " VALUE_OF(MBOX_PRIO_MAX) },
+		{ 't', "type", "TYPE", "any number (default 0)" },
 	},
 	.notes = "The exit status is 3 if no reply came in time.\n",
 	.set = set_option,

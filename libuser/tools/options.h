@@ -9,6 +9,10 @@
 /* Options without a letter have numbers from here on, above every letter. */
 #define OPT_FIRST 256
 
+/* The value of a macro, as text. */
+#define TEXT_OF(x) #x
+#define VALUE_OF(x) TEXT_OF(x)
+
 /* Room in a command's table, whose last row is empty. */
 #define OPTIONS_MAX 20
 

@@ -274,10 +274,6 @@ static int run_send(int argc, char **argv)
 	return status;
 }
 
-/* The value of a macro, as text. */
-#define TEXT_OF(x) #x
-#define VALUE_OF(x) TEXT_OF(x)
-
 const struct command send_command = {
 	.name = "send",
 	.operands = "MAILBOX [TEXT...]",

@@ -1242,6 +1242,37 @@ test_call_gets_the_output_of_the_served_command()
 	ok mboxctl rm "$m"
 }
 
+test_call_with_lines_has_several_calls_under_way()
+{
+	ok mboxctl create "$m"
+	mboxctl serve -n 50 -T 60 "$m" tr a-z A-Z >"$tmp/out" 2>&1 &
+	check 0 '' '' sh -c "seq 50 | sed 's/^/a/' |
+		mboxctl call -l 7 -T 60 '$m' >'$tmp/replies'"
+	ended 0
+	same "$(sort -u "$tmp/replies" | wc -l)" 50
+	same "$(sort "$tmp/replies" | sed -n '1p;$p' | tr '\n' ' ')" "A1 A9 "
+	check 1 '' "mboxctl call: cannot call '$m': Connection timed out" \
+		sh -c "echo x | mboxctl call --lines 2 -T 0.05 '$m'"
+	check 0 '' '' sh -c "mboxctl call -l 2 '$m' </dev/null"
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl call --help"
+	check 2 '' "*standard input$try" mboxctl call -l 2 "$m" text
+	check 2 '' "*get nowhere*" mboxctl call -l 0 "$m"
+}
+
+test_call_has_a_priority_and_a_type()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send "$m" low
+	mboxctl call -p 7 -t 9 -T 60 "$m" hello 2>/dev/null &
+	await "$m" 1 senders
+	check 0 hello '' mboxctl recv -m 9 --peek "$m"
+	# It comes first, and its receiver does not reply.
+	check 0 hello '' mboxctl recv "$m"
+	ended 1
+	ok mboxctl rm "$m"
+}
+
 test_call_without_a_server_times_out()
 {
 	ok mboxctl create --msg-max 5 "$m"
