@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(start)
 
 /* A call whose request is in the mailbox. */
 #define QUEUED(self, value) \
-	ASSERT_EQ(0, start((self)->client, value, 0, 0, &(self)->call))
+	ASSERT_EQ(0, start_call((self)->client, value, 0, 0, &(self)->call))
 
 /* A call whose request the server has. */
 #define TAKEN(self, value) do {						\
@@ -135,17 +135,17 @@ TEST_F(start, reply_is_fetched_once)
 	EXPECT_EQ(1, info_of(self->client, CALLS));
 	EXPECT_EQ(0, info_of(self->client, ENDED));
 	EXPECT_EQ(1U, stat_of(self->fd).waiting_senders);
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	EXPECT_EQ(0, answer(self->server, self->token, 50));
 	EXPECT_EQ(0U, stat_of(self->fd).waiting_senders);
 	EXPECT_EQ(0, info_of(self->client, CALLS));
 	EXPECT_EQ(1, info_of(self->client, ENDED));
 	token = self->call;
-	EXPECT_EQ(50, fetch(self->client, &token));
+	EXPECT_EQ(50, fetch_call(self->client, &token));
 	EXPECT_EQ(self->call, token);
-	EXPECT_EQ(-ESRCH, fetch(self->client, &token));
+	EXPECT_EQ(-ESRCH, fetch_call(self->client, &token));
 	EXPECT_EQ(0U, token);
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	EXPECT_EQ(0, info_of(self->client, ENDED));
 	EXPECT_EQ(-ESRCH, answer(self->server, self->token, 51));
 }
@@ -165,7 +165,7 @@ TEST_F(start, request_has_the_fields_of_a_message)
 	EXPECT_EQ(7U, msg.prio);
 	EXPECT_EQ((__u32)getpid(), msg.pid);
 	EXPECT_EQ(0, answer(self->server, msg.token, 1));
-	EXPECT_EQ(1, fetch_any(self->client));
+	EXPECT_EQ(1, fetch_any_call(self->client));
 }
 
 TEST_F(start, request_is_delivered_to_a_waiting_receiver)
@@ -177,7 +177,7 @@ TEST_F(start, request_is_delivered_to_a_waiting_receiver)
 	QUEUED(self, 6);
 	EXPECT_EQ(6, recv_join(&server));
 	EXPECT_EQ(0, answer(self->server, server.msg.token, 60));
-	EXPECT_EQ(60, fetch(self->client, &self->call));
+	EXPECT_EQ(60, fetch_call(self->client, &self->call));
 }
 
 TEST_F(start, replies_are_told_in_the_order_of_arrival)
@@ -187,14 +187,14 @@ TEST_F(start, replies_are_told_in_the_order_of_arrival)
 	int i;
 
 	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, start(self->client, i, 0, 0, &calls[i]));
+		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, answer(self->server, tokens[order[i]], 10 + order[i]));
 	for (i = 0; i < 4; i++) {
 		token = 0;
-		EXPECT_EQ(10 + order[i], fetch(self->client, &token));
+		EXPECT_EQ(10 + order[i], fetch_call(self->client, &token));
 		EXPECT_EQ(calls[order[i]], token);
 	}
 }
@@ -205,19 +205,19 @@ TEST_F(start, one_of_several_can_be_fetched_first)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(0, start(self->client, i, 0, 0, &calls[i]));
+		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
 		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
 	}
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, answer(self->server, tokens[i], 10 + i));
 	token = calls[1];
-	EXPECT_EQ(11, fetch(self->client, &token));
+	EXPECT_EQ(11, fetch_call(self->client, &token));
 	token = calls[2];
-	EXPECT_EQ(-EAGAIN, fetch(self->client, &token));
-	EXPECT_EQ(10, fetch_any(self->client));
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_call(self->client, &token));
+	EXPECT_EQ(10, fetch_any_call(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	ASSERT_EQ(0, answer(self->server, tokens[2], 12));
-	EXPECT_EQ(12, fetch_any(self->client));
+	EXPECT_EQ(12, fetch_any_call(self->client));
 }
 
 TEST_F(start, thousands_are_outstanding)
@@ -230,7 +230,7 @@ TEST_F(start, thousands_are_outstanding)
 
 	ASSERT_EQ(0, open_three(self, 0, MBOX_UNBOUNDED));
 	for (i = 0; i < MANY; i++)
-		ASSERT_EQ(0, start(self->client, i, 0, 0, &calls[i]));
+		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
 	EXPECT_EQ(MANY, info_of(self->client, CALLS));
 	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
@@ -239,19 +239,19 @@ TEST_F(start, thousands_are_outstanding)
 	EXPECT_EQ(MANY, info_of(self->client, ENDED));
 	/* Every second one by its token, the others in order. */
 	for (i = 0; i < MANY; i += 2) {
-		ASSERT_EQ(i, fetch(self->client, &calls[i]));
+		ASSERT_EQ(i, fetch_call(self->client, &calls[i]));
 		seen[i]++;
 	}
 	for (i = 0; i < MANY / 2; i++) {
 		token = 0;
-		value = fetch(self->client, &token);
+		value = fetch_call(self->client, &token);
 		ASSERT_EQ(MANY - 1 - 2 * i, value);
 		ASSERT_EQ(calls[value], token);
 		seen[value]++;
 	}
 	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(1, seen[i]);
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 }
 
 TEST_F(start, replies_of_every_length)
@@ -283,7 +283,7 @@ TEST_F(start, library_starts_fetches_and_cancels)
 {
 	struct mbox *client = mbox_from_fd(self->client);
 	static const struct timespec bad = { .tv_nsec = -1 }, past = { .tv_nsec = 1 };
-	struct mbox_msg req = msg_of("ping", 4, 0), rep;
+	struct mbox_msg req = msg_of("ping", 4, 0), rep, msg;
 	char text[8] = "";
 	uint64_t call = 0, token = 0;
 
@@ -298,12 +298,9 @@ TEST_F(start, library_starts_fetches_and_cancels)
 	EXPECT_EQ(-EINVAL, neg(mbox_call_wait(client, &token, &rep, &bad)));
 	rep.len = 0;
 	EXPECT_EQ(4, raw_recv(self->server, text, 4, MBOX_PEEK));
-	{
-		struct mbox_msg msg = msg_of(text, 4, 0);
-
-		ASSERT_EQ(4, raw(self->server, MBOX_IOC_RECV, &msg));
-		ASSERT_EQ(0, raw_reply(self->server, msg.token, "pong", 4));
-	}
+	msg = msg_of(text, 4, 0);
+	ASSERT_EQ(4, raw(self->server, MBOX_IOC_RECV, &msg));
+	ASSERT_EQ(0, raw_reply(self->server, msg.token, "pong", 4));
 	EXPECT_EQ(-EMSGSIZE, neg(mbox_call_wait(client, &token, &rep, NULL)));
 	EXPECT_EQ(0U, rep.token);
 	rep = msg_of(text, sizeof(text), 0);
@@ -329,14 +326,14 @@ TEST_F(start, full_mailbox_is_EAGAIN)
 
 	for (i = 0; i < 4; i++)
 		QUEUED(self, i);
-	EXPECT_EQ(-EAGAIN, start(self->client, 9, MBOX_DONTWAIT, 0, &call));
+	EXPECT_EQ(-EAGAIN, start_call(self->client, 9, MBOX_DONTWAIT, 0, &call));
 	EXPECT_EQ(~0ULL, call);
 	ASSERT_EQ(0, fcntl(self->client, F_SETFL, O_NONBLOCK | O_WRONLY));
-	EXPECT_EQ(-EAGAIN, start(self->client, 9, 0, 0, &call));
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, start_call(self->client, 9, 0, 0, &call));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	EXPECT_EQ(4, info_of(self->client, CALLS));
 	EXPECT_EQ(0, get_request(self->server, 0, &self->token));
-	EXPECT_EQ(0, start(self->client, 9, 0, 0, &call));
+	EXPECT_EQ(0, start_call(self->client, 9, 0, 0, &call));
 }
 
 TEST_F(start, without_capacity_a_receiver_has_to_wait)
@@ -345,13 +342,13 @@ TEST_F(start, without_capacity_a_receiver_has_to_wait)
 	__u64 call;
 
 	ASSERT_EQ(0, open_three(self, 0, 0));
-	EXPECT_EQ(-EAGAIN, start(self->client, 9, MBOX_DONTWAIT, 0, &call));
+	EXPECT_EQ(-EAGAIN, start_call(self->client, 9, MBOX_DONTWAIT, 0, &call));
 	ASSERT_EQ(0, recv_start(&server, self->server));
 	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
-	EXPECT_EQ(0, start(self->client, 9, MBOX_DONTWAIT, 0, &call));
+	EXPECT_EQ(0, start_call(self->client, 9, MBOX_DONTWAIT, 0, &call));
 	EXPECT_EQ(9, recv_join(&server));
 	EXPECT_EQ(0, answer(self->server, server.msg.token, 90));
-	EXPECT_EQ(90, fetch(self->client, &call));
+	EXPECT_EQ(90, fetch_call(self->client, &call));
 }
 
 /* MBOX_IOC_CALL_START in a thread. */
@@ -394,8 +391,8 @@ TEST_F(start, waits_for_room)
 		EXPECT_EQ(0, answer(self->server, self->token, 10));
 		EXPECT_EQ(2, get_request(self->server, 0, &self->token));
 		EXPECT_EQ(0, answer(self->server, self->token, 20));
-		EXPECT_EQ(10, fetch_any(self->client));
-		EXPECT_EQ(20, fetch(self->client, &s.arg.token));
+		EXPECT_EQ(10, fetch_any_call(self->client));
+		EXPECT_EQ(20, fetch_call(self->client, &s.arg.token));
 		EXPECT_EQ(0U, stat_of(self->fd).waiting_senders);
 	}
 }
@@ -410,7 +407,7 @@ TEST_F(start, waits_for_a_receiver)
 	EXPECT_EQ(2, get_request(self->server, 0, &self->token));
 	EXPECT_EQ(0, call_join(&s.call));
 	EXPECT_EQ(0, answer(self->server, self->token, 20));
-	EXPECT_EQ(20, fetch(self->client, &s.arg.token));
+	EXPECT_EQ(20, fetch_call(self->client, &s.arg.token));
 }
 
 /* Without capacity, a request that comes back is blocked again, without its thread. */
@@ -429,7 +426,7 @@ TEST_F(start, request_that_could_not_be_copied_is_blocked_again)
 	EXPECT_EQ(-EFAULT, raw_recv(self->server, (void *)1, 4, 0));
 	EXPECT_EQ(2, get_request(self->server, 0, &self->token));
 	EXPECT_EQ(0, answer(self->server, self->token, 20));
-	EXPECT_EQ(20, fetch(self->client, &s.arg.token));
+	EXPECT_EQ(20, fetch_call(self->client, &s.arg.token));
 	/* And can be withdrawn there. */
 	ASSERT_EQ(0, starter_start(&s, self->client, 3, 0));
 	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
@@ -447,10 +444,10 @@ TEST_F(start, deadline_while_it_waits_for_room_is_ETIMEDOUT)
 
 	for (i = 0; i < 4; i++)
 		QUEUED(self, i);
-	EXPECT_EQ(-ETIMEDOUT, start(self->client, 9, 0, 1, &call));
-	EXPECT_EQ(-ETIMEDOUT, start(self->client, 9, 0, in_ms(CLOCK_MONOTONIC, 20), &call));
-	EXPECT_EQ(-ETIMEDOUT, start(self->client, 9, MBOX_REALTIME,
-				    in_ms(CLOCK_REALTIME, 20), &call));
+	EXPECT_EQ(-ETIMEDOUT, start_call(self->client, 9, 0, 1, &call));
+	EXPECT_EQ(-ETIMEDOUT, start_call(self->client, 9, 0, in_ms(CLOCK_MONOTONIC, 20), &call));
+	EXPECT_EQ(-ETIMEDOUT, start_call(self->client, 9, MBOX_REALTIME,
+					 in_ms(CLOCK_REALTIME, 20), &call));
 	EXPECT_EQ(~0ULL, call);
 	EXPECT_EQ(4, info_of(self->client, CALLS));
 	EXPECT_EQ(4U, stat_of(self->fd).sent);
@@ -486,10 +483,10 @@ TEST_F(start, end_of_the_mailbox_while_it_waits_for_room)
 	ASSERT_EQ(0, raw_destroy(self->fd));
 	EXPECT_EQ(-EIDRM, call_join(&s.call));
 	/* The call was not started: only the other one has an end. */
-	EXPECT_EQ(-EIDRM, fetch(self->client, &self->call));
+	EXPECT_EQ(-EIDRM, fetch_call(self->client, &self->call));
 	EXPECT_NE(0U, self->call);
 	self->call = 0;
-	EXPECT_EQ(-EIDRM, fetch(self->client, &self->call));
+	EXPECT_EQ(-EIDRM, fetch_call(self->client, &self->call));
 	EXPECT_EQ(0U, self->call);
 }
 
@@ -499,13 +496,13 @@ TEST_F(start, deadline_of_a_queued_request_withdraws_it)
 {
 	__u64 token;
 
-	ASSERT_EQ(0, start(self->client, 1, 0, in_ms(CLOCK_MONOTONIC, 20), &self->call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, in_ms(CLOCK_MONOTONIC, 20), &self->call));
 	EXPECT_TRUE(is_ready(self->client, WAIT_LIMIT_MS));
 	EXPECT_EQ(-EAGAIN, take(self->server));
 	token = 0;
-	EXPECT_EQ(-ETIMEDOUT, fetch(self->client, &token));
+	EXPECT_EQ(-ETIMEDOUT, fetch_call(self->client, &token));
 	EXPECT_EQ(self->call, token);
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	EXPECT_EQ(0U, stat_of(self->fd).waiting_senders);
 	EXPECT_EQ(0U, stat_of(self->fd).queued);
 }
@@ -514,12 +511,12 @@ TEST_F(start, deadline_of_a_taken_request_makes_the_reply_ESRCH)
 {
 	__u64 token = 0;
 
-	ASSERT_EQ(0, start(self->client, 1, MBOX_REALTIME, in_ms(CLOCK_REALTIME, 50),
-			   &self->call));
+	ASSERT_EQ(0, start_call(self->client, 1, MBOX_REALTIME, in_ms(CLOCK_REALTIME, 50),
+				&self->call));
 	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
 	EXPECT_TRUE(is_ready(self->client, WAIT_LIMIT_MS));
 	EXPECT_EQ(-ESRCH, answer(self->server, self->token, 1));
-	EXPECT_EQ(-ETIMEDOUT, fetch(self->client, &token));
+	EXPECT_EQ(-ETIMEDOUT, fetch_call(self->client, &token));
 	EXPECT_EQ(self->call, token);
 }
 
@@ -527,20 +524,20 @@ TEST_F(start, deadline_that_has_passed_ends_the_call_at_once)
 {
 	__u64 token = 0;
 
-	ASSERT_EQ(0, start(self->client, 1, 0, 1, &self->call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, 1, &self->call));
 	EXPECT_TRUE(is_ready(self->client, WAIT_LIMIT_MS));
-	EXPECT_EQ(-ETIMEDOUT, fetch(self->client, &token));
+	EXPECT_EQ(-ETIMEDOUT, fetch_call(self->client, &token));
 	EXPECT_EQ(self->call, token);
 }
 
 TEST_F(start, deadline_after_the_reply_has_no_effect)
 {
-	ASSERT_EQ(0, start(self->client, 1, 0, in_ms(CLOCK_MONOTONIC, 200), &self->call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, in_ms(CLOCK_MONOTONIC, 200), &self->call));
 	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
 	usleep(300000);
-	EXPECT_EQ(10, fetch(self->client, &self->call));
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(10, fetch_call(self->client, &self->call));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 }
 
 TEST_F(start, closing_the_server_is_EPIPE)
@@ -551,9 +548,9 @@ TEST_F(start, closing_the_server_is_EPIPE)
 	close(self->server);
 	self->server = -1;
 	EXPECT_TRUE(is_ready(self->client, WAIT_LIMIT_MS));
-	EXPECT_EQ(-EPIPE, fetch(self->client, &token));
+	EXPECT_EQ(-EPIPE, fetch_call(self->client, &token));
 	EXPECT_EQ(self->call, token);
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 }
 
 TEST_F(start, receiving_without_a_token_is_EPIPE)
@@ -562,7 +559,7 @@ TEST_F(start, receiving_without_a_token_is_EPIPE)
 
 	QUEUED(self, 1);
 	EXPECT_EQ(4, read(self->server, &value, 4));
-	EXPECT_EQ(-EPIPE, fetch(self->client, &self->call));
+	EXPECT_EQ(-EPIPE, fetch_call(self->client, &self->call));
 }
 
 TEST_F(start, dropping_the_request_is_EPIPE)
@@ -570,13 +567,13 @@ TEST_F(start, dropping_the_request_is_EPIPE)
 	ASSERT_EQ(0, open_three(self, MBOX_DROP_OLDEST, 1));
 	QUEUED(self, 1);
 	ASSERT_EQ(0, put(self->client, 2));
-	EXPECT_EQ(-EPIPE, fetch(self->client, &self->call));
+	EXPECT_EQ(-EPIPE, fetch_call(self->client, &self->call));
 	/* A new request that is dropped is not started. */
 	ASSERT_EQ(0, open_three(self, MBOX_DROP_NEWEST, 1));
 	ASSERT_EQ(0, put(self->client, 2));
-	EXPECT_EQ(-EPIPE, start(self->client, 3, 0, 0, &self->call));
+	EXPECT_EQ(-EPIPE, start_call(self->client, 3, 0, 0, &self->call));
 	EXPECT_EQ(~0ULL, self->call);
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 }
 
 TEST_F(start, last_receiver_of_a_HANGUP_mailbox_is_EPIPE)
@@ -592,9 +589,9 @@ TEST_F(start, last_receiver_of_a_HANGUP_mailbox_is_EPIPE)
 	self->server = -1;
 	EXPECT_EQ(100, await_info(self->client, ENDED, 100));
 	for (i = 0; i < 100; i++)
-		EXPECT_EQ(-EPIPE, fetch_any(self->client));
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
-	EXPECT_EQ(-EPIPE, start(self->client, 1, 0, 0, &self->call));
+		EXPECT_EQ(-EPIPE, fetch_any_call(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
+	EXPECT_EQ(-EPIPE, start_call(self->client, 1, 0, 0, &self->call));
 }
 
 TEST_F(start, destroying_is_EIDRM_once_for_each_call)
@@ -611,13 +608,13 @@ TEST_F(start, destroying_is_EIDRM_once_for_each_call)
 	ASSERT_EQ(0, raw_destroy(self->fd));
 	for (i = 0; i < 100; i++) {
 		token = 0;
-		EXPECT_EQ(-EIDRM, fetch(self->client, &token));
+		EXPECT_EQ(-EIDRM, fetch_call(self->client, &token));
 		EXPECT_NE(0U, token);
 	}
 	token = 0;
-	EXPECT_EQ(-EIDRM, fetch(self->client, &token));
+	EXPECT_EQ(-EIDRM, fetch_call(self->client, &token));
 	EXPECT_EQ(0U, token);
-	EXPECT_EQ(-EIDRM, start(self->client, 1, 0, 0, &token));
+	EXPECT_EQ(-EIDRM, start_call(self->client, 1, 0, 0, &token));
 }
 
 TEST_F(start, reply_that_is_too_long_is_EMSGSIZE_for_both)
@@ -627,9 +624,9 @@ TEST_F(start, reply_that_is_too_long_is_EMSGSIZE_for_both)
 	TAKEN(self, 1);
 	EXPECT_EQ(-EMSGSIZE, raw_reply(self->server, self->token, &value, 5));
 	self->token = 0;
-	EXPECT_EQ(-EMSGSIZE, fetch(self->client, &self->token));
+	EXPECT_EQ(-EMSGSIZE, fetch_call(self->client, &self->token));
 	EXPECT_EQ(self->call, self->token);
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 }
 
 TEST_F(start, closing_the_caller_withdraws_its_requests)
@@ -638,7 +635,7 @@ TEST_F(start, closing_the_caller_withdraws_its_requests)
 	int other = open_again(self->fd, O_WRONLY), i;
 
 	for (i = 0; i < 3; i++)
-		ASSERT_EQ(0, start(other, i, 0, 0, &self->call));
+		ASSERT_EQ(0, start_call(other, i, 0, 0, &self->call));
 	ASSERT_EQ(0, get_request(self->server, 0, &tokens[0]));
 	ASSERT_EQ(1, get_request(self->server, 0, &tokens[1]));
 	EXPECT_EQ(0, answer(self->server, tokens[1], 1));
@@ -657,8 +654,8 @@ TEST_F(start, closing_a_handle_with_many_calls)
 	ASSERT_EQ(0, open_three(self, 0, MBOX_UNBOUNDED));
 	other = open_again(self->fd, O_WRONLY);
 	for (i = 0; i < 10000; i++)
-		ASSERT_EQ(0, start(other, i, 0, i & 1 ? in_ms(CLOCK_MONOTONIC, 3600000) : 0,
-				   &self->call));
+		ASSERT_EQ(0, start_call(other, i, 0, i & 1 ? in_ms(CLOCK_MONOTONIC, 3600000) : 0,
+					&self->call));
 	for (i = 0; i < 3000; i++)
 		ASSERT_EQ(i, get_request(self->server, 0, &self->token));
 	close(other);
@@ -672,8 +669,8 @@ static int start_and_be_killed(void *arg)
 	FIXTURE_DATA(start) *self = arg;
 	int fd = open_again(self->fd, O_WRONLY);
 
-	CHECK_EQ(0, start(fd, 1, 0, 0, &self->call));
-	CHECK_EQ(0, start(fd, 2, 0, 0, &self->call));
+	CHECK_EQ(0, start_call(fd, 1, 0, 0, &self->call));
+	CHECK_EQ(0, start_call(fd, 2, 0, 0, &self->call));
 	CHECK_EQ(1, get_request(self->server, 0, &self->token));
 	raise(SIGKILL);
 	return 1;
@@ -698,8 +695,8 @@ TEST_F(start, cancelling_withdraws_a_queued_request)
 	EXPECT_EQ(0, raw_call_cancel(self->client, first));
 	EXPECT_EQ(2, get_request(self->server, MBOX_DONTWAIT, &self->token));
 	EXPECT_EQ(-EAGAIN, take(self->server));
-	EXPECT_EQ(-ESRCH, fetch(self->client, &first));
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-ESRCH, fetch_call(self->client, &first));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	EXPECT_EQ(1, info_of(self->client, CALLS));
 }
 
@@ -708,7 +705,7 @@ TEST_F(start, cancelling_a_taken_request_makes_the_reply_ESRCH)
 	TAKEN(self, 1);
 	EXPECT_EQ(0, raw_call_cancel(self->client, self->call));
 	EXPECT_EQ(-ESRCH, answer(self->server, self->token, 1));
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 }
 
 TEST_F(start, cancelling_makes_room)
@@ -729,7 +726,7 @@ TEST_F(start, a_call_that_has_ended_cannot_be_cancelled)
 	TAKEN(self, 1);
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
 	EXPECT_EQ(-ESRCH, raw_call_cancel(self->client, self->call));
-	EXPECT_EQ(10, fetch(self->client, &self->call));
+	EXPECT_EQ(10, fetch_call(self->client, &self->call));
 }
 
 TEST_F(start, tokens_are_bound_to_the_handle)
@@ -743,13 +740,13 @@ TEST_F(start, tokens_are_bound_to_the_handle)
 	EXPECT_EQ(-ESRCH, raw_call_cancel(other, token));
 	EXPECT_EQ(-ESRCH, raw_call_cancel(self->client, 0));
 	EXPECT_EQ(-ESRCH, raw_call_cancel(self->client, token + 1));
-	EXPECT_EQ(-ESRCH, fetch(other, &token));
+	EXPECT_EQ(-ESRCH, fetch_call(other, &token));
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
 	EXPECT_FALSE(is_ready(other, 0));
-	EXPECT_EQ(-EAGAIN, fetch_any(other));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(other));
 	/* A duplicate is the same handle. */
 	EXPECT_TRUE(is_ready(same, 0));
-	EXPECT_EQ(10, fetch(same, &self->call));
+	EXPECT_EQ(10, fetch_call(same, &self->call));
 	close(same);
 	close(other);
 }
@@ -774,7 +771,7 @@ TEST_F(start, a_thread_waits_for_one_call)
 	EXPECT_EQ(20, collector_join(&c));
 	EXPECT_EQ(1U, c.arg.ended);
 	EXPECT_EQ(self->call, c.arg.token);
-	EXPECT_EQ(10, fetch(self->client, &first));
+	EXPECT_EQ(10, fetch_call(self->client, &first));
 }
 
 TEST_F(start, threads_wait_for_any_call)
@@ -871,7 +868,7 @@ TEST_F(start, a_wait_ends_at_its_own_deadline)
 					    in_ms(CLOCK_REALTIME, 20)));
 	/* The call goes on. */
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
-	EXPECT_EQ(10, fetch(self->client, &self->call));
+	EXPECT_EQ(10, fetch_call(self->client, &self->call));
 }
 
 TEST_F(start, a_wait_is_interrupted)
@@ -888,7 +885,7 @@ TEST_F(start, a_wait_is_interrupted)
 	EXPECT_EQ(-EINTR, collector_join(&c));
 	EXPECT_EQ(0U, c.arg.ended);
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
-	EXPECT_EQ(10, fetch(self->client, &self->call));
+	EXPECT_EQ(10, fetch_call(self->client, &self->call));
 }
 
 /* ---- copies that fail ------------------------------------------------------------ */
@@ -930,7 +927,7 @@ TEST_F(start, bad_addresses_leave_the_reply)
 	arg.rep = 1;
 	EXPECT_EQ(-EFAULT, raw(self->client, MBOX_IOC_CALL_WAIT, &arg));
 	EXPECT_EQ(-EFAULT, raw(self->client, MBOX_IOC_CALL_WAIT, (void *)8));
-	EXPECT_EQ(10, fetch(self->client, &self->call));
+	EXPECT_EQ(10, fetch_call(self->client, &self->call));
 }
 
 TEST_F(start, bad_addresses_start_nothing)
@@ -967,7 +964,7 @@ TEST_F(start, a_reply_that_is_being_copied_is_not_told_twice)
 	ASSERT_EQ(0, call_start(&c.call, self->client, MBOX_IOC_CALL_WAIT));
 	ASSERT_EQ(0, slow_await(&self->slow));
 	EXPECT_FALSE(is_ready(self->client, 0));
-	EXPECT_EQ(-EAGAIN, fetch_any(self->client));
+	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	EXPECT_EQ(-ESRCH, raw_call_cancel(self->client, self->call));
 	ASSERT_EQ(0, collector_start(&other, self->client, self->call, 0));
 	ASSERT_EQ(1, await_info(self->client, WAITING, 1));
@@ -991,7 +988,7 @@ TEST_F(start, poll_reports_POLLPRI)
 	EXPECT_EQ(1, poll(&pfd, 1, 0));
 	EXPECT_EQ(POLLPRI | POLLOUT, pfd.revents);
 	EXPECT_FALSE(is_ready(self->server, 0));
-	EXPECT_EQ(10, fetch_any(self->client));
+	EXPECT_EQ(10, fetch_any_call(self->client));
 	EXPECT_EQ(1, poll(&pfd, 1, 0));
 	EXPECT_EQ(POLLOUT, pfd.revents);
 }
@@ -1006,14 +1003,14 @@ TEST_F(start, a_reply_wakes_poll)
 		int fd = open_again(self->fd, O_WRONLY);
 
 		if (!before)
-			ASSERT_EQ(0, start(fd, 1, 0, 0, &self->call));
+			ASSERT_EQ(0, start_call(fd, 1, 0, 0, &self->call));
 		ASSERT_EQ(0, poller_start(&p, fd, POLLPRI));
 		if (before)
-			ASSERT_EQ(0, start(fd, 1, 0, 0, &self->call));
+			ASSERT_EQ(0, start_call(fd, 1, 0, 0, &self->call));
 		ASSERT_EQ(1, get_request(self->server, 0, &self->token));
 		EXPECT_EQ(0, answer(self->server, self->token, 10));
 		EXPECT_EQ(POLLPRI, poller_join(&p));
-		EXPECT_EQ(10, fetch_any(fd));
+		EXPECT_EQ(10, fetch_any_call(fd));
 		close(fd);
 	}
 }
@@ -1035,7 +1032,7 @@ TEST_F(start, epoll_reports_each_edge)
 		EXPECT_EQ(0, epoll_wait(ep, &event, 1, 0));
 	}
 	for (i = 0; i < 3; i++)
-		EXPECT_EQ(i, fetch_any(self->client));
+		EXPECT_EQ(i, fetch_any_call(self->client));
 	close(ep);
 }
 
@@ -1046,7 +1043,7 @@ TEST_F(start, other_handles_are_not_told)
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 	__u64 call;
 
-	ASSERT_EQ(0, start(other, 9, 0, 0, &call));
+	ASSERT_EQ(0, start_call(other, 9, 0, 0, &call));
 	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, other, &event));
 	EXPECT_EQ(9, get_request(self->server, 0, &self->token));
 	TAKEN(self, 1);
@@ -1125,18 +1122,18 @@ TEST_F(start, rights_and_modes)
 	__u64 token = 1;
 	int fd;
 
-	EXPECT_EQ(-EBADF, start(self->server, 1, 0, 0, &token));
-	EXPECT_EQ(-EBADF, fetch(self->server, &token));
+	EXPECT_EQ(-EBADF, start_call(self->server, 1, 0, 0, &token));
+	EXPECT_EQ(-EBADF, fetch_call(self->server, &token));
 	EXPECT_EQ(-EBADF, raw_call_cancel(self->server, 1));
 	fd = new_mailbox(MBOX_BROADCAST, 4);
-	EXPECT_EQ(-EOPNOTSUPP, start(fd, 1, 0, 0, &token));
-	EXPECT_EQ(-EOPNOTSUPP, fetch(fd, &token));
+	EXPECT_EQ(-EOPNOTSUPP, start_call(fd, 1, 0, 0, &token));
+	EXPECT_EQ(-EOPNOTSUPP, fetch_call(fd, &token));
 	EXPECT_EQ(-EOPNOTSUPP, raw_call_cancel(fd, 1));
 	close(fd);
 	attr.mode = MBOX_RING;
 	fd = raw_create(NULL, O_RDWR, &attr);
-	EXPECT_EQ(-EOPNOTSUPP, start(fd, 1, 0, 0, &token));
-	EXPECT_EQ(-EOPNOTSUPP, fetch(fd, &token));
+	EXPECT_EQ(-EOPNOTSUPP, start_call(fd, 1, 0, 0, &token));
+	EXPECT_EQ(-EOPNOTSUPP, fetch_call(fd, &token));
 	EXPECT_EQ(-EOPNOTSUPP, raw_call_cancel(fd, 1));
 	close(fd);
 }

@@ -328,7 +328,7 @@ TEST_F(callmsg, descriptors_of_a_reply_to_a_caller_that_left_are_closed)
 {
 	__u64 token;
 
-	ASSERT_EQ(0, start(self->client, 1, 0, 0, &self->call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, 0, &self->call));
 	ASSERT_EQ(1, get_request(self->server, 0, &token));
 	ASSERT_EQ(0, raw_call_cancel(self->client, self->call));
 	EXPECT_EQ(-ESRCH, give_away(self, token));
@@ -344,11 +344,11 @@ TEST_F(callmsg, a_leaf_carries_none)
 	req.nfds = 1;
 	req.fds = (uintptr_t)&self->pipe[0];
 	EXPECT_EQ(-ELOOP, raw_call_start(self->client, &req, 4, &token));
-	ASSERT_EQ(0, start(self->client, 1, 0, 0, &self->call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, 0, &self->call));
 	ASSERT_EQ(1, get_request(self->server, 0, &token));
 	EXPECT_EQ(-ELOOP, raw_replymsg(self->server, token, 1, &self->pipe[1], 1));
 	EXPECT_EQ(0, answer(self->server, token, 10));
-	EXPECT_EQ(10, fetch(self->client, &self->call));
+	EXPECT_EQ(10, fetch_call(self->client, &self->call));
 }
 
 /* ---- calls that do not wait ------------------------------------------------------- */
@@ -391,7 +391,7 @@ TEST_F(callmsg, EMFILE_leaves_the_reply_to_be_fetched)
 	struct rlimit limit, none;
 	__u64 token;
 
-	ASSERT_EQ(0, start(self->client, 1, 0, 0, &self->call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, 0, &self->call));
 	ASSERT_EQ(1, get_request(self->server, 0, &token));
 	ASSERT_EQ(0, raw_replymsg(self->server, token, 10, self->pipe, 2));
 	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
@@ -412,7 +412,7 @@ TEST_F(callmsg, closing_the_caller_closes_descriptors_of_replies)
 	int other = open_again(self->fd, O_WRONLY);
 	__u64 token;
 
-	ASSERT_EQ(0, start(other, 1, 0, 0, &self->call));
+	ASSERT_EQ(0, start_call(other, 1, 0, 0, &self->call));
 	ASSERT_EQ(1, get_request(self->server, 0, &token));
 	ASSERT_EQ(0, give_away(self, token));
 	EXPECT_FALSE(pipe_is_closed(self, 0));
@@ -430,7 +430,7 @@ TEST_F(callmsg, a_name_alone_keeps_no_reply)
 	test_name(name, sizeof(name), "callmsg");
 	fd = raw_create(name, O_RDWR | O_EXCL, &attr);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, start(fd, 1, 0, 0, &self->call));
+	ASSERT_EQ(0, start_call(fd, 1, 0, 0, &self->call));
 	ASSERT_EQ(1, get_request(fd, 0, &token));
 	ASSERT_EQ(0, raw_replymsg(fd, token, 70, &self->pipe[1], 1));
 	close(self->pipe[1]);
@@ -479,14 +479,14 @@ static int too_many_replies(void *arg)
 	for (i = 0; i < MBOX_FDS_MAX; i++)
 		many[i] = self->pipe[0];
 	for (i = 0; i < 3; i++) {
-		CHECK_EQ(0, start(fd, i, 0, 0, &calls[i]));
+		CHECK_EQ(0, start_call(fd, i, 0, 0, &calls[i]));
 		CHECK_EQ(i, get_request(fd, 0, &tokens[i]));
 	}
 	CHECK_EQ(0, raw_replymsg(fd, tokens[0], 1, many, 32));
 	CHECK_EQ(0, raw_replymsg(fd, tokens[1], 1, many, 32));
 	CHECK_EQ(-ETOOMANYREFS, raw_replymsg(fd, tokens[2], 1, many, 1));
 	/* Not fetched, but closed. */
-	CHECK_EQ(1, fetch(fd, &calls[0]));
+	CHECK_EQ(1, fetch_call(fd, &calls[0]));
 	CHECK_EQ(0, raw_replymsg(fd, tokens[2], 1, many, 32));
 	return 0;
 }

@@ -1392,7 +1392,7 @@ TEST_F(inherit, a_started_call_lends_nothing)
 	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
 	EXPECT_TRUE(same_scheduling(0, &self->own));
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
-	EXPECT_EQ(10, fetch(self->client, (__u64 *)&arg.token));
+	EXPECT_EQ(10, fetch_call(self->client, (__u64 *)&arg.token));
 }
 
 TEST_F(inherit, a_thread_that_waits_for_one_started_call_lends_its_priority)
@@ -1401,7 +1401,7 @@ TEST_F(inherit, a_thread_that_waits_for_one_started_call_lends_its_priority)
 	__u64 call;
 
 	/* The request is taken before, or after the thread begins to wait. */
-	ASSERT_EQ(0, start(self->client, 1, 0, 0, &call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, 0, &call));
 	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
 	EXPECT_EQ(OTHER, as(0));
 	ASSERT_EQ(0, collector_start(&c, self->client, call, 30));
@@ -1410,7 +1410,7 @@ TEST_F(inherit, a_thread_that_waits_for_one_started_call_lends_its_priority)
 	EXPECT_TRUE(same_scheduling(0, &self->own));
 	EXPECT_EQ(4, call_join(&c.call));
 
-	ASSERT_EQ(0, start(self->client, 2, 0, 0, &call));
+	ASSERT_EQ(0, start_call(self->client, 2, 0, 0, &call));
 	ASSERT_EQ(0, collector_start(&c, self->client, call, 30));
 	EXPECT_EQ(OTHER, as(0));
 	ASSERT_EQ(2, get_request(self->server, 0, &self->token));
@@ -1425,7 +1425,7 @@ TEST_F(inherit, a_thread_that_gives_up_lends_nothing_any_more)
 	struct collector c;
 	__u64 call;
 
-	ASSERT_EQ(0, start(self->client, 1, 0, 0, &call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, 0, &call));
 	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
 	ASSERT_EQ(0, collector_start(&c, self->client, call, 30));
 	EXPECT_EQ(FIFO(30), await_as(syscall(SYS_gettid), FIFO(30)));
@@ -1445,7 +1445,7 @@ TEST_F(inherit, a_thread_that_waits_for_any_call_lends_nothing)
 	struct collector c;
 	__u64 call;
 
-	ASSERT_EQ(0, start(self->client, 1, 0, 0, &call));
+	ASSERT_EQ(0, start_call(self->client, 1, 0, 0, &call));
 	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
 	ASSERT_EQ(0, collector_start(&c, self->client, 0, 30));
 	EXPECT_EQ(OTHER, as(0));

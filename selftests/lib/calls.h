@@ -131,7 +131,7 @@ static inline long raw_call_cancel(int fd, __u64 token)
 }
 
 /* Most requests and replies are one number. */
-static inline long start(int fd, __u32 value, __u32 flags, __u64 deadline_ns, __u64 *token)
+static inline long start_call(int fd, __u32 value, __u32 flags, __u64 deadline_ns, __u64 *token)
 {
 	struct mbox_msg req = msg_of(&value, sizeof(value), flags);
 
@@ -140,7 +140,7 @@ static inline long start(int fd, __u32 value, __u32 flags, __u64 deadline_ns, __
 }
 
 /* The number in the reply to *@token (0: to any), or -errno; does not wait. */
-static inline long fetch(int fd, __u64 *token)
+static inline long fetch_call(int fd, __u64 *token)
 {
 	__u32 value = POISON32;
 	struct mbox_msg rep = msg_of(&value, sizeof(value), MBOX_DONTWAIT);
@@ -151,11 +151,11 @@ static inline long fetch(int fd, __u64 *token)
 	return ret == sizeof(value) && value <= INT32_MAX ? (long)value : -EBADMSG;
 }
 
-static inline long fetch_any(int fd)
+static inline long fetch_any_call(int fd)
 {
 	__u64 token = 0;
 
-	return fetch(fd, &token);
+	return fetch_call(fd, &token);
 }
 
 #endif /* SELFTESTS_CALLS_H */

@@ -207,7 +207,7 @@ static bool start_one(struct client *c, int fd, __u32 next, struct started *call
 	if (!deadline || one_in(&c->random, 2))
 		flags = MBOX_DONTWAIT;
 	NOTE(c->end[next], STARTED);
-	ret = start(fd, request_of(c->id, next), flags, deadline, &call->token);
+	ret = start_call(fd, request_of(c->id, next), flags, deadline, &call->token);
 	WORKER_CHECK(c, !ret || ret == -EAGAIN || ret == -ETIMEDOUT);
 	call->n = next;
 	if (ret)
