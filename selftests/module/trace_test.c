@@ -291,6 +291,29 @@ TEST_F(trace, leases_are_traced)
 	EXPECT_EQ(1, events(self, "ack", "deliveries=3"));
 }
 
+TEST_F(trace, the_end_of_a_started_call_is_traced)
+{
+	struct mbox_msg rep = msg_of(NULL, 0, 0);
+	char with[64];
+	__u64 call, token;
+
+	NEED_TRACING(self);
+	ASSERT_EQ(0, start_call(self->fd, 1, 0, 0, &call));
+	ASSERT_EQ(1, get_request(self->fd, 0, &token));
+	EXPECT_EQ(0, events(self, "call_end", ""));
+	ASSERT_EQ(0, answer(self->fd, token, 10));
+	snprintf(with, sizeof(with), "call=%llu result=0", (unsigned long long)call);
+	EXPECT_EQ(1, events(self, "call_end", with));
+	EXPECT_EQ(10, fetch_call(self->fd, &call));
+	ASSERT_EQ(0, start_call(self->fd, 1, 0, 1, &call));
+	EXPECT_EQ(-ETIMEDOUT, raw_call_wait(self->fd, &call, &rep, 0));
+	EXPECT_EQ(1, events(self, "call_end", "result=-110"));
+	/* Cancelled, it has no end. */
+	ASSERT_EQ(0, start_call(self->fd, 2, 0, 0, &call));
+	ASSERT_EQ(0, raw_call_cancel(self->fd, call));
+	EXPECT_EQ(2, events(self, "call_end", ""));
+}
+
 TEST_F(trace, reply_is_traced)
 {
 	__u32 value = POISON32;
