@@ -2,8 +2,14 @@
 /*
  * Messages between processes that wait for each other: one way, from several senders,
  * to several receivers, and there and back. The receiver checks each message.
+ *
+ * On one CPU, whether a wake-up preempts the waker decides how much a message takes, and
+ * what decides that is when the processes started: in one run a transport needs half as
+ * much again as in another one. So there are measures in which none preempts
+ * (SCHED_BATCH), and which are the same in every run.
  */
 #include <err.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +55,7 @@ static struct scene {
  * @shape: its shape
  * @n: messages of each sender
  * @trip: whether they come back
+ * @batch: whether they are of SCHED_BATCH
  * @cpus: CPUs for the processes; 0: all
  */
 struct flow {
@@ -57,6 +64,7 @@ struct flow {
 	struct shape shape;
 	unsigned int n;
 	bool trip;
+	bool batch;
 	int cpus;
 };
 
@@ -145,11 +153,13 @@ static void take_part(struct flow *f, unsigned int i)
 {
 	bool sender = i < f->shape.senders;
 	unsigned int share = sender ? 1 : f->shape.senders, many = f->shape.receivers;
+	const struct sched_param param = { 0 };
 	unsigned int warm = f->n / 8 + 1, g;
 	pid_t other;
 
 	if (f->cpus)
 		run_on(sender ? 0 : f->cpus - 1);
+	check(!f->batch || !sched_setscheduler(0, SCHED_BATCH, &param), f, "SCHED_BATCH");
 	wait_at(JOIN, f);
 	if (f->there.transport->join) {
 		other = scene->pids[sender ? f->shape.senders : 0];
@@ -354,49 +364,67 @@ static void measure_one(const char *what, size_t size, unsigned int senders, uns
 {
 	struct flow f = {
 		.shape = { .size = size, .senders = senders, .receivers = receivers },
-		.trip = !strcmp(what, "trip"),
+		.trip = !strncmp(what, "trip", strlen("trip")),
+		.batch = strstr(what, "-batch"),
 		.cpus = cpus,
 	};
 
+	share_scene();
 	measure(what, &f);
 }
 
-/* Both on one CPU, and each on a CPU of its own. */
-static void measure_two(const char *what, const size_t *sizes, unsigned int n)
+/* By size. With a CPU for each process, none preempts the other anyway. */
+static void measure_sizes(const char *what, const size_t *sizes, unsigned int n, int cpus)
 {
 	unsigned int i;
-	int cpus;
 
-	if (!wanted(what))
+	if (!wanted(what) || cpus > options.cpus)
 		return;
-	share_scene();
-	for (cpus = 1; cpus <= 2 && cpus <= options.cpus; cpus++)
-		for (i = 0; i < n; i++)
-			measure_one(what, sizes[i], 1, 1, cpus);
+	for (i = 0; i < n; i++)
+		measure_one(what, sizes[i], 1, 1, cpus);
 }
 
 void measure_trips(void)
 {
 	static const size_t sizes[] = { 64, 1024, 4096, 65536 };
+	unsigned int n = options.quick ? 1 : sizeof(sizes) / sizeof(sizes[0]);
 
-	measure_two("trip", sizes, options.quick ? 1 : sizeof(sizes) / sizeof(sizes[0]));
+	measure_sizes("trip-batch", sizes, n, 1);
+	if (options.quick)
+		return;
+	measure_sizes("trip", sizes, n, 1);
+	measure_sizes("trip", sizes, n, 2);
+}
+
+static void measure_senders(const char *what, int cpus)
+{
+	static const unsigned int senders[] = { 4, 16, 64 };
+	unsigned int n = options.quick ? 1 : sizeof(senders) / sizeof(senders[0]), i;
+
+	if (!wanted(what))
+		return;
+	for (i = 0; i < n; i++)
+		measure_one(what, 64, senders[i], 1, cpus);
 }
 
 void measure_flows(void)
 {
 	static const size_t sizes[] = { 8, 64, 256, 1024, 4096, 16384, 65536, SIZE_MOST };
 	static const size_t few[] = { 64, 4096 };
-	static const unsigned int senders[] = { 4, 16, 64 };
-	unsigned int i;
+	unsigned int n = sizeof(sizes) / sizeof(sizes[0]);
 
-	if (options.quick)
-		measure_two("one-way", few, sizeof(few) / sizeof(few[0]));
-	else
-		measure_two("one-way", sizes, sizeof(sizes) / sizeof(sizes[0]));
-	share_scene();
-	if (wanted("fan-in"))
-		for (i = 0; i < (options.quick ? 1 : sizeof(senders) / sizeof(senders[0])); i++)
-			measure_one("fan-in", 64, senders[i], 1, 0);
-	if (wanted("many") && !options.quick)
+	if (options.quick) {
+		measure_sizes("one-way-batch", few, sizeof(few) / sizeof(few[0]), 1);
+		measure_senders("fan-in-batch", 1);
+		return;
+	}
+	measure_sizes("one-way-batch", sizes, n, 1);
+	measure_sizes("one-way", sizes, n, 1);
+	measure_sizes("one-way", sizes, n, 2);
+	measure_senders("fan-in-batch", 1);
+	measure_senders("fan-in", 0);
+	if (wanted("many-batch"))
+		measure_one("many-batch", 64, 4, 4, 1);
+	if (wanted("many"))
 		measure_one("many", 64, 4, 4, 0);
 }

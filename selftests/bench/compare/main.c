@@ -8,7 +8,8 @@
  * -q takes few sizes and short runs. RUNS is how often processes exchange messages for
  * about MS milliseconds, SAMPLES how often a process times 20 pairs of a send and a
  * receive. MEASURE is the only one to be measured: pair, batch, trip, one-way, fan-in,
- * many, depth, queues, priorities, types.
+ * many, depth, queues, priorities, types; and trip-batch, one-way-batch, fan-in-batch,
+ * many-batch, in which a wake-up does not preempt (flows.c).
  *
  * Needs the module, and root for queues that hold as much as the others. The output is a
  * table whose columns are separated by tabs, a line for each transport:
