@@ -780,6 +780,234 @@ ssize_t mbox_call_wait(struct mbox *mb, uint64_t *token, struct mbox_msg *rep,
  */
 int mbox_call_cancel(struct mbox *mb, uint64_t token);
 
+/*
+ * Synchronisation by messages. A process that is killed gives back what it holds, if no
+ * other process shares its handles: each process opens its own objects, and does not
+ * use those that it inherited over fork(2).
+ */
+struct mbox_sem;
+struct mbox_mutex;
+struct mbox_cond;
+struct mbox_barrier;
+
+/**
+ * mbox_sem_open() - open a semaphore, or create it
+ * @name: name of its mailbox; NULL, with O_CREAT: it has none
+ * @oflags: 0, O_CREAT (create it if it does not exist), or O_CREAT | O_EXCL
+ * @perm: permission bits of a new semaphore; both rights are needed to open it
+ * @value: number of tokens of a new semaphore
+ *
+ * A process that is killed while it creates a semaphore leaves one without all its
+ * tokens.
+ *
+ * Return: a semaphore that the caller owns and ends with mbox_sem_close(), or NULL and
+ * errno.
+ */
+struct mbox_sem *mbox_sem_open(const char *name, int oflags, mode_t perm, unsigned int value);
+
+/**
+ * mbox_sem_close() - close a semaphore
+ * @sem: the semaphore, which no thread uses; NULL: no effect
+ *
+ * Tokens that it holds are put back.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_sem_close(struct mbox_sem *sem);
+
+/**
+ * mbox_sem_wait() - take a token
+ * @sem: the semaphore
+ * @deadline: absolute time of CLOCK_MONOTONIC; NULL: no limit
+ *
+ * Waits while there is no token. The process holds the token until mbox_sem_post() or
+ * mbox_sem_spend(). If it dies before, the token is put back.
+ *
+ * Return: 0; 1: a process has died with this token, and no process has put it back
+ * since; or -1 and errno.
+ */
+int mbox_sem_wait(struct mbox_sem *sem, const struct timespec *deadline);
+
+/**
+ * mbox_sem_post() - put a token back
+ * @sem: the semaphore
+ *
+ * Return: 0, or -1 and errno; EPERM: this object holds no token.
+ */
+int mbox_sem_post(struct mbox_sem *sem);
+
+/**
+ * mbox_sem_spend() - end a token
+ * @sem: the semaphore
+ *
+ * The token is not put back, also if the process dies. For credits, which the other side
+ * gives with mbox_sem_add().
+ *
+ * Return: 0, or -1 and errno; EPERM: this object holds no token.
+ */
+int mbox_sem_spend(struct mbox_sem *sem);
+
+/**
+ * mbox_sem_add() - add tokens
+ * @sem: the semaphore
+ * @n: how many
+ *
+ * Return: 0, or -1 and errno; some may have been added then.
+ */
+int mbox_sem_add(struct mbox_sem *sem, unsigned int n);
+
+/**
+ * mbox_sem_value() - how many tokens can be taken
+ * @sem: the semaphore
+ * @value: set on success
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_sem_value(struct mbox_sem *sem, unsigned int *value);
+
+/**
+ * mbox_mutex_open() - open a mutex, or create it
+ * @name: as for mbox_sem_open()
+ * @oflags: as for mbox_sem_open()
+ * @perm: as for mbox_sem_open()
+ *
+ * Return: a mutex that the caller owns and ends with mbox_mutex_close(), or NULL and
+ * errno.
+ */
+struct mbox_mutex *mbox_mutex_open(const char *name, int oflags, mode_t perm);
+
+/**
+ * mbox_mutex_close() - close a mutex
+ * @mutex: the mutex, which no thread uses; NULL: no effect
+ *
+ * If it is locked through this object, that is as if its owner had died.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_mutex_close(struct mbox_mutex *mutex);
+
+/**
+ * mbox_mutex_lock() - become the owner of a mutex
+ * @mutex: the mutex
+ * @deadline: absolute time of CLOCK_MONOTONIC; NULL: no limit
+ *
+ * Waits while there is an owner. A mutex is not recursive.
+ *
+ * Return: 0; 1, with errno EOWNERDEAD: the caller is the owner, and an earlier owner has
+ * died since the mutex was last said to be consistent; or -1 and errno.
+ */
+int mbox_mutex_lock(struct mbox_mutex *mutex, const struct timespec *deadline);
+
+/**
+ * mbox_mutex_consistent() - say that what the mutex protects is consistent again
+ * @mutex: the mutex; the caller is its owner, and learned that an owner died
+ *
+ * Without this, the next owner is told as well that an owner died.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_mutex_consistent(struct mbox_mutex *mutex);
+
+/**
+ * mbox_mutex_unlock() - end being the owner of a mutex
+ * @mutex: the mutex
+ *
+ * Return: 0, or -1 and errno; EPERM: it is not locked through this object.
+ */
+int mbox_mutex_unlock(struct mbox_mutex *mutex);
+
+/**
+ * mbox_cond_open() - open a condition variable, or create it
+ * @name: as for mbox_sem_open()
+ * @oflags: as for mbox_sem_open()
+ * @perm: as for mbox_sem_open()
+ *
+ * Return: a condition variable that the caller owns and ends with mbox_cond_close(), or
+ * NULL and errno.
+ */
+struct mbox_cond *mbox_cond_open(const char *name, int oflags, mode_t perm);
+
+/**
+ * mbox_cond_close() - close a condition variable
+ * @cond: the condition variable, which no thread uses; NULL: no effect
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_cond_close(struct mbox_cond *cond);
+
+/**
+ * mbox_cond_wait() - unlock a mutex, wait for a signal, and lock the mutex
+ * @cond: the condition variable
+ * @mutex: the mutex, whose owner the caller is; an owner again on every return, unless
+ *	the mutex itself fails
+ * @deadline: absolute time of CLOCK_MONOTONIC; NULL: no limit
+ *
+ * No signal that comes after the unlock is lost. The call can return without a signal:
+ * the caller looks at its condition again.
+ *
+ * Return: as mbox_mutex_lock(); ETIMEDOUT and EINTR end the wait for the signal.
+ */
+int mbox_cond_wait(struct mbox_cond *cond, struct mbox_mutex *mutex,
+		   const struct timespec *deadline);
+
+/**
+ * mbox_cond_signal() - wake a thread that waits
+ * @cond: the condition variable
+ *
+ * The thread that has waited longest. If none waits, there is no effect.
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_cond_signal(struct mbox_cond *cond);
+
+/**
+ * mbox_cond_broadcast() - wake all threads that wait
+ * @cond: the condition variable
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_cond_broadcast(struct mbox_cond *cond);
+
+/**
+ * mbox_barrier_open() - open a barrier, or create it
+ * @name: as for mbox_sem_open(); a second mailbox has the name with ".lock" behind it
+ * @oflags: as for mbox_sem_open()
+ * @perm: as for mbox_sem_open()
+ * @n: number of threads that a new barrier waits for
+ *
+ * Return: a barrier that the caller owns and ends with mbox_barrier_close(), or NULL and
+ * errno.
+ */
+struct mbox_barrier *mbox_barrier_open(const char *name, int oflags, mode_t perm,
+				       unsigned int n);
+
+/**
+ * mbox_barrier_close() - close a barrier
+ * @barrier: the barrier, which no thread uses; NULL: no effect
+ *
+ * Return: 0.
+ */
+int mbox_barrier_close(struct mbox_barrier *barrier);
+
+/**
+ * mbox_barrier_unlink() - remove the names of a barrier
+ * @name: its name
+ *
+ * Return: 0, or -1 and errno.
+ */
+int mbox_barrier_unlink(const char *name);
+
+/**
+ * mbox_barrier_wait() - wait until all threads have arrived
+ * @barrier: the barrier
+ * @deadline: absolute time of CLOCK_MONOTONIC; NULL: no limit
+ *
+ * A thread that gives up or dies while it waits has not arrived.
+ *
+ * Return: 0; 1: the caller is the one that arrived last; or -1 and errno.
+ */
+int mbox_barrier_wait(struct mbox_barrier *barrier, const struct timespec *deadline);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1309,6 +1309,90 @@ static long lib_pipe(FIXTURE_DATA(fault) *self)
 	return neg(mbox_close(ends[1]));
 }
 
+static long lib_sem(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_sem *sem = mbox_sem_open(NULL, O_CREAT, 0600, 2);
+	unsigned int value;
+	long ret;
+
+	(void)self;
+	if (!sem)
+		return neg(-1);
+	ret = neg(mbox_sem_wait(sem, NULL));
+	if (!ret)
+		ret = neg(mbox_sem_post(sem));
+	if (!ret)
+		ret = neg(mbox_sem_wait(sem, NULL));
+	if (!ret)
+		ret = neg(mbox_sem_spend(sem));
+	if (!ret)
+		ret = neg(mbox_sem_add(sem, 1));
+	if (!ret)
+		ret = neg(mbox_sem_value(sem, &value));
+	mbox_sem_close(sem);
+	return ret;
+}
+
+/* A mutex and a condition that nobody signals. */
+static long lib_monitor(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_mutex *mutex = mbox_mutex_open(NULL, O_CREAT, 0600);
+	struct mbox_cond *cond = mutex ? mbox_cond_open(NULL, O_CREAT, 0600) : NULL;
+	struct timespec ts = { 0 };
+	long ret = cond ? 0 : neg(-1);
+
+	(void)self;
+	if (!ret)
+		ret = neg(mbox_mutex_lock(mutex, NULL));
+	if (!ret) {
+		ret = neg(mbox_cond_wait(cond, mutex, &ts));
+		ret = ret == -ETIMEDOUT ? 0 : ret;
+	}
+	if (!ret)
+		ret = neg(mbox_cond_signal(cond));
+	if (!ret)
+		ret = neg(mbox_cond_broadcast(cond));
+	if (!ret && mbox_mutex_consistent(mutex) == 0)
+		ret = -EINVAL;
+	if (!ret)
+		ret = neg(mbox_mutex_unlock(mutex));
+	mbox_cond_close(cond);
+	mbox_mutex_close(mutex);
+	return ret;
+}
+
+static long lib_barrier(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_barrier *barrier = mbox_barrier_open(NULL, O_CREAT, 0600, 1);
+	long ret;
+
+	(void)self;
+	if (!barrier)
+		return neg(-1);
+	ret = neg(mbox_barrier_wait(barrier, NULL));
+	mbox_barrier_close(barrier);
+	return ret < 0 ? ret : 0;
+}
+
+static long lib_barrier_unlink(FIXTURE_DATA(fault) *self)
+{
+	return neg(mbox_barrier_unlink(self->name));
+}
+
+TEST_F(fault, library_synchronisation)
+{
+	static const struct operation ops[] = {
+		{ .run = lib_sem },
+		{ .run = lib_monitor },
+		{ .run = lib_barrier },
+		{ lib_barrier_unlink, NULL, have_name, name_is_there },
+	};
+
+	NEED_FAULTS(self);
+	NEED_COPY_FAULTS();
+	REPEAT_ALL(self, ops);
+}
+
 TEST_F(fault, library_messages)
 {
 	static const struct operation ops[] = {
