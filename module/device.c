@@ -157,7 +157,7 @@ static long ioctl_create(struct file *file, union mbx_arg *arg,
 	ret = mbx_attr_check(&create->attr);
 	if (ret)
 		return ret;
-	ret = mbx_options_check(&create->options);
+	ret = mbx_options_check(&create->options, &create->attr);
 	if (ret)
 		return ret;
 	len = get_name(name, create->name, create->name_len);

@@ -11,7 +11,8 @@
  *  - While receivers wait, no message that one of them asks for is stored or blocked.
  *    The exception is a message that is too long for all of them; they are being
  *    made to fail.
- *  - While senders wait, there is no room, or (MBOX_FAIR) none for them.
+ *  - While senders wait, there is no room, or (MBOX_FAIR) none for them, or
+ *    (mailbox.max_bytes) none for the message of the first.
  *
  * The messages of waiting senders are in mailbox.blocked_sends. Without capacity,
  * receivers find all their messages there. With capacity, messages are stored too
@@ -58,6 +59,7 @@
 #include "age.h"
 #include "exchange.h"
 #include "expire.h"
+#include "history.h"
 #include "lease.h"
 #include "started.h"
 #include "transaction.h"
@@ -167,17 +169,23 @@ void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
 void mbx_drop_read(struct mailbox *mb, struct mbx_deferred *deferred)
 {
 	struct mbx_message *msg;
+	bool room = false;
 	unsigned int n;
 
 	lockdep_assert_held(&mb->lock);
 	for (n = 0; n < MBX_DROP_AT_ONCE; n++) {
 		msg = mbx_readers_done(mb);
+		if (msg) {
+			mbx_unstore(mb, msg);
+			room = true;
+		} else if (mb->history) {
+			msg = mbx_history_trim(mb);
+		}
 		if (!msg)
 			break;
-		mbx_unstore(mb, msg);
 		mbx_defer_release(mb, msg, deferred);
 	}
-	if (n)
+	if (room)
 		mbx_room_made(mb, deferred);
 	if (n == MBX_DROP_AT_ONCE)
 		deferred->more |= MBX_MORE_TRIM;
@@ -296,9 +304,15 @@ static bool drop_some(struct mailbox *mb, struct mbx_deferred *deferred)
 		if (deferred->ntasks == ARRAY_SIZE(deferred->tasks))
 			break;
 		msg = mbx_queue_first(&mb->stored);
+		if (!msg && mb->history) {
+			msg = mbx_queue_first(&mb->history->kept);
+			if (msg)
+				mbx_queue_remove(&mb->history->kept, msg);
+		} else if (msg) {
+			mbx_unstore(mb, msg);
+		}
 		if (!msg)
 			return true;
-		mbx_unstore(mb, msg);
 		mbx_drop_taken(mb, msg, result, deferred);
 	}
 	return false;
@@ -726,6 +740,9 @@ void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred)
 			mbx_queue_room_events(mb, deferred);
 			return;
 		}
+		/* The next sender waits for more bytes, and others wait behind it. */
+		if (!mbx_has_bytes_for(mb, mbx_send_waiter(w)->msg->len))
+			return;
 		if (n == MBX_WAKE_AT_ONCE || !admit(mb, mbx_send_waiter(w), deferred)) {
 			mb->store_flags |= MBX_STORE_BACKLOG;
 			if (!begun)

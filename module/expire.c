@@ -64,6 +64,8 @@ void mbx_expire_some(struct mailbox *mb, struct mbx_deferred *deferred)
 			break;
 		if (mbx_lifespan_of(msg)->blocked) {
 			mbx_expire_blocked(mb, msg, deferred);
+			/* Others may have waited behind this one. */
+			room |= mb->store_flags & MBX_STORE_BYTES;
 			continue;
 		}
 		mbx_unstore(mb, msg);

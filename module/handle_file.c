@@ -15,6 +15,7 @@
 #include "handle.h"
 #include "handle_file.h"
 #include "handle_ioctl.h"
+#include "history.h"
 #include "notify.h"
 #include "poll.h"
 #include "ring.h"
@@ -381,6 +382,20 @@ static void show_started(struct seq_file *m, const struct handle *handle)
 	seq_printf(m, "mbox-calls-waiting:\t%u\n", waiting);
 }
 
+/* How many messages later handles get first, how many are copies, and are missing. */
+static void show_history(struct seq_file *m, struct mailbox *mb)
+{
+	struct mbx_history *history = mb->history;
+	u64 missing;
+	u32 kept;
+
+	spin_lock(&mb->lock);
+	kept = history->kept.count;
+	missing = history->missing;
+	spin_unlock(&mb->lock);
+	seq_printf(m, "mbox-history:\t%u %u %llu\n", history->limit, kept, missing);
+}
+
 static void show_registration(struct seq_file *m, struct mailbox *mb)
 {
 	static const char *const kinds[] = {
@@ -454,6 +469,10 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 	show_started(m, handle);
 	if (mb->flags & MBOX_BROADCAST && handle->rights & MBX_MAY_RECV)
 		show_reader(m, handle);
+	if (mb->history)
+		show_history(m, mb);
+	if (mb->max_bytes)
+		seq_printf(m, "mbox-max-bytes:\t%llu\n", mb->max_bytes);
 	show_registration(m, mb);
 }
 

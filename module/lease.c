@@ -90,6 +90,9 @@ static void count_held(struct mailbox *mb, struct mbx_message *msg, int change)
 	lockdep_assert_held(&mb->lock);
 	mb->held += change;
 	mbx_limit_update(mb);
+	/* As for the capacity: there a lease makes room. */
+	if (!(mb->flags & MBOX_DROP_OLDEST))
+		mb->held_bytes += change > 0 ? (u64)msg->len : -(u64)msg->len;
 	if (mb->flags & MBOX_FAIR)
 		mbx_share_count(mb, mbx_ext(msg)->share, change);
 }

@@ -49,6 +49,7 @@
 #include "expire.h"
 #include "fds.h"
 #include "fs.h"
+#include "history.h"
 #include "lease.h"
 #include "limits.h"
 #include "mailbox.h"
@@ -109,18 +110,29 @@ const struct mbox_options mbx_no_options = {
 /**
  * mbx_options_check() - check options from user space
  * @options: the options; if there are none, they become mbx_no_options
+ * @attr: the attributes, already checked
  *
  * Return: 0, or -EINVAL.
  */
-int mbx_options_check(struct mbox_options *options)
+int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr)
 {
+	struct mbox_options rest;
+
 	if (!options->size) {
 		if (memchr_inv(options, 0, sizeof(*options)))
 			return -EINVAL;
 		*options = mbx_no_options;
 		return 0;
 	}
-	return memcmp(options, &mbx_no_options, sizeof(*options)) ? -EINVAL : 0;
+	if (options->history && (!(attr->flags & MBOX_BROADCAST) ||
+				 options->history > attr->capacity))
+		return -EINVAL;
+	if (options->max_bytes && attr->mode == MBOX_RING)
+		return -EINVAL;
+	rest = *options;
+	rest.history = 0;
+	rest.max_bytes = 0;
+	return memcmp(&rest, &mbx_no_options, sizeof(rest)) ? -EINVAL : 0;
 }
 
 /**
@@ -138,6 +150,7 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 				const struct mbox_options *options,
 				struct super_block *sb)
 {
+	struct mbx_history *history = NULL;
 	struct mbx_ring *ring = NULL;
 	struct mbx_user *user;
 	struct inode *inode;
@@ -160,10 +173,17 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 			goto err_uncharge;
 		}
 	}
+	if (options->history) {
+		history = mbx_history_new(options->history);
+		if (!history) {
+			ret = -ENOMEM;
+			goto err_free_ring;
+		}
+	}
 	inode = new_inode(sb);
 	if (!inode) {
 		ret = -ENOMEM;
-		goto err_free_ring;
+		goto err_free_history;
 	}
 	mb = mbx_mailbox_of(inode);
 
@@ -190,8 +210,14 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	mb->arrivals = get_random_u64() >> 1;
 	INIT_LIST_HEAD(&mb->lessees);
 	INIT_LIST_HEAD(&mb->pollers);
+	mb->history = history;
+	mb->max_bytes = options->max_bytes;
+	if (mb->max_bytes)
+		mb->store_flags |= MBX_STORE_BYTES;
 	return mb;
 
+err_free_history:
+	kfree(history);
 err_free_ring:
 	if (ring)
 		mbx_ring_free(ring, user);
@@ -232,6 +258,7 @@ void mbx_mailbox_release(struct mailbox *mb)
 	kfree(mb->blocked_sends.index);
 	kfree(mb->watch);
 	kfree(mb->lifespans);
+	kfree(mb->history);
 }
 
 static bool has_override(struct mailbox *mb)

@@ -12,6 +12,7 @@
 #include "queue.h"
 
 struct mbx_delays;
+struct mbx_history;
 struct mbx_lifespans;
 struct mbx_reader;
 struct mbx_ring;
@@ -79,7 +80,11 @@ struct user_namespace;
  * @received: number of messages delivered; under @lock
  * @waited: how many of them waited how long, see mbx_wait_bucket(); under @lock
  * @dropped: number of messages dropped by the overflow policy; under @lock
+ * @history: MBOX_BROADCAST: messages that stay for later handles, or NULL; constant
  * @expired: number of messages dropped because their lifespan ended; under @lock
+ * @max_bytes: how many bytes of payload @stored and messages on lease may have; 0: any
+ *	number; constant
+ * @held_bytes: payload of messages on lease, as far as it counts; under @lock
  * @lifespans: lifespans of messages, NULL until the first one; set once, under @lock,
  *	with release order
  * @pollers: handles that are polled, and the entry of @watch; under @lock
@@ -149,7 +154,10 @@ struct mailbox {
 	struct mbx_delays *delays;
 	u32 held;
 	u64 expired;
+	u64 max_bytes;
+	u64 held_bytes;
 	struct mbx_lifespans *lifespans;
+	struct mbx_history *history;
 	struct list_head pollers;
 	bool dead;
 	bool published;
@@ -193,6 +201,8 @@ struct mailbox {
 #define MBX_STORE_BACKLOG BIT(30)
 /* Likewise: messages have lifespans, or had. */
 #define MBX_STORE_LIFESPANS BIT(28)
+/* Likewise: the mailbox has mailbox.max_bytes. */
+#define MBX_STORE_BYTES BIT(27)
 
 /* Without leases an empty queue has one segment for each rank: new messages make no others. */
 static inline void mbx_unpart(struct mailbox *mb)
@@ -307,7 +317,7 @@ static inline bool mbx_senders_gone(const struct mailbox *mb)
 extern const struct mbox_options mbx_no_options;
 
 int mbx_attr_check(const struct mbox_attr *attr);
-int mbx_options_check(struct mbox_options *options);
+int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr);
 struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 				const struct mbox_options *options,
 				struct super_block *sb);

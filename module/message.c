@@ -463,6 +463,8 @@ static struct mbx_message *alloc_ext(u32 len, bool special, unsigned int cost)
 		ext->nfds = 0;
 		ext->share = NULL;
 		ext->lifespan = NULL;
+		ext->copy = NULL;
+		ext->payer = NULL;
 		msg->flags |= MBX_MSG_SPECIAL;
 	}
 
@@ -722,6 +724,50 @@ struct mbx_message *mbx_message_stage(struct mbx_sender *sender,
 	return fill(message_alloc(NULL, NULL, sender, from->len, true, 0), from);
 }
 
+/* Copy a payload from one message to another of the same length, in the same pieces. */
+static void copy_payload(struct mbx_message *to, struct mbx_message *from)
+{
+	struct piece dst = first_piece(to), src = first_piece(from);
+
+	for (;;) {
+		memcpy(dst.data, src.data, src.size);
+		if (!src.left)
+			return;
+		go_to_next(&dst);
+		go_to_next(&src);
+		cond_resched();
+	}
+}
+
+/**
+ * mbx_message_copy() - copy a message, without its files
+ * @msg: the message, with a struct mbx_message_ext
+ * @payer: the user that is charged for the copy, and for its sender; outlives the copy
+ *
+ * Context: Process context, may sleep.
+ * Return: the copy, or NULL: there is no memory, or the limit of @payer has no room.
+ */
+struct mbx_message *mbx_message_copy(struct mbx_message *msg, struct mbx_user *payer)
+{
+	unsigned int cost = message_cost(msg->len, true) + cost_of(sizeof(struct mbx_sender));
+	struct mbx_message *copy;
+
+	if (mbx_charge_bytes(payer, cost, false))
+		return NULL;
+	copy = alloc_ext(msg->len, true, cost);
+	if (!copy) {
+		mbx_uncharge_bytes(payer, cost);
+		return NULL;
+	}
+	refcount_inc(&msg->sender->refs);
+	copy->sender = msg->sender;
+	copy->type = msg->type;
+	copy->prio = msg->prio;
+	mbx_ext(copy)->payer = payer;
+	copy_payload(copy, msg);
+	return copy;
+}
+
 /**
  * mbx_message_charge() - charge a message, whatever the limits
  * @msg: the message, from mbx_message_stage()
@@ -779,6 +825,8 @@ static void release(struct mbx_message_ext *ext)
 	if (ext->share)
 		mbx_share_put(ext->share);
 	kfree(ext->lifespan);
+	if (ext->copy)
+		mbx_message_free(ext->copy);
 }
 
 /**
@@ -799,7 +847,10 @@ void mbx_message_free(struct mbx_message *msg)
 		ext = mbx_ext(msg);
 		if (unlikely(msg->flags & MBX_MSG_SPECIAL))
 			release(ext);
-		mbx_sender_uncharge(sender, ext->cost);
+		if (unlikely(msg->flags & MBX_MSG_SPECIAL && ext->payer))
+			mbx_uncharge_bytes(ext->payer, ext->cost);
+		else
+			mbx_sender_uncharge(sender, ext->cost);
 		free_ext(ext);
 	}
 	mbx_sender_put(sender);

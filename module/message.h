@@ -29,6 +29,7 @@ struct mbx_lifespan;
 struct mailbox;
 struct mbx_share;
 struct mbx_transaction;
+struct mbx_user;
 
 /* No allocation for a message is larger; longer payloads are chained. */
 #define MBX_CHUNK 4096U
@@ -137,6 +138,9 @@ struct mbx_message {
  * @txn: MBX_MSG_SPECIAL: the transaction of a request, one reference; otherwise NULL
  * @fds: MBX_MSG_SPECIAL: files in the message, or NULL
  * @lifespan: MBX_MSG_SPECIAL: its lifespan, or NULL
+ * @copy: MBX_MSG_SPECIAL: its copy for the history of the mailbox, or NULL; under
+ *	mailbox.lock
+ * @payer: MBX_MSG_SPECIAL: the user that is charged for it instead of @sender, or NULL
  * @own: MBOX_DROP_OLDEST: in @share->own; under mailbox.lock
  * @share: MBOX_FAIR, MBOX_DROP_OLDEST: the share of its user, one reference;
  *	otherwise NULL
@@ -155,6 +159,8 @@ struct mbx_message_ext {
 	struct mbx_transaction *txn;
 	struct mbx_fds *fds;
 	struct mbx_lifespan *lifespan;
+	struct mbx_message *copy;
+	struct mbx_user *payer;
 	struct list_head own;
 	struct mbx_share *share;
 	unsigned int cost;
@@ -241,6 +247,7 @@ int __mbx_message_copy_out(struct mbx_message *msg,
 unsigned int mbx_message_cost(u32 len, bool ext);
 struct mbx_message *mbx_message_stage(struct mbx_sender *sender,
 				      const struct mbx_buffer *from);
+struct mbx_message *mbx_message_copy(struct mbx_message *msg, struct mbx_user *payer);
 void mbx_message_charge(struct mbx_message *msg, unsigned int cost);
 int mbx_message_add_entry(struct mbx_message *msg, bool unasked);
 void mbx_message_free(struct mbx_message *msg);

@@ -45,7 +45,8 @@ __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
 			events |= EPOLLHUP;
 	}
 	if (mode & FMODE_WRITE) {
-		if (mbx_has_room_for(mb, mbx_current_key(mb)) || mbx_drops(mb) ||
+		/* For the shortest message: its length is not known yet. */
+		if (mbx_has_room_for(mb, mbx_current_key(mb), 1) || mbx_drops(mb) ||
 		    (!mb->limit && mbx_receivers_wait(mb)))
 			events |= MBX_POLL_OUT;
 		if (mbx_no_receivers(mb))

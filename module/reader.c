@@ -14,12 +14,25 @@
  * message gets its cursors. Those readers later compute from their own number how many
  * messages they lost.
  */
+#include "history.h"
 #include "reader.h"
 
-/* Number of the first message that is left, or else of the next one to be stored. */
-static u64 first_seq(const struct mailbox *mb)
+/* Number of the first message that is stored, or else of the next one to be stored. */
+static u64 first_stored(const struct mailbox *mb)
 {
 	return mb->next_seq - mb->stored.count;
+}
+
+/* Number of the first message that a handle can get, or else of the next one. */
+static u64 first_seq(const struct mailbox *mb)
+{
+	return unlikely(mb->history) ? mb->history->first : first_stored(mb);
+}
+
+/* Whether a message is a copy in the history. */
+static bool is_kept(const struct mailbox *mb, u64 seq)
+{
+	return seq < first_stored(mb);
 }
 
 /* Number of the message that a reader reads next. */
@@ -31,11 +44,12 @@ static u64 position(const struct mailbox *mb, const struct mbx_reader *reader)
 
 static struct mbx_message *find_seq(const struct mailbox *mb, u64 seq)
 {
-	struct rb_node *node = mb->stored.leaders.rb_root.rb_node;
-	struct mbx_message *msg = mbx_queue_first(&mb->stored);
+	const struct mbx_queue *queue = is_kept(mb, seq) ? &mb->history->kept : &mb->stored;
+	struct rb_node *node = queue->leaders.rb_root.rb_node;
+	struct mbx_message *msg = mbx_queue_first(queue);
 
 	/* A shortcut for the slowest reader. */
-	if (seq == first_seq(mb))
+	if (msg && seq == mbx_ext(msg)->seq)
 		return msg;
 	while (node) {
 		msg = rb_entry(node, struct mbx_message, rb);
@@ -52,9 +66,24 @@ static u32 *cursors_behind(struct mailbox *mb, struct mbx_message *msg)
 {
 	struct rb_node *node = rb_next(&msg->rb);
 
+	/* What follows the last copy is stored. */
+	if (!node && is_kept(mb, mbx_ext(msg)->seq))
+		node = rb_first_cached(&mb->stored.leaders);
 	if (!node)
 		return &mb->caught_up;
 	return &mbx_ext(rb_entry(node, struct mbx_message, rb))->cursors;
+}
+
+/* A reader begins or ceases to read a message next. */
+static void count_cursor(struct mailbox *mb, u64 seq, int change)
+{
+	if (seq == mb->next_seq) {
+		mb->caught_up += change;
+		return;
+	}
+	mbx_ext(find_seq(mb, seq))->cursors += change;
+	if (is_kept(mb, seq))
+		mb->history->late += change;
 }
 
 /* ---- handles come and go -------------------------------------------------- */
@@ -66,10 +95,15 @@ static u32 *cursors_behind(struct mailbox *mb, struct mbx_message *msg)
  */
 void mbx_reader_join(struct mailbox *mb, struct mbx_reader *reader)
 {
+	struct mbx_history *history = mb->history;
+
 	lockdep_assert_held(&mb->lock);
 	reader->seq = mb->next_seq;
 	reader->lost = 0;
-	mb->caught_up++;
+	if (history)
+		reader->seq = max(history->first,
+				  mb->next_seq - min_t(u64, history->limit, mb->next_seq));
+	count_cursor(mb, reader->seq, 1);
 }
 
 /**
@@ -85,12 +119,8 @@ void mbx_reader_leave(struct mailbox *mb, struct mbx_reader *reader)
 
 	lockdep_assert_held(&mb->lock);
 	/* The messages are being freed, so their cursors do not matter. */
-	if (mb->dead)
-		return;
-	if (seq == mb->next_seq)
-		mb->caught_up--;
-	else
-		mbx_ext(find_seq(mb, seq))->cursors--;
+	if (!mb->dead)
+		count_cursor(mb, seq, -1);
 }
 
 /* ---- messages come and go ------------------------------------------------- */
@@ -112,6 +142,61 @@ void mbx_readers_store(struct mailbox *mb, struct mbx_message *msg)
 }
 
 /**
+ * mbx_readers_skip() - number a message that no handle will get before it is a copy
+ * @mb: a mailbox with MBOX_BROADCAST and a history; nothing is stored
+ * @msg: the message
+ */
+void mbx_readers_skip(struct mailbox *mb, struct mbx_message *msg)
+{
+	lockdep_assert_held(&mb->lock);
+	mbx_ext(msg)->seq = mb->next_seq++;
+	if (!mbx_history_take_copy(mb, msg)) {
+		mb->history->missing++;
+		mbx_history_gap(mb, mb->next_seq);
+	}
+}
+
+/**
+ * mbx_readers_surplus() - get the copy that is not needed since a message was stored
+ * @mb: a mailbox with MBOX_BROADCAST and a history
+ *
+ * Return: the copy, which the caller releases, or NULL.
+ */
+struct mbx_message *mbx_readers_surplus(struct mailbox *mb)
+{
+	u64 limit = mb->history->limit;
+	struct mbx_message_ext *ext;
+	struct mbx_message *copy;
+
+	lockdep_assert_held(&mb->lock);
+	if (mb->stored.count <= limit)
+		return NULL;
+	ext = mbx_ext(find_seq(mb, mb->next_seq - limit - 1));
+	copy = ext->copy;
+	ext->copy = NULL;
+	return copy;
+}
+
+/*
+ * Of a mailbox with a history, the first message leaves mailbox.stored. Its copy takes its
+ * place if every reader has read it; otherwise nothing before the next message is left.
+ */
+static void leave_history(struct mailbox *mb, struct mbx_message *msg)
+{
+	struct mbx_history *history = mb->history;
+	u64 seq = mbx_ext(msg)->seq;
+
+	lockdep_assert_held(&mb->lock);
+	if (!mbx_ext(msg)->cursors && !history->late && mbx_history_take_copy(mb, msg))
+		return;
+	if (mb->next_seq - seq <= history->limit)
+		history->missing++;
+	*cursors_behind(mb, msg) += history->late;
+	history->late = 0;
+	mbx_history_gap(mb, seq + 1);
+}
+
+/**
  * mbx_readers_unstore() - remove the first message
  * @mb: a mailbox with MBOX_BROADCAST
  * @msg: the first message
@@ -124,6 +209,8 @@ bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg)
 
 	lockdep_assert_held(&mb->lock);
 	*cursors_behind(mb, msg) += cursors;
+	if (unlikely(mb->history))
+		leave_history(mb, msg);
 	mbx_queue_remove(&mb->stored, msg);
 	return cursors;
 }
@@ -139,6 +226,9 @@ struct mbx_message *mbx_readers_done(const struct mailbox *mb)
 	struct mbx_message *msg = mbx_queue_first(&mb->stored);
 
 	lockdep_assert_held(&mb->lock);
+	/* A handle that reads the history will read this message later. */
+	if (unlikely(mb->history && mb->history->late))
+		return NULL;
 	return msg && !mbx_ext(msg)->cursors ? msg : NULL;
 }
 
@@ -222,7 +312,10 @@ bool mbx_reader_advance(struct mailbox *mb, struct mbx_reader *reader,
 	if (mb->dead || reader->seq != seq)
 		return false;
 	/* If the message was dropped, mbx_readers_unstore() has moved its cursors. */
-	if (seq >= first_seq(mb)) {
+	if (unlikely(mb->history) && seq >= first_seq(mb)) {
+		count_cursor(mb, seq, -1);
+		count_cursor(mb, seq + 1, 1);
+	} else if (seq >= first_seq(mb)) {
 		mbx_ext(msg)->cursors--;
 		++*cursors_behind(mb, msg);
 	}

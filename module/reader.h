@@ -29,6 +29,8 @@ struct mbx_message *mbx_reader_find(const struct mailbox *mb,
 bool mbx_reader_advance(struct mailbox *mb, struct mbx_reader *reader,
 			struct mbx_message *msg, u64 seq);
 
+void mbx_readers_skip(struct mailbox *mb, struct mbx_message *msg);
+struct mbx_message *mbx_readers_surplus(struct mailbox *mb);
 void mbx_readers_store(struct mailbox *mb, struct mbx_message *msg);
 bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg);
 struct mbx_message *mbx_readers_done(const struct mailbox *mb);

@@ -16,6 +16,7 @@
 #include "exchange.h"
 #include "expire.h"
 #include "fds.h"
+#include "history.h"
 #include "index.h"
 #include "inherit.h"
 #include "poller.h"
@@ -36,19 +37,28 @@ enum {
 	UNINDEXED,
 };
 
-/* Drop messages until there is room, up to a limit. Return whether there is room. */
-static bool drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
+static bool can_take(const struct mailbox *mb, u32 len)
+{
+	return mbx_has_room(mb) && mbx_has_bytes_for(mb, len);
+}
+
+/*
+ * Drop messages until there is room for @len bytes, up to a limit. Return whether there is
+ * room.
+ */
+static bool drop_oldest(struct mailbox *mb, u32 len, struct mbx_deferred *deferred)
 {
 	unsigned int n;
 
-	for (n = 0; n < MBX_WAKE_AT_ONCE && !mbx_has_room(mb); n++)
+	for (n = 0; n < MBX_WAKE_AT_ONCE && !can_take(mb, len); n++)
 		mbx_drop_oldest(mb, deferred);
-	return mbx_has_room(mb);
+	return can_take(mb, len);
 }
 
 static void drop_newest(struct mailbox *mb, struct mbx_message *msg)
 {
-	mbx_count_sent_dropped(mb);
+	mbx_count_sent(mb, msg);
+	mb->dropped++;
 	trace_mbox_drop(mb, msg);
 }
 
@@ -58,7 +68,9 @@ static bool is_kept(const struct mailbox *mb, const struct mbx_message *msg,
 {
 	if (sync && opts->nowait_err)
 		return false;
-	if (mbx_has_room_for(mb, msg->sender->key))
+	if (mbx_is_oversize(mb, msg->len))
+		return false;
+	if (mbx_has_room_for(mb, msg->sender->key, msg->len))
 		return true;
 	if (mbx_drops(mb))
 		return mb->flags & MBOX_DROP_OLDEST && mb->capacity;
@@ -132,19 +144,24 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 	if (unlikely(special)) {
 		if (mbx_needs_entry(mb, msg))
 			return UNINDEXED;
-		room = mbx_has_room_for(mb, msg->sender->key);
+		room = mbx_has_room_for(mb, msg->sender->key, msg->len);
 	}
 	if (unlikely(!room)) {
+		bool oversize = mbx_is_oversize(mb, msg->len);
+
+		/* It would wait for ever, and others behind it. */
+		if (!mbx_drops(mb) && oversize)
+			return opts->nowait_err ?: -EMSGSIZE;
 		if (!mbx_drops(mb))
 			return opts->nowait_err ?: AWAIT_ROOM;
-		if (!(mb->flags & MBOX_DROP_OLDEST && mb->capacity)) {
+		if (!(mb->flags & MBOX_DROP_OLDEST && mb->capacity) || oversize) {
 			drop_newest(mb, msg);
 			if (sync || request)
 				return -EPIPE;
 			mbx_defer_release(mb, msg, deferred);
 			return SENT;
 		}
-		if (!drop_oldest(mb, deferred))
+		if (!drop_oldest(mb, msg->len, deferred))
 			return GO_ON;
 		/* The message replaces another: it does not notify. */
 		arrived = false;
@@ -187,6 +204,9 @@ int mbx_withdraw(struct mailbox *mb, struct mbx_send_waiter *w, int ret,
 	if (!accepted) {
 		mbx_queue_remove(&mb->blocked_sends, msg);
 		mbx_defer_release(mb, msg, deferred);
+		/* There may be room for a shorter message. */
+		if (unlikely(mb->store_flags & MBX_STORE_BYTES))
+			mbx_admit_senders(mb, deferred);
 		return ret;
 	}
 	/* The receiver may have done what the message asks for: do not send it again. */
@@ -382,8 +402,8 @@ static noinline int send_and_wait(struct mailbox *mb, struct mbx_message *msg,
  * allocate and copy each time, and with MBOX_HANGUP. A nonblocking call with a request
  * always fails, because its reply cannot be there yet.
  */
-static noinline int precheck(struct mailbox *mb, const struct mbx_wait_opts *opts,
-			     bool request)
+static noinline int precheck(struct mailbox *mb, size_t len,
+			     const struct mbx_wait_opts *opts, bool request)
 {
 	int ret = 0;
 
@@ -397,7 +417,7 @@ static noinline int precheck(struct mailbox *mb, const struct mbx_wait_opts *opt
 		ret = request ? opts->nowait_err : 0;
 	else if (request || (!mbx_receivers_wait(mb) &&
 			     (opts->flags & MBOX_SYNC ||
-			      (!mbx_has_room_for(mb, mbx_current_key(mb)) &&
+			      (!mbx_has_room_for(mb, mbx_current_key(mb), len) &&
 			       !mbx_drops(mb)))))
 		ret = opts->nowait_err;
 	spin_unlock(&mb->lock);
@@ -416,7 +436,7 @@ static inline int send_check(struct mailbox *mb, const struct mbx_send_args *arg
 		     (mb->flags & MBOX_FIXED && len != mb->msg_max)))
 		return -EMSGSIZE;
 	if (unlikely(opts->nowait_err || mb->flags & MBOX_HANGUP))
-		return precheck(mb, opts, request);
+		return precheck(mb, len, opts, request);
 	return 0;
 }
 
@@ -483,6 +503,8 @@ equip_message(struct mailbox *mb, struct mbx_message *msg,
 			return ERR_PTR(ret);
 		}
 	}
+	if (unlikely(mb->history))
+		mbx_ext(msg)->copy = mbx_history_copy(mb, msg);
 	if (unlikely(args->nfds)) {
 		ret = mbx_fds_attach(msg, mb, args->fds, args->nfds, unasked);
 		if (ret) {

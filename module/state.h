@@ -17,6 +17,20 @@ static inline bool mbx_has_room(const struct mailbox *mb)
 	return mb->stored.count < mb->limit;
 }
 
+/* Whether a message of that length is within mailbox.max_bytes. */
+static inline bool mbx_has_bytes_for(const struct mailbox *mb, u32 len)
+{
+	if (likely(!mb->max_bytes))
+		return true;
+	return mb->stored.bytes + mb->held_bytes + len <= mb->max_bytes;
+}
+
+/* Whether it never is, and the mailbox cannot keep it. */
+static inline bool mbx_is_oversize(const struct mailbox *mb, u32 len)
+{
+	return unlikely(mb->max_bytes) && len > mb->max_bytes;
+}
+
 /* Whether calls wait for a message to be delivered to them. */
 static inline bool mbx_receivers_wait(const struct mailbox *mb)
 {

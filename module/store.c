@@ -5,6 +5,8 @@
  * MBOX_DROP_NEWEST is not a storage policy: it decides what happens to a message that
  * is not stored (send.c).
  */
+#include "history.h"
+#include "peek.h"
 #include "poller.h"
 #include "store.h"
 
@@ -149,13 +151,40 @@ static const struct mbx_store_ops fair = {
 
 /* ---- MBOX_BROADCAST ---------------------------------------------------------- */
 
+static void defer_copy(struct mailbox *mb, struct mbx_message *copy,
+		       struct mbx_deferred *deferred)
+{
+	if (copy)
+		mbx_defer_release(mb, copy, deferred);
+}
+
+/* No handle can receive a message: keep a copy for those that are opened later. */
+static void keep_for_later(struct mailbox *mb, struct mbx_message *msg,
+			   struct mbx_deferred *deferred)
+{
+	mbx_readers_skip(mb, msg);
+	/* One came, and there may be more to remove from before. */
+	defer_copy(mb, mbx_history_trim(mb), deferred);
+	defer_copy(mb, mbx_history_trim(mb), deferred);
+}
+
 static bool broadcast_store(struct mailbox *mb, struct mbx_message *msg,
 			    bool front, struct mbx_deferred *deferred)
 {
 	/* A reader receives a message by moving on, so no message is put back. */
-	if (WARN_ON_ONCE(front) || !mb->recv_handles)
+	if (WARN_ON_ONCE(front))
+		return false;
+	if (!mb->recv_handles && !mb->stored.count) {
+		if (mb->history)
+			keep_for_later(mb, msg, deferred);
+		return false;
+	}
+	/* Without a handle, what is stored is just being removed. */
+	if (!mb->recv_handles && !mb->history)
 		return false;
 	mbx_readers_store(mb, msg);
+	if (mb->history)
+		defer_copy(mb, mbx_readers_surplus(mb), deferred);
 	if (mb->flags & MBOX_DROP_OLDEST)
 		mbx_share_add(msg, false);
 	return true;

@@ -64,21 +64,25 @@ static inline bool mbx_has_backlog(const struct mailbox *mb)
 }
 
 /* mbx_has_room_for() if the mailbox has room and mailbox.store_flags is not 0. */
-static inline bool mbx_has_room_by_policy(const struct mailbox *mb, kuid_t uid)
+static inline bool mbx_has_room_by_policy(const struct mailbox *mb, kuid_t uid, u32 len)
 {
 	const struct mbx_store_ops *ops = mbx_store_ops(mb);
 
 	if (mbx_has_backlog(mb))
 		return false;
+	/* A short message does not overtake a long one that waits. */
+	if (mb->store_flags & MBX_STORE_BYTES &&
+	    (mb->blocked_sends.count || !mbx_has_bytes_for(mb, len)))
+		return false;
 	return !ops->has_room_for || ops->has_room_for(mb, uid);
 }
 
-/* Whether there is room for one more message of a user. */
-static inline bool mbx_has_room_for(const struct mailbox *mb, kuid_t uid)
+/* Whether there is room for one more message of a user, of that length. */
+static inline bool mbx_has_room_for(const struct mailbox *mb, kuid_t uid, u32 len)
 {
 	if (!mbx_has_room(mb))
 		return false;
-	return likely(!mb->store_flags) || mbx_has_room_by_policy(mb, uid);
+	return likely(!mb->store_flags) || mbx_has_room_by_policy(mb, uid, len);
 }
 
 /* Whether a message needs an entry for an index before it can be queued. */

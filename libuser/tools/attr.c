@@ -277,7 +277,7 @@ char *wish_explain(const struct wish *wish, const struct mbox_stat *st, unsigned
 
 struct mbox *wish_create(const struct wish *wish, const char *name, int oflags)
 {
-	struct mbox *mb = mbox_create(name, oflags | O_EXCL, &wish->attr);
+	struct mbox *mb = mbox_create_with(name, oflags | O_EXCL, &wish->attr, &wish->options);
 	uid_t uid = wish->given & ATTR_UID ? wish->uid : (uid_t)-1;
 	gid_t gid = wish->given & ATTR_GID ? wish->gid : (gid_t)-1;
 

@@ -37,12 +37,14 @@ extern const struct flag_name flag_names[NFLAGS];
 /**
  * struct wish - the attributes that a mailbox is to have
  * @attr: with defaults where nothing is asked for
+ * @options: options of a new mailbox
  * @uid: its owner
  * @gid: its group
  * @given: ATTR_* bits of what is asked for
  */
 struct wish {
 	struct mbox_attr attr;
+	struct mbox_options options;
 	uid_t uid;
 	gid_t gid;
 	unsigned int given;
@@ -50,7 +52,7 @@ struct wish {
 
 #define WISH_INIT \
 	{ \
-		.attr = MBOX_ATTR_INIT, .uid = -1, .gid = -1 \
+		.attr = MBOX_ATTR_INIT, .options = MBOX_OPTIONS_INIT, .uid = -1, .gid = -1 \
 	}
 
 /* "queue", "ring". */

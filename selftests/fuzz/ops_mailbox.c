@@ -141,6 +141,13 @@ long op_create(struct worker *l, const struct op *op)
 	create.name = pick_name(l, op->a[1], &create.name_len);
 	create.oflags = pick_oflags(op->a[2], op->a[7]);
 	pick_attr(&create.attr, op);
+	if (op->a[2] % 5 == 1) {
+		create.options = (struct mbox_options)MBOX_OPTIONS_INIT;
+		if (create.attr.flags & MBOX_BROADCAST)
+			create.options.history = op->a[4] & 3;
+		if (op->a[2] & 8)
+			create.options.max_bytes = op->a[5] * 16;
+	}
 	ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_CREATE, &create,
 		       sizeof(create));
 	if (ret >= 0) {

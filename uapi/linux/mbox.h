@@ -23,6 +23,7 @@
  *   EMSGSIZE    send: longer than msg_max, or not msg_max bytes on an
  *               MBOX_FIXED mailbox; receive: the buffer is shorter than the
  *               message and MBOX_TRUNC is not set (the message stays queued);
+ *               send: longer than max_bytes, so that it would wait for ever;
  *               call and reply: the reply is longer than the caller's buffer
  *   EIDRM       the mailbox was destroyed
  *   EPIPE       MBOX_HANGUP, and the last handle of the other side was closed;
@@ -185,10 +186,12 @@ struct mbox_info {
  * struct mbox_options - what few mailboxes need
  * @size: size of this structure; 0: there are no options, and the other fields must
  *	be zero
- * @history: must be zero
+ * @history: MBOX_BROADCAST: how many of the last messages a handle that is opened later
+ *	gets first, at most the capacity; otherwise must be zero
  * @max_deliveries: must be zero
  * @dead_letter: must be -1
- * @max_bytes: must be zero
+ * @max_bytes: MBOX_QUEUE: the most bytes that the messages in the mailbox may have
+ *	together: a send that would exceed it acts as at a full mailbox; 0: any number
  *
  * Options of a mailbox that exists already are checked and otherwise ignored.
  */
