@@ -111,8 +111,12 @@ DECLARE_EVENT_CLASS(mbox_message_class,
 		__field(u32, len)
 		__field(u32, prio)
 		__field(u32, queued)
+		__field(u32, waited_ms)
 	),
 	TP_fast_assign(
+		u64 then = msg->arrival >> MBX_ARRIVAL_SHIFT, now = mbx_jiffy();
+
+		__entry->waited_ms = now > then ? jiffies64_to_msecs(now - then) : 0;
 		__entry->id = mb->id;
 		__entry->ns = mb->net_ino;
 		__entry->type = msg->type;
@@ -120,9 +124,9 @@ DECLARE_EVENT_CLASS(mbox_message_class,
 		__entry->prio = msg->prio;
 		__entry->queued = mb->stored.count;
 	),
-	TP_printk("id=%llu ns=%u len=%u prio=%u type=%llu queued=%u",
+	TP_printk("id=%llu ns=%u len=%u prio=%u type=%llu queued=%u waited_ms=%u",
 		  __entry->id, __entry->ns, __entry->len, __entry->prio,
-		  __entry->type, __entry->queued)
+		  __entry->type, __entry->queued, __entry->waited_ms)
 );
 
 /* A message was accepted: stored, or delivered to a waiting receiver. */

@@ -25,6 +25,7 @@ extern const struct command call_command;
 extern const struct command chmod_command;
 extern const struct command chown_command;
 extern const struct command create_command;
+extern const struct command export_command;
 extern const struct command ls_command;
 extern const struct command monitor_command;
 extern const struct command recv_command;
@@ -33,6 +34,7 @@ extern const struct command send_command;
 extern const struct command serve_command;
 extern const struct command set_capacity_command;
 extern const struct command stat_command;
+extern const struct command tap_command;
 extern const struct command unlink_command;
 extern const struct command who_command;
 

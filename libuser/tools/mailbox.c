@@ -19,6 +19,8 @@ enum {
 	OPT_RING,
 	OPT_ONE_SENDER,
 	OPT_ONE_RECEIVER,
+	OPT_HISTORY,
+	OPT_MAX_BYTES,
 };
 
 /**
@@ -65,6 +67,7 @@ static bool set_create_option(void *data, int id, const char *arg)
 {
 	struct create_job *job = data;
 	struct wish *wish = &job->wish;
+	uint64_t max_bytes;
 
 	switch (id) {
 	case 'c':
@@ -82,6 +85,13 @@ static bool set_create_option(void *data, int id, const char *arg)
 		return parse_owner(arg, wish);
 	case 'x':
 		job->oflags |= O_EXCL;
+		break;
+	case OPT_HISTORY:
+		return parse_u32(arg, "number", UINT32_MAX, &wish->options.history);
+	case OPT_MAX_BYTES:
+		if (!parse_u64(arg, "number of bytes", UINT64_MAX, &max_bytes))
+			return false;
+		wish->options.max_bytes = max_bytes;
 		break;
 	case OPT_RING:
 		wish->attr.mode = MBOX_RING;
@@ -212,6 +222,11 @@ const struct command create_command = {
 		  "let one process at a time send (with --ring)" },
 		{ OPT_ONE_RECEIVER, "one-receiver", NULL,
 		  "let one process at a time receive (with --ring)" },
+		{ OPT_HISTORY, "history", "COUNT",
+		  "messages that a receiver that comes later gets first\n"
+		  "(with --broadcast)" },
+		{ OPT_MAX_BYTES, "max-bytes", "BYTES",
+		  "most bytes of all messages in the mailbox together" },
 	},
 	.set = set_create_option,
 	.run = run_create,

@@ -14,6 +14,8 @@ static const struct command *const commands[] = {
 	&stat_command,
 	&who_command,
 	&monitor_command,
+	&tap_command,
+	&export_command,
 	&send_command,
 	&recv_command,
 	&call_command,

@@ -25,6 +25,9 @@
 /* Less is no interval, but a loop. */
 #define INTERVAL_MIN_NS 1000000
 
+/* How often --wait looks. */
+#define WAIT_REPEAT_NS 50000000
+
 /**
  * struct monitor - what to show
  * @names: the mailboxes, or NULL: all
@@ -33,6 +36,7 @@
  * @count: how many looks or events; 0: without end
  * @json: objects instead of a table
  * @events: event by event
+ * @wait: first wait until all mailboxes are there
  */
 struct monitor {
 	char **names;
@@ -41,6 +45,7 @@ struct monitor {
 	uint64_t count;
 	bool json;
 	bool events;
+	bool wait;
 };
 
 static volatile sig_atomic_t stopped;
@@ -279,6 +284,32 @@ static size_t event_len(const char *text, size_t len)
 	return end ? end + 1 - text : 0;
 }
 
+/*
+ * The name of the mailbox that an event is about, as the last word of its line. Names are
+ * looked up again when an event has an id that is not known.
+ */
+static void print_mailbox(const char *fields)
+{
+	static struct list known;
+	const struct mbox_walk *item;
+	const char *text = strstr(fields, ": id=");
+	unsigned long long id;
+
+	if (!text || sscanf(text, ": id=%llu", &id) != 1)
+		return;
+	item = find_id(&known, id);
+	if (!item) {
+		list_free(&known);
+		if (!list_all(&known))
+			return;
+		item = find_id(&known, id);
+	}
+	if (!item || !*item->name)
+		return;
+	printf(" mailbox=");
+	text_print_word(stdout, item->name);
+}
+
 /* Prints time, task, event and fields. Returns whether it is an event. */
 static bool print_event(char *text)
 {
@@ -299,6 +330,7 @@ static bool print_event(char *text)
 	text_print_word(stdout, task + strspn(task, " "));
 	printf("-%d ", pid);
 	text_print_fields(stdout, name + strlen(": mbox_"));
+	print_mailbox(name + strlen(": mbox_"));
 	putchar('\n');
 
 	return true;
@@ -400,6 +432,42 @@ static int monitor_events(const struct monitor *job, const struct list *chosen,
 
 /* ---- the command ---------------------------------------------------------- */
 
+/* Whether a walk finds it now; wrong arguments are for list_target() to report. */
+static bool is_there(const struct list *all, const char *text)
+{
+	struct target target;
+	size_t i;
+
+	if (!parse_target(text, &target))
+		return true;
+	for (i = 0; i < all->n; i++) {
+		if (target.name ? !strcmp(all->items[i].name, target.name) :
+				  all->items[i].id == target.id)
+			return true;
+	}
+
+	return false;
+}
+
+/* Until all given mailboxes are there. Returns false if they cannot be listed. */
+static bool wait_for_mailboxes(const struct monitor *job)
+{
+	const struct timespec pause = { .tv_nsec = WAIT_REPEAT_NS };
+	struct list all = { 0 };
+	int i;
+
+	for (;;) {
+		if (!list_all(&all))
+			return false;
+		for (i = 0; i < job->nnames && is_there(&all, job->names[i]); i++)
+			;
+		list_free(&all);
+		if (i == job->nnames)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int show_activity(const struct monitor *job)
 {
 	struct list all = { 0 }, chosen = { 0 };
@@ -408,6 +476,8 @@ static int show_activity(const struct monitor *job)
 	bool found = true;
 	sigset_t waiting;
 
+	if (only && job->wait && !wait_for_mailboxes(job))
+		return EXIT_FAILED;
 	if (only) {
 		if (!list_all(&all))
 			status = EXIT_FAILED;
@@ -449,6 +519,9 @@ static bool set_option(void *data, int id, const char *arg)
 	case 'j':
 		job->json = true;
 		break;
+	case 'w':
+		job->wait = true;
+		break;
 	}
 
 	return true;
@@ -486,6 +559,7 @@ const struct command monitor_command = {
 		  "(default: never)" },
 		{ 'e', "events", NULL, "show each event, with its time and task (for root)" },
 		{ 'j', "json", NULL, "print one JSON object a line" },
+		{ 'w', "wait", NULL, "wait until all the given mailboxes exist" },
 	},
 	.set = set_option,
 	.run = run_monitor,

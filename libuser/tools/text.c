@@ -211,3 +211,29 @@ void text_print_json(const char *text)
 	}
 	putchar('"');
 }
+
+void text_print_label(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t code;
+	int len;
+
+	while (*p) {
+		len = utf8_decode(p, &code);
+		if (!len) {
+			printf("\xef\xbf\xbd");
+			p++;
+			continue;
+		}
+		if (code == '"' || code == '\\')
+			printf("\\%c", (int)code);
+		else if (code == '\n')
+			printf("\\n");
+		else if (code < 0x20 || (code >= 0x7f && code < 0xa0))
+			/* No control sequences for a terminal either. */
+			printf("\xef\xbf\xbd");
+		else
+			fwrite(p, 1, len, stdout);
+		p += len;
+	}
+}

@@ -32,4 +32,10 @@ void text_print_padded(const char *text, int width);
  */
 void text_print_json(const char *text);
 
+/*
+ * In a label of Prometheus, whose text is UTF-8: a byte that is not part of it becomes
+ * U+FFFD.
+ */
+void text_print_label(const char *text);
+
 #endif /* MBOXCTL_TEXT_H */

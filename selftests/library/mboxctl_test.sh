@@ -938,7 +938,7 @@ test_each_command_prints_help_and_version()
 	"mboxctl (libmbox) v"[0-9]*) ;;
 	*) wrong "$version" ;;
 	esac
-	for command in '' create apply ls stat who monitor send recv call serve set-capacity \
+	for command in '' create apply ls stat who monitor tap export send recv call serve set-capacity \
 		chmod chown unlink rm; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
@@ -954,7 +954,7 @@ test_each_command_prints_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create apply ls stat who monitor send recv call serve set-capacity chmod chown unlink rm "
+		"create apply ls stat who monitor tap export send recv call serve set-capacity chmod chown unlink rm "
 }
 
 test_unknown_commands_and_options_are_refused()
@@ -965,6 +965,88 @@ test_unknown_commands_and_options_are_refused()
 	check 2 '' "mboxctl: unknown command ''$try" mboxctl ''
 	check 2 '' "mboxctl: unrecognized option *$try" mboxctl --json ls
 	check 2 '' "mboxctl ls: unrecognized option *${nl}try mboxctl ls --help" mboxctl ls --all
+}
+
+test_create_history_and_max_bytes()
+{
+	ok mboxctl create --broadcast --history 1 "$m-a"
+	ok mboxctl send "$m-a" old new
+	check 0 new '' mboxctl recv -d "$m-a"
+	ok mboxctl create --max-bytes 10 "$m-b"
+	ok mboxctl send -d "$m-b" 1234567
+	check 3 '' "*Resource temporarily unavailable" mboxctl send -d "$m-b" 1234
+	check 1 '' "*Invalid argument" mboxctl create --history 1 "$m-c"
+	ok mboxctl rm "$m-a" "$m-b"
+}
+
+test_tap_shows_broadcasts()
+{
+	ok mboxctl create --broadcast "$m"
+	mboxctl tap -n 2 "$m" >"$tmp/tap" 2>"$tmp/tap-err" &
+	pid=$!
+	until_ok sh -c "mboxctl stat -j '$m' | grep '\"recv_handles\":1[,}]'"
+	printf 'a\0b\033' | ok mboxctl send -p 3 -t 7 "$m" -
+	ok mboxctl send "$m" second
+	wait "$pid" || wrong "tap: status $?"
+	check 0 '' '' cat "$tmp/tap-err"
+	check 0 1 '' grep -c '^[0-9]*\.[0-9]\{6\} pid=[0-9]* uid=0 prio=3 type=7 len=4 a\\x00b\\x1b$' \
+		"$tmp/tap"
+	check 0 1 '' grep -c ' prio=0 type=0 len=6 second$' "$tmp/tap"
+	check 3 '' "*Connection timed out" mboxctl tap -T 0.01 "$m"
+	ok mboxctl create "$m-queue"
+	check 1 '' "*'$m-queue' is not a broadcast mailbox" mboxctl tap "$m-queue"
+	check 1 '' "*cannot open '$m-none'*" mboxctl tap "$m-none"
+	check 2 '' "*no mailbox given*" mboxctl tap
+	ok mboxctl rm "$m" "$m-queue"
+}
+
+# Each line of what it prints is one of the text format's grammar.
+exported()
+{
+	mboxctl export "$@" >"$tmp/export" || return
+	label='[a-zA-Z_][a-zA-Z0-9_]*="\([^"\\]\|\\["\\n]\)*"'
+	value='\([0-9.e+-]*\|+Inf\)'
+	! grep -v -e '^# HELP [a-z_]* .' -e '^# TYPE [a-z_]* \(gauge\|counter\|histogram\)$' \
+		-e "^[a-z_]*{$label\(,$label\)*} $value\$" "$tmp/export" || return 1
+	# Each metric is declared once, before its samples.
+	awk '/^# TYPE/ { if ($3 in type) exit 1; type[$3] = $4; next }
+		/^#/ { next }
+		{ name = $0; sub(/[{].*/, "", name); base = name
+		  sub(/_(bucket|sum|count)$/, "", base)
+		  if (!(name in type) && type[base] != "histogram") exit 1 }' "$tmp/export"
+}
+
+test_export_prints_the_text_format()
+{
+	odd="$m-$(printf 'a"b\\c\nd\377\303\251')"
+	ok mboxctl create -c 3 "$m"
+	ok mboxctl create -c unbounded "$odd"
+	ok mboxctl send "$m" one two
+	check 0 one '' mboxctl recv "$m"
+	ok exported
+	ok exported "$m" "$odd"
+	id=$(id_of "$m")
+	check 0 1 '' grep -c "^mbox_queued_messages{id=\"$id\",.*,kind=\"queue\",name=\"$m\"} 1\$" \
+		"$tmp/export"
+	check 0 1 '' grep -c "^mbox_sent_messages_total{id=\"$id\",.*} 2\$" "$tmp/export"
+	check 0 1 '' grep -c "^mbox_capacity_messages{.*} +Inf\$" "$tmp/export"
+	check 0 1 '' grep -c "^mbox_wait_seconds_bucket{id=\"$id\",.*,le=\"+Inf\"} 1\$" "$tmp/export"
+	check 0 1 '' grep -c "^mbox_wait_seconds_count{id=\"$id\",.*} 1\$" "$tmp/export"
+	check 1 '' "*no mailbox '$m-none' that you may see" sh -c "mboxctl export $m-none | grep -v '^#'"
+	ok mboxctl rm "$m" "$odd"
+}
+
+test_monitor_waits_for_mailboxes()
+{
+	mboxctl monitor --wait -n 1 "$m" >"$tmp/monitor" 2>"$tmp/monitor-err" &
+	pid=$!
+	sleep 0.2
+	check 1 '' '' test -s "$tmp/monitor"
+	ok mboxctl create "$m"
+	wait "$pid" || wrong "monitor: status $?"
+	check 0 1 '' grep -c " $m " "$tmp/monitor"
+	check 0 '' '' cat "$tmp/monitor-err"
+	ok mboxctl rm "$m"
 }
 
 test_temporary_mailboxes_are_shown_but_not_made()
@@ -1080,7 +1162,7 @@ test_monitor_events_shows_the_given_mailboxes_only()
 	ok mboxctl send "$m-other" hidden
 	ok mboxctl send "$m" hello
 	# Not by the task's name: the kernel may have failed to note it.
-	until_ok grep ' send: id=[0-9]* ns=[0-9]* len=5 ' "$tmp/events"
+	until_ok grep " send: id=[0-9]* ns=[0-9]* len=5 .* mailbox=$m\$" "$tmp/events"
 	kill "$pid"
 	wait "$pid" || wrong "monitor: status $?"
 	check 1 '' '' grep 'len=6' "$tmp/events"
