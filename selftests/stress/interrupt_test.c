@@ -179,7 +179,7 @@ static int waiter_main(void *arg)
 }
 
 /* Until it waits, and for calls: until the server has the request. */
-static int start(FIXTURE_DATA(interrupt) *self, int wait)
+static int begin(FIXTURE_DATA(interrupt) *self, int wait)
 {
 	struct mbox_attr attr = attr_of(0, 1);
 	int ret = 0, i;
@@ -413,7 +413,7 @@ static int goes_on(FIXTURE_DATA(interrupt) *self, const FIXTURE_VARIANT(interrup
 	if (variant->how == TASK_WORK && pipe(self->pipe))
 		return neg(-1);
 	memset(self->shared, 0, sizeof(*self->shared));
-	ret = start(self, wait);
+	ret = begin(self, wait);
 	for (i = 0; i < variant->times && !ret; i++) {
 		ret = interrupt(self, variant->how);
 		if (ret == -ENOSYS)
@@ -486,7 +486,7 @@ FIXTURE_TEARDOWN(parked)
 
 TEST_F(parked, reply_is_kept_until_the_caller_resumes)
 {
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	EXPECT_NE(0U, self->i.shared->req.ticket);
 	EXPECT_EQ(1U, stat_of(self->i.fd).waiting_senders);
@@ -501,7 +501,7 @@ TEST_F(parked, reply_is_kept_until_the_caller_resumes)
 
 TEST_F(parked, end_of_the_server_is_EPIPE)
 {
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	close(self->i.server);
 	self->i.server = -1;
@@ -511,7 +511,7 @@ TEST_F(parked, end_of_the_server_is_EPIPE)
 
 TEST_F(parked, destroy_is_EIDRM)
 {
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	ASSERT_EQ(0, raw_destroy(self->i.fd));
 	ASSERT_EQ(0, kill(self->i.pid, SIGCONT));
@@ -521,7 +521,7 @@ TEST_F(parked, destroy_is_EIDRM)
 /* The copy of the reply fails, which is no end of the call. */
 TEST_F(parked, reply_from_a_bad_address_leaves_the_token)
 {
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	EXPECT_EQ(-EFAULT, raw_reply(self->i.server, self->i.token, (void *)1, 4));
 	EXPECT_EQ(1U, stat_of(self->i.fd).waiting_senders);
@@ -541,7 +541,7 @@ static int send_back(FIXTURE_DATA(interrupt) *self, struct slow *slow)
 	struct call receiver = { .msg = msg_of(slow->page, 4, 0) };
 	int ret;
 
-	ret = start(self, CALL_QUEUED);
+	ret = begin(self, CALL_QUEUED);
 	ret = ret ?: call_start(&receiver, self->server, MBOX_IOC_RECV);
 	if (ret)
 		return ret;
@@ -601,7 +601,7 @@ TEST_F(parked, request_put_back_belongs_to_its_caller)
 TEST_F(parked, queued_request_keeps_its_place)
 {
 	ASSERT_EQ(0, put(self->i.fd, 1));
-	ASSERT_EQ(0, start(&self->i, CALL_QUEUED));
+	ASSERT_EQ(0, begin(&self->i, CALL_QUEUED));
 	ASSERT_EQ(0, put(self->i.fd, 2));
 	ASSERT_EQ(0, stop(self->i.pid));
 	EXPECT_EQ(3U, stat_of(self->i.fd).queued);
@@ -618,7 +618,7 @@ TEST_F(parked, queued_request_keeps_its_place)
 /* It is served while its caller is stopped, too. */
 TEST_F(parked, queued_request_of_a_stopped_caller_is_served)
 {
-	ASSERT_EQ(0, start(&self->i, CALL_QUEUED));
+	ASSERT_EQ(0, begin(&self->i, CALL_QUEUED));
 	ASSERT_EQ(0, stop(self->i.pid));
 	ASSERT_EQ(7, get_request(self->i.server, MBOX_DONTWAIT, &self->i.token));
 	EXPECT_EQ(0, answer(self->i.server, self->i.token, 9));
@@ -630,7 +630,7 @@ TEST_F(parked, queued_request_goes_with_the_handle)
 {
 	int other = open_again(self->i.fd, O_RDWR);
 
-	ASSERT_EQ(0, start(&self->i, CALL_QUEUED));
+	ASSERT_EQ(0, begin(&self->i, CALL_QUEUED));
 	ASSERT_EQ(0, stop(self->i.pid));
 	ASSERT_EQ(0, kill(self->i.pid, SIGKILL));
 	EXPECT_EQ(1000 + SIGKILL, reap(self->i.pid));
@@ -645,7 +645,7 @@ TEST_F(parked, queued_request_goes_with_the_handle)
 TEST_F(parked, queued_request_ends_with_its_deadline)
 {
 	self->i.shared->req.deadline_ns = in_ms(CLOCK_MONOTONIC, 500 * time_factor());
-	ASSERT_EQ(0, start(&self->i, CALL_QUEUED));
+	ASSERT_EQ(0, begin(&self->i, CALL_QUEUED));
 	ASSERT_EQ(0, stop(self->i.pid));
 	ASSERT_EQ(0, await_waiting(self->i.fd, 0, 0));
 	EXPECT_EQ(0U, stat_of(self->i.fd).queued);
@@ -660,7 +660,7 @@ TEST_F(parked, deadline_ends_a_parked_call)
 	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
 
 	self->i.shared->req.deadline_ns = in_ms(CLOCK_MONOTONIC, 1000 * time_factor());
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	while (stat_of(self->i.fd).waiting_senders && now_ns(CLOCK_MONOTONIC) < limit)
 		pause_briefly();
@@ -676,7 +676,7 @@ TEST_F(parked, reply_before_the_deadline_counts)
 	__u64 deadline = in_ms(CLOCK_MONOTONIC, 1000 * time_factor());
 
 	self->i.shared->req.deadline_ns = deadline;
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	ASSERT_EQ(0, answer(self->i.server, self->i.token, 9));
 	/* Longer than for a thread that is free to come back. */
@@ -691,7 +691,7 @@ TEST_F(parked, caller_never_resumes)
 {
 	int other = open_again(self->i.fd, O_RDWR);
 
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	ASSERT_EQ(0, kill(self->i.pid, SIGKILL));
 	EXPECT_EQ(1000 + SIGKILL, reap(self->i.pid));
@@ -705,7 +705,7 @@ TEST_F(parked, caller_never_resumes)
 
 TEST_F(parked, handler_without_SA_RESTART_is_EINTR)
 {
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	/* Both are there when it goes on. */
 	ASSERT_EQ(0, stop(self->i.pid));
 	ASSERT_EQ(0, kill(self->i.pid, SIGCONT));
@@ -730,7 +730,7 @@ TEST_F(parked, ticket_is_of_one_thread_and_handle)
 	pthread_t thread;
 	void *ret;
 
-	ASSERT_EQ(0, start(&self->i, CALL_TAKEN));
+	ASSERT_EQ(0, begin(&self->i, CALL_TAKEN));
 	ASSERT_EQ(0, stop(self->i.pid));
 	req = self->i.shared->req;
 	/* The same open file description. */
