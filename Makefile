@@ -72,8 +72,8 @@ help:
 	@echo
 	@echo 'Measure:'
 	@echo '  bench            mailboxes and all other transports in one run; MEASURE=name'
-	@echo '                   for one measure, HERE=1 on this machine, with the module loaded'
-	@echo '  bench-count      a short form of it, counted and judged; BOUNDS=new for new bounds'
+	@echo '                   for one measure, HERE=1 where the module is loaded'
+	@echo '  bench-count      a short form of it, counted and judged; BOUNDS=new sets them'
 	@echo '  bench-holds      how long operations keep preemption off; QUICK=1 for less'
 	@echo '  bench-profile    instructions by function; OP=pair|batch|call..., SIZE=bytes'
 	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
