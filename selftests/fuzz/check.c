@@ -267,9 +267,9 @@ void check_nothing_left(void)
 }
 
 #define LIMIT_MAILBOXES	5
-/* An empty message is charged 64 bytes at least, and its sender as much as four. */
+/* An empty message is charged 96 bytes, and its sender 256. */
 #define LIMIT_BYTES	4096
-#define LIMIT_MESSAGES	(LIMIT_BYTES / 64 - 4)
+#define LIMIT_MESSAGES	((LIMIT_BYTES - 256) / 96)
 
 /* As an unprivileged user: how many mailboxes, how many empty messages fit? */
 static void count_allowed(unsigned int *mailboxes, unsigned int *messages)
