@@ -1038,14 +1038,14 @@ test_export_prints_the_text_format()
 
 test_monitor_waits_for_mailboxes()
 {
-	mboxctl monitor --wait -n 1 "$m" >"$tmp/monitor" 2>"$tmp/monitor-err" &
+	mboxctl monitor --wait -n 1 "$m" >"$tmp/waits" 2>"$tmp/waits-err" &
 	pid=$!
 	sleep 0.2
-	check 1 '' '' test -s "$tmp/monitor"
+	check 1 '' '' test -s "$tmp/waits"
 	ok mboxctl create "$m"
 	wait "$pid" || wrong "monitor: status $?"
-	check 0 1 '' grep -c " $m " "$tmp/monitor"
-	check 0 '' '' cat "$tmp/monitor-err"
+	check 0 1 '' grep -c " $m " "$tmp/waits"
+	check 0 '' '' cat "$tmp/waits-err"
 	ok mboxctl rm "$m"
 }
 
