@@ -285,8 +285,8 @@ static size_t event_len(const char *text, size_t len)
 }
 
 /*
- * The name of the mailbox that an event is about, as the last word of its line. Names are
- * looked up again when an event has an id that is not known.
+ * The name of the mailbox that an event is about, as the last word of its line, unless the
+ * event has it. Names are looked up again when an event has an id that is not known.
  */
 static void print_mailbox(const char *fields)
 {
@@ -295,7 +295,8 @@ static void print_mailbox(const char *fields)
 	const char *text = strstr(fields, ": id=");
 	unsigned long long id;
 
-	if (!text || sscanf(text, ": id=%llu", &id) != 1)
+	if (!text || !strncmp(fields, "create:", strlen("create:")) ||
+	    sscanf(text, ": id=%llu", &id) != 1)
 		return;
 	item = find_id(&known, id);
 	if (!item) {
