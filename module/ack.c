@@ -100,6 +100,29 @@ static bool is_given_up(struct mailbox *mb, struct mbx_message *msg)
 	return !mbx_transaction_return(mb, txn);
 }
 
+/* Whether a message has been on lease so often that it does not come back. */
+static bool is_dead_letter(const struct mailbox *mb, const struct mbx_message *msg)
+{
+	return mb->max_deliveries && msg->deliveries >= mb->max_deliveries;
+}
+
+/* End a message that has been on lease too often. */
+static void end_as_dead_letter(struct mailbox *mb, struct mbx_message *msg,
+			       struct mbx_deferred *deferred)
+{
+	lockdep_assert_held(&mb->lock);
+	trace_mbox_dead_letter(mb, msg);
+	mb->dead_letters++;
+	/* If it goes to another mailbox, that is its receiver. */
+	if (mb->dead_letter) {
+		msg->flags |= MBX_MSG_LETTER;
+		mbx_count_received(mb, msg);
+	} else {
+		mb->dropped++;
+	}
+	mbx_end_leased(mb, msg, -EPIPE, deferred);
+}
+
 /* Put back a message on lease, or drop it if that has become useless. */
 static void go_back(struct mailbox *mb, struct mbx_message *msg, bool behind,
 		    struct mbx_deferred *deferred)
@@ -112,6 +135,10 @@ static void go_back(struct mailbox *mb, struct mbx_message *msg, bool behind,
 	if (is_given_up(mb, msg)) {
 		mb->sent--;
 		mbx_end_leased(mb, msg, -EPIPE, deferred);
+		return;
+	}
+	if (!behind && is_dead_letter(mb, msg)) {
+		end_as_dead_letter(mb, msg, deferred);
 		return;
 	}
 	mbx_unhold(mb, msg);
@@ -168,6 +195,7 @@ static bool undelay_one(struct mailbox *mb)
 	}
 	rb_erase_cached(&lease->node, &mb->delays->root);
 	txn = hold_transaction(lease->msg);
+	mbx_uncount_received(mb, lease->msg);
 	mbx_prepare_put_back(mb, lease->msg, &deferred);
 	go_back(mb, lease->msg, true, &deferred);
 	spin_unlock(&mb->lock);
@@ -261,11 +289,12 @@ static bool return_lease(struct mailbox *mb, struct mbx_lease *lease, u64 delay_
 	struct mbx_message *msg = lease->msg;
 
 	trace_mbox_nack(mb, msg, lease->token);
-	mbx_uncount_received(mb, msg);
-	if (delay_ns && !is_given_up(mb, msg)) {
+	/* What comes back later counts as received until then. */
+	if (delay_ns && !is_dead_letter(mb, msg) && !is_given_up(mb, msg)) {
 		delay(mb, lease, delay_ns);
 		return true;
 	}
+	mbx_uncount_received(mb, msg);
 	mbx_prepare_put_back(mb, msg, deferred);
 	go_back(mb, msg, false, deferred);
 	return false;

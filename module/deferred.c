@@ -109,16 +109,23 @@ static void free_entries(struct mbx_deferred *deferred)
 /* Continues the work in mbx_deferred.more; set once, before the first mailbox. */
 static void (*go_on)(struct mailbox *mb, struct mbx_deferred *deferred) __ro_after_init;
 
+/* Moves a message with MBX_MSG_LETTER; set likewise. */
+static void (*move)(struct mailbox *mb, struct mbx_message *msg) __ro_after_init;
+
 /**
- * mbx_deferred_setup() - set the function that continues mbx_deferred.more
- * @more: called without mailbox.lock; leaves nothing in mbx_deferred.more
+ * mbx_deferred_setup() - set the functions that do work of layers above
+ * @more: continues mbx_deferred.more; called without mailbox.lock; leaves nothing in
+ *	mbx_deferred.more
+ * @bury: moves a message to the dead-letter mailbox; called without mailbox.lock
  *
- * This file cannot call the function directly, since it is in a layer above.
+ * This file cannot call the functions directly, since they are in layers above.
  */
 void __init mbx_deferred_setup(void (*more)(struct mailbox *mb,
-					    struct mbx_deferred *deferred))
+					    struct mbx_deferred *deferred),
+			       void (*bury)(struct mailbox *mb, struct mbx_message *msg))
 {
 	go_on = more;
+	move = bury;
 }
 
 /* Slow path of mbx_flush_deferred(). */
@@ -145,7 +152,10 @@ void __mbx_flush_deferred(struct mailbox *mb, struct mbx_deferred *deferred)
 	while (deferred->garbage) {
 		msg = list_entry(deferred->garbage, struct mbx_message, node);
 		deferred->garbage = msg->node.next;
-		mbx_message_free(msg);
+		if (unlikely(msg->flags & MBX_MSG_LETTER))
+			move(mb, msg);
+		else
+			mbx_message_free(msg);
 		cond_resched();
 	}
 }

@@ -144,6 +144,7 @@ void mbx_defer_entry(struct mbx_entry *entry, struct mbx_sender *sender,
 		     struct mbx_deferred *deferred);
 
 void mbx_deferred_setup(void (*more)(struct mailbox *mb,
-				     struct mbx_deferred *deferred));
+				     struct mbx_deferred *deferred),
+			void (*bury)(struct mailbox *mb, struct mbx_message *msg));
 
 #endif /* MBX_DEFERRED_H */

@@ -45,6 +45,7 @@
 #include "ack.h"
 #include "age.h"
 #include "compat.h"
+#include "dead_letter.h"
 #include "exchange.h"
 #include "expire.h"
 #include "fds.h"
@@ -112,27 +113,24 @@ const struct mbox_options mbx_no_options = {
  * @options: the options; if there are none, they become mbx_no_options
  * @attr: the attributes, already checked
  *
- * Return: 0, or -EINVAL.
+ * Return: 0, or -EINVAL, -EBADF, -ELOOP, -EIDRM.
  */
 int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr)
 {
-	struct mbox_options rest;
-
 	if (!options->size) {
 		if (memchr_inv(options, 0, sizeof(*options)))
 			return -EINVAL;
 		*options = mbx_no_options;
 		return 0;
 	}
+	if (options->size != sizeof(*options))
+		return -EINVAL;
 	if (options->history && (!(attr->flags & MBOX_BROADCAST) ||
 				 options->history > attr->capacity))
 		return -EINVAL;
 	if (options->max_bytes && attr->mode == MBOX_RING)
 		return -EINVAL;
-	rest = *options;
-	rest.history = 0;
-	rest.max_bytes = 0;
-	return memcmp(&rest, &mbx_no_options, sizeof(rest)) ? -EINVAL : 0;
+	return mbx_dead_letter_check(attr, options);
 }
 
 /**
@@ -144,7 +142,8 @@ int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr
  * The caller is charged for the mailbox, and sets up the rest of its inode.
  *
  * Context: Process context, may sleep.
- * Return: the mailbox with a reference, or -ENOMEM, -EDQUOT, -EPERM.
+ * Return: the mailbox with a reference, or -ENOMEM, -EDQUOT, -EPERM, and the errors of
+ * mbx_options_check().
  */
 struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 				const struct mbox_options *options,
@@ -214,6 +213,12 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	mb->max_bytes = options->max_bytes;
 	if (mb->max_bytes)
 		mb->store_flags |= MBX_STORE_BYTES;
+	ret = mbx_dead_letter_attach(mb, attr, options);
+	if (ret) {
+		/* This releases all of it. */
+		iput(inode);
+		return ERR_PTR(ret);
+	}
 	return mb;
 
 err_free_history:
@@ -245,6 +250,7 @@ void mbx_mailbox_release(struct mailbox *mb)
 	mbx_leases_release(mb);
 	mbx_lifespans_end(mb);
 	mbx_drop_all(mb);
+	mbx_dead_letter_detach(mb);
 	if (mb->ring)
 		mbx_ring_free(mb->ring, mb->user);
 	mbx_message_free_spares(mb);
@@ -494,6 +500,7 @@ int mbx_mailbox_destroy(struct mailbox *mb)
 
 	mbx_drop_all(mb);
 	mbx_leases_drop(mb);
+	mbx_dead_letter_detach(mb);
 	return 0;
 }
 
@@ -512,7 +519,7 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	memset(st, 0, sizeof(*st));
 	st->id = mb->id;
 	st->attr.mode = mb->ring ? MBOX_RING : MBOX_QUEUE;
-	st->attr.flags = mb->flags;
+	st->attr.flags = mb->flags & ~MBX_FLAG_EXT;
 	st->attr.msg_max = mb->msg_max;
 	st->attr.perm = mb->inode.i_mode & 0777;
 	st->uid = from_kuid_munged(current_user_ns(), mb->inode.i_uid);
@@ -537,6 +544,7 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->leased = mb->held;
 	st->redelivered = mb->redelivered;
 	st->expired = mb->expired;
+	st->dead_letters = mb->dead_letters;
 	memcpy(st->waited, mb->waited, sizeof(st->waited));
 	spin_unlock(&mb->lock);
 	/* It was looked for first, and may have been received since then. */

@@ -65,6 +65,11 @@ struct user_namespace;
  * @lessees: handles that have messages on lease; under @lock
  * @delays: messages that come back later, NULL until the first one; set once, under
  *	@lock, with release order
+ * @dead_letter: the mailbox that gets messages that come back too often, one reference, or
+ *	NULL; set before the mailbox can be found, cleared under @lock
+ * @max_deliveries: how often a message can be on lease; 0: any number
+ * @depth: how many mailboxes the chain of @dead_letter has
+ * @dead_letters: number of messages that came back too often; under @lock
  * @redelivered: number of deliveries of messages that had been on lease; under @lock
  * @in_flight: MBOX_HANGUP: number of messages in flight; under @lock
  * @handles: number of handles that are open or still being closed; under @lock
@@ -149,6 +154,8 @@ struct mailbox {
 	u64 received;
 	u64 waited[MBOX_WAIT_BUCKETS];
 	u64 dropped;
+	struct mailbox *dead_letter;
+	u64 dead_letters;
 	u64 redelivered;
 	struct list_head lessees;
 	struct mbx_delays *delays;
@@ -158,6 +165,7 @@ struct mailbox {
 	u64 held_bytes;
 	struct mbx_lifespans *lifespans;
 	struct mbx_history *history;
+	u32 max_deliveries;
 	struct list_head pollers;
 	bool dead;
 	bool published;
@@ -165,6 +173,7 @@ struct mailbox {
 	bool had_receivers;
 	bool had_senders;
 	u8 policy;
+	u8 depth;
 	u64 id;
 	struct rb_node id_node;
 	/* A direct link has no name. */
@@ -191,6 +200,9 @@ struct mailbox {
 
 /* Flags that make no difference to sending a message of bytes. */
 #define MBX_PLAIN_FLAGS (MBOX_INHERIT | MBOX_LEAF | MBOX_TEMPORARY)
+/* Only in mailbox.flags, and not shown: each message has a struct mbx_message_ext. */
+#define MBX_FLAG_EXT BIT(31)
+
 /* Flags that make storing a message more than adding it to the queue. */
 #define MBX_STORE_FLAGS (MBOX_DROP_OLDEST | MBOX_FAIR | MBOX_BROADCAST)
 /* Only in mailbox.store_flags: the queues of the mailbox have indexes. */

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 
 #include "call.h"
+#include "dead_letter.h"
 #include "deferred.h"
 #include "device.h"
 #include "exchange.h"
@@ -22,7 +23,7 @@ static int __init mbx_init(void)
 {
 	int ret;
 
-	mbx_deferred_setup(mbx_exchange_more);
+	mbx_deferred_setup(mbx_exchange_more, mbx_bury);
 	mbx_message_init();
 	ret = mbx_entry_init();
 	if (ret)

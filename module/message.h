@@ -76,6 +76,8 @@ struct mbx_chunk {
 #define MBX_MSG_LEASED 0x200
 /* It is in a queue, and a message that is behind it there begins a segment (queue.h). */
 #define MBX_MSG_SEALED 0x400
+/* Whatever is to free it moves it to the dead-letter mailbox instead (dead_letter.c). */
+#define MBX_MSG_LETTER 0x800
 
 /*
  * With one of these flags, a receive call has more to do than to copy the message:

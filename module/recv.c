@@ -119,10 +119,10 @@ static inline bool can_find(const struct mailbox *mb,
 }
 
 /* Find a message that the call can take. *@from is set to its queue. */
-static inline int locate(struct mailbox *mb, const struct mbx_match *match,
-			 const struct mbx_wait_opts *opts, size_t buf_len,
-			 const struct mbx_recv_args *args,
-			 struct mbx_message **msg, struct mbx_queue **from)
+static __always_inline int locate(struct mailbox *mb, const struct mbx_match *match,
+				  const struct mbx_wait_opts *opts, size_t buf_len,
+				  const struct mbx_recv_args *args,
+				  struct mbx_message **msg, struct mbx_queue **from)
 {
 	lockdep_assert_held(&mb->lock);
 	if (unlikely(mb->dead))
@@ -146,10 +146,10 @@ static inline int locate(struct mailbox *mb, const struct mbx_match *match,
 }
 
 /* Receive without waiting. If this returns 0, the caller owns @in_flight->msg. */
-static inline int try_recv(struct mailbox *mb, const struct mbx_match *match,
-			   const struct mbx_wait_opts *opts, size_t buf_len,
-			   const struct mbx_recv_args *args,
-			   struct in_flight *in_flight, struct mbx_deferred *deferred)
+static __always_inline int try_recv(struct mailbox *mb, const struct mbx_match *match,
+				    const struct mbx_wait_opts *opts, size_t buf_len,
+				    const struct mbx_recv_args *args,
+				    struct in_flight *in_flight, struct mbx_deferred *deferred)
 {
 	struct mbx_message *msg;
 	struct mbx_queue *from;
@@ -165,10 +165,10 @@ static inline int try_recv(struct mailbox *mb, const struct mbx_match *match,
 }
 
 /* try_recv() with MBOX_LEASE. */
-static int try_lease(struct mailbox *mb, const struct mbx_match *match,
-		     const struct mbx_wait_opts *opts, size_t buf_len,
-		     const struct mbx_recv_args *args, struct mbx_lease *lease,
-		     struct in_flight *in_flight, struct mbx_deferred *deferred)
+static noinline int try_lease(struct mailbox *mb, const struct mbx_match *match,
+			      const struct mbx_wait_opts *opts, size_t buf_len,
+			      const struct mbx_recv_args *args, struct mbx_lease *lease,
+			      struct in_flight *in_flight, struct mbx_deferred *deferred)
 {
 	struct mbx_message *msg;
 	struct mbx_queue *from;
@@ -462,9 +462,9 @@ static noinline int wait_to_recv(struct mailbox *mb,
 	return ret;
 }
 
-static inline int recv_now(struct mailbox *mb, const struct mbx_match *match,
-			   const struct mbx_wait_opts *opts, size_t buf_len,
-			   const struct mbx_recv_args *args, struct in_flight *in_flight)
+static __always_inline int recv_now(struct mailbox *mb, const struct mbx_match *match,
+				    const struct mbx_wait_opts *opts, size_t buf_len,
+				    const struct mbx_recv_args *args, struct in_flight *in_flight)
 {
 	struct mbx_deferred deferred = {};
 	int ret;

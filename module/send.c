@@ -460,7 +460,7 @@ static inline bool needs_ext(const struct mailbox *mb,
 			     const struct mbx_send_args *args)
 {
 	return args->txn || args->nfds || args->lifespan_ns ||
-	       mb->flags & MBX_STORE_FLAGS;
+	       mb->flags & (MBX_STORE_FLAGS | MBX_FLAG_EXT);
 }
 
 /* What the message is charged, without an entry for an index. */

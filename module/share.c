@@ -80,16 +80,8 @@ static void add_share(struct mailbox *mb, struct mbx_share *share)
 	rb_insert_color(&share->node, &mb->shares);
 }
 
-/**
- * mbx_share_get() - find or make the share of a user
- * @mb: a mailbox with MBOX_FAIR or MBOX_DROP_OLDEST
- * @sender: a sender of the user; the caller has a message of it
- *
- * Context: Process context, may sleep.
- * Return: the share with a reference, or NULL when there is no memory.
- */
-struct mbx_share *mbx_share_get(struct mailbox *mb,
-				const struct mbx_sender *sender)
+static struct mbx_share *get(struct mailbox *mb, const struct mbx_sender *sender,
+			     gfp_t flags)
 {
 	const struct mbx_user *account = NULL;
 	struct mbx_share *share, *new = NULL;
@@ -100,7 +92,7 @@ struct mbx_share *mbx_share_get(struct mailbox *mb,
 	share = mbx_share_find(mb, sender->key, account);
 	if (!share) {
 		spin_unlock(&mb->lock);
-		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+		new = kzalloc(sizeof(*new), flags);
 		if (!new)
 			return NULL;
 		new->mb = mb;
@@ -119,6 +111,33 @@ struct mbx_share *mbx_share_get(struct mailbox *mb,
 	spin_unlock(&mb->lock);
 	kfree(new);
 	return share;
+}
+
+/**
+ * mbx_share_get() - find or make the share of a user
+ * @mb: a mailbox with MBOX_FAIR or MBOX_DROP_OLDEST
+ * @sender: a sender of the user; the caller has a message of it
+ *
+ * Context: Process context, may sleep.
+ * Return: the share with a reference, or NULL when there is no memory.
+ */
+struct mbx_share *mbx_share_get(struct mailbox *mb, const struct mbx_sender *sender)
+{
+	return get(mb, sender, GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * mbx_share_get_surely() - as mbx_share_get(), but this cannot fail
+ * @mb: a mailbox with MBOX_FAIR or MBOX_DROP_OLDEST
+ * @sender: a sender of the user; the caller has a message of it
+ *
+ * Context: Process context, may sleep.
+ * Return: the share with a reference.
+ */
+struct mbx_share *mbx_share_get_surely(struct mailbox *mb,
+				       const struct mbx_sender *sender)
+{
+	return get(mb, sender, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 }
 
 /**

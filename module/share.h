@@ -55,6 +55,8 @@ struct mbx_share {
 kuid_t mbx_current_key(const struct mailbox *mb);
 struct mbx_share *mbx_share_get(struct mailbox *mb,
 				const struct mbx_sender *sender);
+struct mbx_share *mbx_share_get_surely(struct mailbox *mb,
+				       const struct mbx_sender *sender);
 void mbx_share_put(struct mbx_share *share);
 void mbx_share_list(struct mailbox *mb, struct mbx_share *share);
 void mbx_share_unlist(struct mailbox *mb, struct mbx_share *share);

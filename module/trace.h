@@ -30,7 +30,7 @@ TRACE_EVENT(mbox_create,
 		/* Another process can already find the mailbox, and change this. */
 		__entry->capacity = data_race(mb->capacity);
 		__entry->msg_max = mb->msg_max;
-		__entry->flags = mb->flags;
+		__entry->flags = mb->flags & ~MBX_FLAG_EXT;
 		/* Escaped here, so that raw records contain printable text too. */
 		size = __get_dynamic_array_len(name);
 		mbx_name_escape(name, len, __get_str(name), size);
@@ -203,6 +203,12 @@ DEFINE_EVENT(mbox_lease_class, mbox_ack,
 DEFINE_EVENT(mbox_lease_class, mbox_nack,
 	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg, u64 token),
 	TP_ARGS(mb, msg, token)
+);
+
+/* A message came back too often, and goes to the dead-letter mailbox or is dropped. */
+DEFINE_EVENT(mbox_message_class, mbox_dead_letter,
+	TP_PROTO(const struct mailbox *mb, const struct mbx_message *msg),
+	TP_ARGS(mb, msg)
 );
 
 /* A registered process is notified of a message. */

@@ -63,4 +63,20 @@ static inline long lease(int fd, __u64 *token)
 	return lease_as(fd, 0, 0, token);
 }
 
+/* An anonymous mailbox, open for both, with options for dead letters. */
+static inline int new_with(__u32 flags, __u32 capacity, __u32 max_deliveries, int dead_letter)
+{
+	struct mbox_create arg = {
+		.oflags = O_RDWR | O_CLOEXEC,
+		.attr = attr_of(flags, capacity),
+		.options = {
+			.size = sizeof(arg.options),
+			.max_deliveries = max_deliveries,
+			.dead_letter = dead_letter,
+		},
+	};
+
+	return raw_control(MBOX_IOC_CREATE, &arg);
+}
+
 #endif /* SELFTESTS_LEASES_H */

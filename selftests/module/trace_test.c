@@ -314,6 +314,22 @@ TEST_F(trace, the_end_of_a_started_call_is_traced)
 	EXPECT_EQ(2, events(self, "call_end", ""));
 }
 
+TEST_F(trace, dead_letter_is_traced)
+{
+	__u64 token;
+
+	NEED_TRACING(self);
+	close(self->fd);
+	self->fd = new_with(0, 4, 1, -1);
+	ASSERT_LE(0, self->fd);
+	self->id = stat_of(self->fd).id;
+	ASSERT_EQ(0, put_as(self->fd, 1, 5, 0));
+	ASSERT_EQ(1, lease(self->fd, &token));
+	EXPECT_EQ(0, events(self, "dead_letter", ""));
+	ASSERT_EQ(0, nack(self->fd, token, 0));
+	EXPECT_EQ(1, events(self, "dead_letter", "prio=5 "));
+}
+
 TEST_F(trace, reply_is_traced)
 {
 	__u32 value = POISON32;

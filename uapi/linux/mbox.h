@@ -188,8 +188,12 @@ struct mbox_info {
  *	be zero
  * @history: MBOX_BROADCAST: how many of the last messages a handle that is opened later
  *	gets first, at most the capacity; otherwise must be zero
- * @max_deliveries: must be zero
- * @dead_letter: must be -1
+ * @max_deliveries: a message that comes back after so many deliveries on lease goes to
+ *	@dead_letter, or is dropped; 0: any number. Not with MBOX_BROADCAST or MBOX_RING
+ * @dead_letter: -1, or a handle with the right to send of the mailbox that gets such
+ *	messages: a queue without MBOX_BROADCAST, MBOX_FIXED and MBOX_LEAF, with
+ *	capacity, in the same network namespace, and whose msg_max is not smaller. Not
+ *	with MBOX_LEAF
  * @max_bytes: MBOX_QUEUE: the most bytes that the messages in the mailbox may have
  *	together: a send that would exceed it acts as at a full mailbox; 0: any number
  *
