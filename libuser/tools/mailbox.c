@@ -21,6 +21,8 @@ enum {
 	OPT_ONE_RECEIVER,
 	OPT_HISTORY,
 	OPT_MAX_BYTES,
+	OPT_DELIVERIES,
+	OPT_DEAD_LETTER,
 };
 
 /**
@@ -28,10 +30,12 @@ enum {
  * @wish: attributes of each mailbox
  * @oflags: how it is opened: without a right, so that it is as if no process had
  *	opened it; the handle is closed at once
+ * @letters: the mailbox for dead letters, or NULL
  */
 struct create_job {
 	struct wish wish;
 	int oflags;
+	const char *letters;
 };
 
 /* The flag of an option, or 0. */
@@ -92,6 +96,12 @@ static bool set_create_option(void *data, int id, const char *arg)
 		if (!parse_u64(arg, "number of bytes", UINT64_MAX, &max_bytes))
 			return false;
 		wish->options.max_bytes = max_bytes;
+		break;
+	case OPT_DELIVERIES:
+		return parse_u32(arg, "number of deliveries", UINT32_MAX,
+				 &wish->options.max_deliveries);
+	case OPT_DEAD_LETTER:
+		job->letters = arg;
 		break;
 	case OPT_RING:
 		wish->attr.mode = MBOX_RING;
@@ -154,9 +164,27 @@ static bool create_one(const struct create_job *job, const char *text)
 	return true;
 }
 
+/* The mailbox for dead letters, which the new ones are to name, or NULL. */
+static struct mbox *open_letters(struct create_job *job)
+{
+	struct target target;
+	struct mbox *mb;
+
+	if (!parse_target(job->letters, &target))
+		return NULL;
+	mb = open_target(&target, O_WRONLY | O_CLOEXEC);
+	if (!mb)
+		print_perror("cannot open '%s'", job->letters);
+	else
+		job->wish.options.dead_letter = mbox_fd(mb);
+
+	return mb;
+}
+
 static int run_create(int argc, char **argv)
 {
 	struct create_job job = { .wish = WISH_INIT, .oflags = CREATE_OFLAGS };
+	struct mbox *letters = NULL;
 	const char *conflict;
 	int status;
 
@@ -169,12 +197,21 @@ static int run_create(int argc, char **argv)
 	conflict = attr_conflict(&job.wish.attr);
 	if (conflict)
 		return usage_error("%s", conflict);
+	if (job.letters && !job.wish.options.max_deliveries)
+		return usage_error("--dead-letter needs --deliveries");
+	if (job.letters) {
+		letters = open_letters(&job);
+		if (!letters)
+			return EXIT_FAILED;
+	}
 
 	status = EXIT_OK;
 	for (; optind < argc; optind++) {
 		if (!create_one(&job, argv[optind]))
 			status = EXIT_FAILED;
 	}
+	if (letters)
+		mbox_close(letters);
 
 	return status;
 }
@@ -227,6 +264,11 @@ const struct command create_command = {
 		  "(with --broadcast)" },
 		{ OPT_MAX_BYTES, "max-bytes", "BYTES",
 		  "most bytes of all messages in the mailbox together" },
+		{ OPT_DELIVERIES, "deliveries", "COUNT",
+		  "drop a message that comes back after so many\n"
+		  "deliveries on lease" },
+		{ OPT_DEAD_LETTER, "dead-letter", "NAME",
+		  "send it to this mailbox instead (with --deliveries)" },
 	},
 	.set = set_create_option,
 	.run = run_create,

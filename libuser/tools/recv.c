@@ -70,7 +70,8 @@ static bool write_message(const struct recv_job *job, const struct mbox_msg *msg
 
 	if (fflush(job->output) == 0 && !ferror(job->output))
 		return true;
-	if (job->flags & MBOX_PEEK)
+	/* It stays, or comes back when the handle is closed. */
+	if (job->flags & (MBOX_PEEK | MBOX_LEASE))
 		print_perror("cannot write to '%s'", job->output_name);
 	else
 		print_perror("a message of %" PRIu32
@@ -87,7 +88,7 @@ static bool write_message(const struct recv_job *job, const struct mbox_msg *msg
 static size_t next_len(const struct recv_job *job, uint32_t msg_max)
 {
 	struct mbox_msg msg = {
-		.flags = job->flags | MBOX_PEEK | MBOX_TRUNC | MBOX_DONTWAIT,
+		.flags = (job->flags & ~MBOX_LEASE) | MBOX_PEEK | MBOX_TRUNC | MBOX_DONTWAIT,
 		.type = job->type,
 	};
 
@@ -136,7 +137,18 @@ static int recv_failed(const struct recv_job *job, int error)
 	return late ? EXIT_TIMEOUT : EXIT_FAILED;
 }
 
-static int recv_all(const struct recv_job *job)
+/*
+ * A message that cannot be written is not lost: it is on lease until then. Broadcasts and
+ * rings have no leases.
+ */
+static void use_leases(struct recv_job *job, const struct mbox_stat *st)
+{
+	if (st->attr.mode == MBOX_QUEUE && !(st->attr.flags & MBOX_BROADCAST) &&
+	    !(job->flags & MBOX_PEEK))
+		job->flags |= MBOX_LEASE;
+}
+
+static int recv_all(struct recv_job *job)
 {
 	struct mbox_stat st;
 	struct mbox_msg msg;
@@ -148,6 +160,7 @@ static int recv_all(const struct recv_job *job)
 		print_perror("cannot receive from '%s'", job->mailbox);
 		return EXIT_FAILED;
 	}
+	use_leases(job, &st);
 	data = malloc(st.attr.msg_max);
 	if (!data) {
 		print_perror("cannot receive from '%s'", job->mailbox);
@@ -185,6 +198,9 @@ static int recv_all(const struct recv_job *job)
 			status = EXIT_FAILED;
 			break;
 		}
+		/* If the mailbox was destroyed, the next receive says so. */
+		if (job->flags & MBOX_LEASE)
+			mbox_ack(job->mb, msg.token);
 	}
 	free(data);
 

@@ -2,8 +2,10 @@
 /* mboxctl serve. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,27 +25,34 @@
 #define GRACE_STEPS 100
 #define GRACE_STEP_NS 10000000
 
+/* Most commands that run at a time. */
+#define JOBS_MAX 1024
+
 /**
  * struct serve_job - what is served, and how
  * @mb: the mailbox
  * @mailbox: the argument that says so
- * @id: its id
  * @msg_max: its longest message
  * @data: room for that much, and one byte more
  * @timeout_ns: how long to wait
  * @timed: @timeout_ns counts
  * @count: how many messages; 0: all
+ * @taken: how many there were, of all processes
+ * @parallel: how many commands can run at a time
+ * @lease: MBOX_LEASE, or 0: the mailbox has no leases
  * @command: what serves a message, with its arguments
  */
 struct serve_job {
 	struct mbox *mb;
 	const char *mailbox;
-	uint64_t id;
 	uint32_t msg_max;
 	char *data;
 	uint64_t timeout_ns;
 	bool timed;
 	uint64_t count;
+	uint64_t *taken;
+	uint32_t parallel;
+	uint32_t lease;
 	char **command;
 };
 
@@ -140,6 +149,25 @@ fail:
 	return -1;
 }
 
+static void set_number(const char *name, uint64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	setenv(name, text, 1);
+}
+
+/* What the command can know of its message. */
+static void set_environment(const struct mbox_msg *msg)
+{
+	set_number("MBOX_PID", msg->pid);
+	set_number("MBOX_UID", msg->uid);
+	set_number("MBOX_GID", msg->gid);
+	set_number("MBOX_PRIO", msg->prio);
+	set_number("MBOX_TYPE", msg->type);
+	set_number("MBOX_DELIVERIES", msg->deliveries);
+}
+
 static void exec_command(char **command, pid_t parent, int input, int output, const sigset_t *mask)
 {
 	size_t i;
@@ -166,18 +194,20 @@ static void exec_command(char **command, pid_t parent, int input, int output, co
 }
 
 /* Returns the process, with @output to read from, or -1. */
-static pid_t start_command(const struct serve_job *job, size_t len, int *output)
+static pid_t start_command(const struct serve_job *job, const struct mbox_msg *msg, int *output)
 {
 	pid_t pid = -1, parent = getpid();
 	int input, pipe[2];
 	sigset_t old;
 
-	input = message_file(job->data, len);
+	input = message_file(job->data, msg->len);
 	if (input < 0)
 		return -1;
 	if (pipe2(pipe, O_CLOEXEC) == 0) {
 		block_signals(&old);
 		pid = fork();
+		if (!pid)
+			set_environment(msg);
 		if (!pid)
 			exec_command(job->command, parent, input, pipe[1], &old);
 		if (pid > 0) {
@@ -244,8 +274,8 @@ static enum outcome await_command(struct serve_job *job, pid_t pid, int output, 
 	return *done <= job->msg_max ? OUTCOME_OK : OUTCOME_TOO_LONG;
 }
 
-/* Run the command with *@len bytes of job->data, which is replaced by its output. */
-static enum outcome run_command(struct serve_job *job, size_t *len)
+/* Run the command with the message in job->data, which is replaced by *@len of its output. */
+static enum outcome run_command(struct serve_job *job, const struct mbox_msg *msg, size_t *len)
 {
 	int output, error, how = 0;
 	enum outcome outcome;
@@ -253,7 +283,7 @@ static enum outcome run_command(struct serve_job *job, size_t *len)
 	sigset_t old;
 	pid_t pid;
 
-	pid = start_command(job, *len, &output);
+	pid = start_command(job, msg, &output);
 	if (pid < 0)
 		return OUTCOME_NONE;
 	*len = 0;
@@ -280,64 +310,94 @@ static enum outcome run_command(struct serve_job *job, size_t *len)
 
 /* ---- the messages ---------------------------------------------------------- */
 
+/* What could not be done may work later. */
+#define RETRY_NS 1000000000
+
 /*
- * The caller's call fails when the handle that received its request is closed.
- * Another one is opened before, so that the mailbox never is without a receiver.
+ * Whether the message is a request whose caller waits: a reply that cannot be copied leaves
+ * it as it is.
  */
-static bool drop_request(struct serve_job *job)
+static bool has_caller(const struct serve_job *job, const struct mbox_msg *msg)
 {
-	struct mbox *mb = mbox_open_id(job->id, O_RDONLY | O_CLOEXEC);
+	return mbox_reply(job->mb, msg->token, (void *)1, 1) == 0 || errno != ESRCH;
+}
 
-	if (!mb) {
-		print_perror("cannot open '%s' again", job->mailbox);
-		return false;
-	}
-	mbox_close(job->mb);
-	job->mb = mb;
+/*
+ * The command has failed. A caller learns that there will be no reply. A job is not lost:
+ * it is delivered again.
+ */
+static void give_back(const struct serve_job *job, const struct mbox_msg *msg)
+{
+	if (!msg->token)
+		return;
+	if (has_caller(job, msg))
+		mbox_ack(job->mb, msg->token);
+	else
+		mbox_nack_after(job->mb, msg->token, RETRY_NS);
+}
 
-	return true;
+/* The command has succeeded. Returns -1 and errno. */
+static int finish(const struct serve_job *job, const struct mbox_msg *msg, size_t len)
+{
+	if (!msg->token || mbox_reply(job->mb, msg->token, job->data, len) == 0)
+		return 0;
+	/* It is no request. If its caller has gone, the lease is over, too. */
+	if (errno == ESRCH && job->lease)
+		return mbox_ack(job->mb, msg->token);
+
+	return -1;
+}
+
+static int receive(struct serve_job *job, struct mbox_msg *msg)
+{
+	*msg = (struct mbox_msg){
+		.buf = (uintptr_t)job->data,
+		.len = job->msg_max,
+		.flags = job->lease,
+	};
+	if (job->timed)
+		msg->deadline_ns = deadline_after(job->timeout_ns);
+
+	return mbox_recvmsg(job->mb, msg) < 0 ? -1 : 0;
 }
 
 /* Serve one message. False: no further one has a chance. */
 static bool serve_one(struct serve_job *job, int *status)
 {
-	struct mbox_msg msg = {
-		.buf = (uintptr_t)job->data,
-		.len = job->msg_max,
-	};
+	struct mbox_msg msg;
 	size_t len;
 	int error;
 
-	if (job->timed)
-		msg.deadline_ns = deadline_after(job->timeout_ns);
-	if (mbox_recvmsg(job->mb, &msg) < 0) {
+	if (receive(job, &msg) < 0) {
 		error = errno;
 		print_perror("cannot receive from '%s'", job->mailbox);
 		*status = error == ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
 		return false;
 	}
 
-	len = msg.len;
-	switch (run_command(job, &len)) {
+	switch (run_command(job, &msg, &len)) {
 	case OUTCOME_OK:
 		break;
 	case OUTCOME_FAILED:
 		print_error("'%s' failed", job->command[0]);
 		*status = EXIT_FAILED;
-		return !msg.token || drop_request(job);
+		give_back(job, &msg);
+		return true;
 	case OUTCOME_TOO_LONG:
 		print_error("'%s' wrote more than a reply can have", job->command[0]);
 		*status = EXIT_FAILED;
 		/* A reply that is too long says so to the caller. */
-		if (msg.token)
-			mbox_reply(job->mb, msg.token, job->data, (size_t)job->msg_max + 1);
+		if (msg.token &&
+		    mbox_reply(job->mb, msg.token, job->data, (size_t)job->msg_max + 1) < 0 &&
+		    errno == ESRCH)
+			give_back(job, &msg);
 		return true;
 	case OUTCOME_NONE:
 		print_perror("cannot run '%s'", job->command[0]);
 		*status = EXIT_FAILED;
 		return false;
 	}
-	if (msg.token && mbox_reply(job->mb, msg.token, job->data, len) < 0) {
+	if (finish(job, &msg, len) < 0) {
 		error = errno;
 		print_perror("cannot reply to process %u", (unsigned int)msg.pid);
 		*status = EXIT_FAILED;
@@ -361,8 +421,9 @@ static bool open_job(struct serve_job *job)
 		return false;
 	}
 	if (mbox_stat(job->mb, &st) == 0) {
-		job->id = st.id;
 		job->msg_max = st.attr.msg_max;
+		if (st.attr.mode == MBOX_QUEUE && !(st.attr.flags & MBOX_BROADCAST))
+			job->lease = MBOX_LEASE;
 		job->data = malloc((size_t)job->msg_max + 1);
 	}
 	if (job->data)
@@ -378,6 +439,8 @@ static bool set_option(void *data, int id, const char *arg)
 	struct serve_job *job = data;
 
 	switch (id) {
+	case 'j':
+		return parse_u32(arg, "number of jobs", JOBS_MAX, &job->parallel);
 	case 'n':
 		return parse_u64(arg, "count", UINT64_MAX, &job->count);
 	case 'T':
@@ -388,10 +451,56 @@ static bool set_option(void *data, int id, const char *arg)
 	return true;
 }
 
+/* Serve with a handle of this process: what it has on lease comes back if it is killed. */
+static int serve(struct serve_job *job)
+{
+	int status = EXIT_OK;
+
+	if (!open_job(job))
+		return EXIT_FAILED;
+	catch_signals();
+	while (!job->count || __atomic_fetch_add(job->taken, 1, __ATOMIC_RELAXED) < job->count)
+		if (!serve_one(job, &status))
+			break;
+	free(job->data);
+	mbox_close(job->mb);
+
+	return status;
+}
+
+/* Serve in several processes. Each ends its command if this one ends. */
+static int serve_in_parallel(struct serve_job *job)
+{
+	pid_t pid, parent = getpid();
+	int how, status = EXIT_OK;
+	uint32_t i;
+
+	for (i = 0; i < job->parallel; i++) {
+		pid = fork();
+		if (pid < 0) {
+			print_perror("cannot make a process");
+			status = EXIT_FAILED;
+			break;
+		}
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			if (getppid() != parent)
+				_exit(EXIT_FAILED);
+			_exit(serve(job));
+		}
+	}
+	while (wait(&how) > 0 || errno == EINTR) {
+		how = WIFEXITED(how) ? WEXITSTATUS(how) : EXIT_FAILED;
+		if (how && status != EXIT_FAILED)
+			status = how;
+	}
+
+	return status;
+}
+
 static int run_serve(int argc, char **argv)
 {
-	struct serve_job job = { 0 };
-	uint64_t i;
+	struct serve_job job = { .parallel = 1 };
 	int status;
 
 	status = parse_options(&serve_command, argc, argv, &job);
@@ -402,30 +511,30 @@ static int run_serve(int argc, char **argv)
 		return usage_error("no mailbox given");
 	if (argc - optind < 2)
 		return usage_error("no command given");
+	if (!job.parallel)
+		return usage_error("at least one job is needed");
 	job.mailbox = argv[optind];
 	job.command = argv + optind + 1;
-	if (!open_job(&job))
+	job.taken = mmap(NULL, sizeof(*job.taken), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (job.taken == MAP_FAILED) {
+		print_perror("cannot serve '%s'", job.mailbox);
 		return EXIT_FAILED;
-	catch_signals();
-	status = EXIT_OK;
-	for (i = 0; !job.count || i < job.count; i++)
-		if (!serve_one(&job, &status))
-			break;
-	free(job.data);
-	mbox_close(job.mb);
+	}
 
-	return status;
+	return job.parallel > 1 ? serve_in_parallel(&job) : serve(&job);
 }
 
 const struct command serve_command = {
 	.name = "serve",
 	.operands = "MAILBOX COMMAND [ARGUMENT...]",
 	.summary = "run a command for each message, and reply with its output",
-	.about = "Receive messages, and run COMMAND for each, one after the other, with the\n"
-		 "message as its standard input. The standard output of COMMAND is the reply to a\n"
-		 "request; for other messages it is dropped. If COMMAND fails there is no reply,\n"
-		 "and the call of the sender fails.\n",
+	.about = "Receive messages, and run COMMAND for each with the message as its standard\n"
+		 "input. The standard output of COMMAND is the reply to a request; for other\n"
+		 "messages it is dropped. If COMMAND fails, the call of the sender fails, and a\n"
+		 "message that is no request is delivered again. If mboxctl is killed, both are.\n",
 	.options = {
+		{ 'j', "jobs", "COUNT", "run that many commands at a time (default 1)" },
 		{ 'n', "count", "COUNT", "end after that many messages (default: never)" },
 		{ 'T', "timeout", "SECONDS", "wait at most that long for each message" },
 	},

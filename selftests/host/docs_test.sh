@@ -87,7 +87,7 @@ words()
 # Everything that a page can call by a name in capitals.
 known_constants()
 {
-	cat "$uapi" libuser/include/mbox.h module/*.[ch] selftests/tools/vm/* |
+	cat "$uapi" libuser/include/mbox.h module/*.[ch] libuser/tools/*.c selftests/tools/vm/* |
 		words 'MBOX_[A-Z0-9_]*' | sort -u
 }
 

@@ -1374,9 +1374,12 @@ test_serve_sends_no_reply_when_its_command_fails()
 	mboxctl serve -n 3 -T 60 "$m" sh -c 'cat; exit 7' 2>"$tmp/err" &
 	# No reply, whatever it has written. Then it goes on.
 	check 1 '' "mboxctl call: cannot call '$m': Broken pipe" mboxctl call "$m" 12345
-	ok mboxctl send "$m" nothing
 	check 1 '' "*Broken pipe" mboxctl call "$m" again
+	ok mboxctl send "$m" nothing
 	ended 1
+	# What is no request is not lost.
+	check 0 nothing '' mboxctl recv -n 1 -T 60 "$m"
+	has "$m" "0 0 1" queued leased redelivered
 	report="mboxctl serve: 'sh' failed"
 	same "$(cat "$tmp/err")" "$report$nl$report$nl$report"
 	# shellcheck disable=SC2016 # for that shell
@@ -1396,7 +1399,70 @@ directory${nl}mboxctl serve: '$tmp/none' failed"
 	check 2 '' "mboxctl serve: no command given$try" mboxctl serve "$m"
 }
 
-# By a handle in the place of the one that dropped it.
+test_serve_tells_its_command_about_the_message()
+{
+	ok mboxctl create "$m"
+	ok mboxctl send --prio 7 --type 9 "$m" x
+	# shellcheck disable=SC2016 # for that shell
+	ok mboxctl serve -n 1 -T 60 "$m" sh -c \
+		'echo "$MBOX_UID $MBOX_GID $MBOX_PRIO $MBOX_TYPE $MBOX_DELIVERIES" >'"$tmp/out"
+	same "$(cat "$tmp/out")" "0 0 7 9 1"
+	ok mboxctl send "$m" x
+	# Once it fails, then it succeeds.
+	# shellcheck disable=SC2016
+	mboxctl serve -n 2 -T 60 "$m" sh -c 'echo "$MBOX_DELIVERIES" >>'"$tmp/out
+		test \$MBOX_DELIVERIES -gt 1" 2>/dev/null &
+	ended 1
+	same "$(tail -n 2 "$tmp/out" | tr '\n' ' ')" "1 2 "
+	has "$m" "0 0" queued leased
+	ok mboxctl rm "$m"
+}
+
+test_serve_runs_several_commands()
+{
+	ok mboxctl create "$m"
+	# Each waits for the other one.
+	mboxctl serve -j 2 -n 4 -T 60 "$m" sh -c "echo >>'$tmp/both'
+		while [ \$(wc -l <'$tmp/both') -lt 2 ]; do sleep 0.1; done" &
+	server=$!
+	for i in 1 2 3 4; do
+		ok mboxctl send "$m" "$i"
+	done
+	status=0
+	wait "$server" || status=$?
+	same "$status" 0
+	same "$(wc -l <"$tmp/both")" 4
+	has "$m" "0 0 4" queued leased received
+	# No worker is left.
+	mboxctl serve -j 3 "$m" cat &
+	server=$!
+	await "$m" 3 receivers
+	kill "$server"
+	status=0
+	wait "$server" || status=$?
+	same "$status" 143
+	await "$m" 0 receivers
+	ok mboxctl rm "$m"
+	check 2 '' "mboxctl serve: at least one job is needed*" mboxctl serve -j 0 "$m" cat
+}
+
+test_create_names_a_mailbox_for_dead_letters()
+{
+	ok mboxctl create "$m-dead"
+	ok mboxctl create --deliveries 1 --dead-letter "$m-dead" "$m"
+	ok mboxctl send "$m" job
+	mboxctl serve -n 1 "$m" false 2>/dev/null &
+	ended 1
+	check 0 job '' mboxctl recv -n 1 -T 60 "$m-dead"
+	has "$m" "0 1 0" queued dead_letters dropped
+	ok mboxctl rm "$m" "$m-dead"
+	check 2 '' "mboxctl create: --dead-letter needs --deliveries*" \
+		mboxctl create --dead-letter x "$m"
+	check 1 '' "mboxctl create: cannot open 'x': No such file or directory" \
+		mboxctl create --deliveries 1 --dead-letter x "$m"
+}
+
+# The handle stays: another one is not needed.
 test_serve_drops_a_request_and_stays_open()
 {
 	ok mboxctl create "$m"
@@ -1463,15 +1529,19 @@ test_serve_ends_its_command_when_it_is_ended()
 			mboxctl serve "$m" sh -c "echo \$\$ >'$tmp/pid'; $command" 2>/dev/null &
 			server=$!
 			await "$m" 1 receivers
-			mboxctl call -T 60 "$m" x 2>"$tmp/err" &
+			mboxctl call -T 60 "$m" x >"$tmp/out" &
+			caller=$!
 			until_ok test -s "$tmp/pid"
 			kill -"$signal" "$server"
-			ended 1
-			same "$(cat "$tmp/err")" "mboxctl call: cannot call '$m': Broken pipe"
 			status=0
 			wait "$server" || status=$?
 			same "$status" "$code"
 			until_ok gone "$(cat "$tmp/pid")"
+			# The request has come back, and its caller waits.
+			ok mboxctl serve -n 1 -T 60 "$m" tr x y
+			status=0
+			wait "$caller" || status=$?
+			same "$status $(cat "$tmp/out")" "0 y"
 		done
 	done
 	ok mboxctl rm "$m"
