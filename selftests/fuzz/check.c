@@ -105,14 +105,18 @@ static void check_poll(int fd, struct mbox_stat *st)
 {
 	const uint32_t drops = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
 	int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+	uint32_t taken = st->queued;
 	short expect = 0, hangup = 0, perhaps = 0, known = POLLIN | POLLOUT, seen;
 
 	/* What is queued may be for other handles. */
 	if (st->attr.flags & MBOX_BROADCAST)
 		return;
 	seen = poll_of(fd, st);
+	/* What is on lease takes room, too. */
+	if (st->attr.capacity && !(st->attr.flags & MBOX_DROP_OLDEST))
+		taken += st->leased;
 	/* Nor is it said whose it is. */
-	if (st->attr.flags & MBOX_FAIR && st->queued && st->queued < st->attr.capacity &&
+	if (st->attr.flags & MBOX_FAIR && taken && taken < st->attr.capacity &&
 	    st->attr.capacity != MBOX_UNBOUNDED)
 		known = POLLIN;
 	/* The user that opened it may be at a limit that this program has lowered. */
@@ -121,12 +125,13 @@ static void check_poll(int fd, struct mbox_stat *st)
 	if (mode != O_WRONLY && st->queued)
 		expect |= POLLIN;
 	if (mode != O_RDONLY &&
-	    (st->queued < st->attr.capacity || st->attr.flags & drops))
+	    (taken < st->attr.capacity || st->attr.capacity == MBOX_UNBOUNDED ||
+	     st->attr.flags & drops))
 		expect |= POLLOUT;
 	if (st->attr.flags & MBOX_HANGUP) {
 		/* Whether a side has been there shows in what it did, if anything. */
 		if (mode != O_WRONLY && !st->send_handles)
-			*(st->sent ? &hangup : &perhaps) |= POLLHUP;
+			*(st->sent && !st->leased ? &hangup : &perhaps) |= POLLHUP;
 		if (mode != O_RDONLY && !st->recv_handles)
 			*(st->received ? &hangup : &perhaps) |= POLLERR | POLLHUP;
 	}

@@ -374,6 +374,8 @@ OPERATION(call_wait);
 OPERATION(call_cancel);
 OPERATION(callmsg);
 OPERATION(replymsg);
+OPERATION(lease);
+OPERATION(unlease);
 
 /* Undo what the operations above did to the worker's task. */
 void ops_process_reset(struct worker *l);
@@ -416,6 +418,7 @@ void request_received(const struct mbox_msg *m, uint32_t began);
 /* A token that a server has, and that a reply of that length is made to it. */
 uint64_t pick_token(uint8_t b);
 void reply_length(uint64_t token, unsigned int len);
+void request_leased(const struct mbox_msg *m);
 
 /* ---- scenes (scene.c) --------------------------------------------------- */
 

@@ -68,6 +68,8 @@ const struct operation operations[] = {
 	{ "call_cancel", op_call_cancel, 3, .may_fail = true },
 	{ "callmsg", op_callmsg, 4, .may_fail = true },
 	{ "replymsg", op_replymsg, 6, .may_fail = true },
+	{ "lease", op_lease, 8, .may_fail = true },
+	{ "unlease", op_unlease, 4, .may_fail = true },
 };
 
 const unsigned int noperations = ARRAY_SIZE(operations);

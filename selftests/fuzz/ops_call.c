@@ -84,6 +84,16 @@ uint32_t request_receive_begins(void)
 	return next_event();
 }
 
+/* It may come back, and have another token then: the reply is not compared. */
+void request_leased(const struct mbox_msg *m)
+{
+	uint64_t n = m->type - REQUEST_TYPE;
+
+	token_found(m->token);
+	if (n < ARRAY_SIZE(shared->requests) && !shared->wild)
+		__atomic_store_n(&shared->requests[n].token, 0, __ATOMIC_RELEASE);
+}
+
 void request_received(const struct mbox_msg *m, uint32_t began)
 {
 	uint64_t n = m->type - REQUEST_TYPE;
@@ -92,6 +102,10 @@ void request_received(const struct mbox_msg *m, uint32_t began)
 
 	if (!m->token)
 		return;
+	if (m->flags & MBOX_LEASE) {
+		request_leased(m);
+		return;
+	}
 	token_found(m->token);
 	if (n >= ARRAY_SIZE(shared->requests) || shared->wild)
 		return;

@@ -225,8 +225,13 @@ long op_recvv(struct worker *l, const struct op *op)
 	ret = batch(l, op, MBOX_IOC_RECVV, &m);
 	/* See there: which of them are whole structures, in place. */
 	if (!op->tweak && op->a[7] < 0xe0 && (op->a[7] >> 3 & 7) < 3)
-		for (i = 0; i < ret; i++)
-			request_received(&got[i], began);
+		for (i = 0; i < ret; i++) {
+			/* For the whole batch: see there. */
+			if (op->a[2] >= 0xf0 && 1U << (op->a[3] & 31) == MBOX_LEASE)
+				request_leased(&got[i]);
+			else
+				request_received(&got[i], began);
+		}
 	return ret;
 }
 
