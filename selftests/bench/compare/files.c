@@ -84,8 +84,6 @@ static bool recv_sockets(struct channel *c, unsigned int n)
 
 static bool open_pipes(struct channel *c, uint64_t bytes, int flags)
 {
-	if (bytes < PAGE)
-		bytes = PAGE;
 	if (bytes > INT_MAX / 2 || pipe2(c->fds, flags))
 		return false;
 	if (fcntl(c->fds[1], F_SETPIPE_SZ, (int)bytes) >= 0)
@@ -97,7 +95,8 @@ static bool open_pipes(struct channel *c, uint64_t bytes, int flags)
 
 static bool open_byte_pipe(struct channel *c, const struct shape *shape)
 {
-	return open_pipes(c, (uint64_t)shape->capacity * shape->size, 0);
+	/* Room that was read is free only with its page. */
+	return open_pipes(c, (uint64_t)shape->capacity * shape->size + 2 * PAGE, 0);
 }
 
 /* Each message has a page of its own. */

@@ -298,6 +298,7 @@ static unsigned int capacity_of(size_t size)
 /* How many messages of each sender take about the time of a run. */
 static unsigned int messages_of(const struct transport *t, struct flow *f)
 {
+	unsigned int least;
 	double ns;
 
 	f->n = f->shape.size > 65536 ? 4 : 64;
@@ -306,7 +307,9 @@ static unsigned int messages_of(const struct transport *t, struct flow *f)
 		return 0;
 	ns = options.ms * 1e6 / ns / f->shape.senders;
 
-	return ns < 16 ? 16 : ns;
+	least = f->shape.size > 65536 ? 8 : 64;
+
+	return ns < least ? least : ns;
 }
 
 static void measure(const char *what, struct flow *f)

@@ -208,6 +208,8 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+	/* Whether a wake-up preempts must not depend on when the threads started. */
+	const struct sched_param param = { 0 };
 	const struct operation *op = operations;
 	pthread_t other;
 	int i;
@@ -220,6 +222,7 @@ int main(int argc, char **argv)
 	if (op == operations + N_OPERATIONS || size > SIZE_MAX_BYTES)
 		return usage();
 
+	check(sched_setscheduler(0, SCHED_BATCH, &param), "SCHED_BATCH");
 	show_symbols();
 	mb = create();
 	back = create();
