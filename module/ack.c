@@ -144,7 +144,7 @@ static void go_back(struct mailbox *mb, struct mbx_message *msg, bool behind,
 	mbx_unhold(mb, msg);
 	msg->flags &= ~(MBX_MSG_LEASED | MBX_MSG_TRANSIT);
 	if (behind)
-		msg->arrival = mbx_next_arrival(mb);
+		mbx_arrive_again(mb, msg);
 	mbx_requeue(mb, msg, behind, deferred);
 	mbx_room_made(mb, deferred);
 	mbx_check_end(mb, deferred);

@@ -556,8 +556,9 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 }
 
 /*
- * A send only notes the tick. The time is computed when it is first asked for, and then
- * kept in the inode, so that it does not change with corrections of the clock.
+ * A send only notes the tick. The time is computed when it is first asked for, or before a
+ * message that is not sent takes a number. It is then kept in the inode, so that it does
+ * not change with corrections of the clock.
  */
 static void note_last_sent(struct mailbox *mb)
 {
@@ -576,6 +577,20 @@ static void note_last_sent(struct mailbox *mb)
 		now = timespec64_sub(now, ago);
 	}
 	mbx_inode_set_mtime(&mb->inode, now);
+}
+
+/**
+ * mbx_arrive_again() - give a message that comes back the number of a new one
+ * @mb: the mailbox
+ * @msg: the message
+ *
+ * The time of the last send does not change.
+ */
+void mbx_arrive_again(struct mailbox *mb, struct mbx_message *msg)
+{
+	note_last_sent(mb);
+	msg->arrival = mbx_next_arrival(mb);
+	mb->mtime_arrival = mb->last_arrival;
 }
 
 /**

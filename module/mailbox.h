@@ -79,8 +79,9 @@ struct user_namespace;
  * @had_senders: a process has had a handle that may send; under @lock
  * @policy: index in mbx_store_policies
  * @sent: number of messages accepted; under @lock
- * @last_arrival: mbx_message.arrival of the last one; under @lock
- * @mtime_arrival: @last_arrival when the inode got the time of the last send; under
+ * @last_arrival: mbx_message.arrival of the last one, or of a later one that came back;
+ *	under @lock
+ * @mtime_arrival: @last_arrival when the inode had the time of the last send; under
  *	@lock
  * @received: number of messages delivered; under @lock
  * @waited: how many of them waited how long, see mbx_wait_bucket(); under @lock
@@ -344,6 +345,7 @@ void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
 int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity);
 int mbx_mailbox_destroy(struct mailbox *mb);
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
+void mbx_arrive_again(struct mailbox *mb, struct mbx_message *msg);
 u64 mbx_mailbox_getattr(struct mailbox *mb);
 
 #endif /* MBX_MAILBOX_H */

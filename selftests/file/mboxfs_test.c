@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
+#include "leases.h"
 #include "mboxfs.h"
 
 /* ---- what a mailbox looks like ------------------------------------------- */
@@ -58,6 +59,33 @@ TEST_F(fs, the_time_of_modification_is_that_of_the_last_send)
 	/* Receiving changes nothing. */
 	ASSERT_EQ(1, take(self->fd));
 	EXPECT_EQ(sent, mtime_ns(self->path));
+}
+
+/* The time may have been asked for before the message comes back, or not. */
+TEST_F(fs, a_message_that_comes_back_later_is_not_sent)
+{
+	__s64 before, sent = 0;
+	__u64 token;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, put(self->fd, 1));
+		before = now_ns(CLOCK_REALTIME);
+		if (i)
+			sent = mtime_ns(self->path);
+		ASSERT_EQ(1, lease(self->fd, &token));
+		usleep(100000);
+		ASSERT_EQ(0, nack(self->fd, token, 1));
+		while (!stat_of(self->fd).queued)
+			pause_briefly();
+		EXPECT_GE(before + 50 * NSEC_PER_MSEC, mtime_ns(self->path));
+		EXPECT_TRUE(!i || sent == mtime_ns(self->path));
+		usleep(50000);
+		ASSERT_EQ(1, take(self->fd));
+		ASSERT_EQ(0, put(self->fd, 2));
+		EXPECT_LT(before + 100 * NSEC_PER_MSEC, mtime_ns(self->path));
+		ASSERT_EQ(2, take(self->fd));
+	}
 }
 
 TEST_F(fs, the_directory)

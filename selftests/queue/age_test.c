@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* How full a mailbox has been, how old its messages are, and how long they waited. */
+#include "leases.h"
 #include "peers.h"
 
 /* Longer than any tick. */
@@ -49,6 +50,27 @@ static bool waited_about(const struct mbox_stat *st, int place, __s64 ns)
 	__s64 high = NSEC_PER_MSEC << place;
 
 	return st->waited[place] && low <= ns + SLACK_NS && high >= ns - SLACK_NS;
+}
+
+TEST_F(age, begins_anew_with_a_delay)
+{
+	__s64 start, age;
+	__u64 token;
+	int delay;
+
+	for (delay = 0; delay < 2; delay++) {
+		ASSERT_EQ(0, put(self->fd, 1));
+		sleep_ms(LONG_MS);
+		ASSERT_EQ(1, lease(self->fd, &token));
+		start = now_ns(CLOCK_MONOTONIC);
+		ASSERT_EQ(0, nack(self->fd, token, delay));
+		while (!stat_of(self->fd).queued)
+			pause_briefly();
+		age = stat_of(self->fd).oldest_ns;
+		EXPECT_LE(delay ? 0 : LONG_NS - SLACK_NS, age);
+		EXPECT_GE(now_ns(CLOCK_MONOTONIC) - (delay ? start : 0) + SLACK_NS, age);
+		EXPECT_EQ(1, take(self->fd));
+	}
 }
 
 TEST_F(age, highest_is_the_most_at_one_time)
