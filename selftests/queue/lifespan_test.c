@@ -2,6 +2,7 @@
 /* Lifespans: messages that are dropped when their time is over, wherever they wait. */
 #include <poll.h>
 
+#include "leases.h"
 #include "slow.h"
 
 /* Over before anything else happens. */
@@ -308,6 +309,106 @@ TEST_F(lifespan, copy_in_flight_is_not_cut_short)
 		EXPECT_EQ(-EAGAIN, take(self->fd));
 		EXPECT_TRUE(adds_up(self->fd));
 		slow_end(&slow);
+	}
+}
+
+/* Likewise a receiver that has it on lease, whether the lifespan has ended or not. */
+TEST_F(lifespan, lease_is_not_cut_short)
+{
+	unsigned int i;
+	__u64 token;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		fd = new_mailbox(policies[i], 4);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, put_for(fd, 1, 0, SOME_NS, 0));
+		ASSERT_EQ(1, lease(fd, &token));
+		usleep(SOME_MS * 2000);
+		EXPECT_EQ(1, stat_of(fd).leased);
+		EXPECT_EQ(0, stat_of(fd).expired);
+		EXPECT_EQ(0, ack(fd, token));
+		EXPECT_EQ(1, stat_of(fd).received);
+		EXPECT_EQ(0, stat_of(fd).expired);
+		EXPECT_TRUE(adds_up(fd));
+		close(fd);
+	}
+}
+
+TEST_F(lifespan, lease_put_back_in_time_goes_on_to_its_end)
+{
+	__u64 token, left;
+
+	ASSERT_EQ(0, put_for(self->fd, 1, 0, LONG_NS, 0));
+	ASSERT_EQ(0, put_for(self->fd, 2, 0, SOME_NS * 2, 0));
+	ASSERT_EQ(1, lease(self->fd, &token));
+	ASSERT_EQ(0, nack(self->fd, token, 0));
+	EXPECT_EQ(1, take_left(self->fd, 0, &left));
+	EXPECT_GT(LONG_NS, left);
+	ASSERT_EQ(2, lease(self->fd, &token));
+	ASSERT_EQ(0, nack(self->fd, token, 0));
+	/* The timer has it again. */
+	while (!stat_of(self->fd).expired)
+		pause_briefly();
+	EXPECT_EQ(-EAGAIN, take(self->fd));
+	EXPECT_TRUE(adds_up(self->fd));
+}
+
+/* At once, after a delay, and with the handle. */
+TEST_F(lifespan, lease_put_back_after_its_end_is_dropped)
+{
+	unsigned int i, how;
+	__u64 token;
+	int fd, other;
+
+	for (i = 0; i < ARRAY_SIZE(policies) * 3; i++) {
+		how = i % 3;
+		fd = new_mailbox(policies[i / 3], 1);
+		ASSERT_LE(0, fd);
+		other = open_again(fd, O_RDWR);
+		ASSERT_LE(0, other);
+		ASSERT_EQ(0, put_for(fd, 1, 0, SOME_NS, 0));
+		ASSERT_EQ(1, lease(other, &token));
+		usleep(SOME_MS * 2000);
+		if (how == 2)
+			close(other);
+		else
+			ASSERT_EQ(0, nack(other, token, how));
+		while (stat_of(fd).leased)
+			pause_briefly();
+		EXPECT_EQ(-EAGAIN, take(fd));
+		EXPECT_EQ(1, stat_of(fd).expired)
+			TH_LOG("flags %#x, way %u", policies[i / 3], how);
+		EXPECT_EQ(0, stat_of(fd).dropped);
+		EXPECT_EQ(0, stat_of(fd).received);
+		EXPECT_TRUE(adds_up(fd));
+		/* Its place is free. */
+		EXPECT_EQ(0, put(fd, 2));
+		EXPECT_EQ(2, take(fd));
+		if (how != 2)
+			close(other);
+		close(fd);
+	}
+}
+
+TEST_F(lifespan, sync_send_ends_with_the_lease_that_comes_back_late)
+{
+	struct call sender;
+	__u64 token;
+	int late;
+
+	for (late = 0; late < 2; late++) {
+		ASSERT_EQ(0, send_for_start(&sender, self->fd, 1, SOME_NS * 5, MBOX_SYNC));
+		ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+		ASSERT_EQ(1, lease(self->fd, &token));
+		usleep(SOME_MS * 8000);
+		/* The sender waits for the receiver, however long that has it. */
+		EXPECT_EQ(1, stat_of(self->fd).waiting_senders);
+		ASSERT_EQ(0, late ? nack(self->fd, token, 0) : ack(self->fd, token));
+		EXPECT_EQ(late ? -EPIPE : 0, call_join(&sender));
+		EXPECT_EQ(late, stat_of(self->fd).expired);
+		EXPECT_EQ(-EAGAIN, take(self->fd));
+		EXPECT_TRUE(adds_up(self->fd));
 	}
 }
 
