@@ -77,10 +77,27 @@ void mbx_expire_some(struct mailbox *mb, struct mbx_deferred *deferred)
 	mbx_lifespans_start_timer(mb);
 }
 
+/**
+ * mbx_expire_rounds() - how often mbx_expire_some() has to be called at most
+ * @mb: the mailbox
+ *
+ * Each call drops a message if the lifespan of one has ended. So after that many calls, every
+ * message is gone whose lifespan had ended before. Other threads may send as many again
+ * meanwhile.
+ *
+ * Context: Any.
+ */
+u64 mbx_expire_rounds(const struct mailbox *mb)
+{
+	/* Data races: without the lock, a number may be old by a few messages. */
+	return 1 + (u64)data_race(mb->stored.count) + data_race(mb->blocked_sends.count);
+}
+
 /* mbx_expire() of a mailbox with lifespans. */
 void __mbx_expire(struct mailbox *mb)
 {
 	struct mbx_deferred deferred;
+	u64 left = mbx_expire_rounds(mb);
 	bool more;
 
 	do {
@@ -91,7 +108,7 @@ void __mbx_expire(struct mailbox *mb)
 		spin_unlock(&mb->lock);
 		mbx_flush_deferred(mb, &deferred);
 		cond_resched();
-	} while (more && !fatal_signal_pending(current));
+	} while (more && --left && !fatal_signal_pending(current));
 }
 
 /* The work that the timer schedules. */

@@ -10,6 +10,7 @@ void mbx_expire_taken(struct mailbox *mb, struct mbx_message *msg,
 void mbx_expire_blocked(struct mailbox *mb, struct mbx_message *msg,
 			struct mbx_deferred *deferred);
 void mbx_expire_some(struct mailbox *mb, struct mbx_deferred *deferred);
+u64 mbx_expire_rounds(const struct mailbox *mb);
 void __mbx_expire(struct mailbox *mb);
 void mbx_expire_work(struct work_struct *work);
 
@@ -22,6 +23,8 @@ static inline bool mbx_has_expired(struct mailbox *mb)
 /**
  * mbx_expire() - drop the messages whose lifespan has ended
  * @mb: the mailbox
+ *
+ * Messages whose lifespan ends during the call may be left.
  *
  * Context: Process context, without mailbox.lock.
  */

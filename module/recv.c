@@ -106,7 +106,7 @@ enum {
 	NOTHING = 1,
 	/* mbx_index_build() has to be called first. */
 	UNINDEXED,
-	/* mbx_expire() has to be called first. */
+	/* Drop the lock and try again: more lifespans have ended than one hold is for. */
 	STALE,
 };
 
@@ -122,13 +122,17 @@ static inline bool can_find(const struct mailbox *mb,
 static __always_inline int locate(struct mailbox *mb, const struct mbx_match *match,
 				  const struct mbx_wait_opts *opts, size_t buf_len,
 				  const struct mbx_recv_args *args,
-				  struct mbx_message **msg, struct mbx_queue **from)
+				  struct mbx_message **msg, struct mbx_queue **from,
+				  struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
 	if (unlikely(mb->dead))
 		return -EIDRM;
-	if (mbx_has_expired(mb))
-		return STALE;
+	if (mbx_has_expired(mb)) {
+		mbx_expire_some(mb, deferred);
+		if (mbx_has_expired(mb))
+			return STALE;
+	}
 	*from = &mb->stored;
 	*msg = NULL;
 	if (mbx_is_first_wanted(match))
@@ -156,7 +160,7 @@ static __always_inline int try_recv(struct mailbox *mb, const struct mbx_match *
 	int ret;
 
 	lockdep_assert_held(&mb->lock);
-	ret = locate(mb, match, opts, buf_len, args, &msg, &from);
+	ret = locate(mb, match, opts, buf_len, args, &msg, &from, deferred);
 	if (unlikely(ret))
 		return ret;
 	in_flight->msg = msg;
@@ -175,7 +179,7 @@ static noinline int try_lease(struct mailbox *mb, const struct mbx_match *match,
 	int ret;
 
 	lockdep_assert_held(&mb->lock);
-	ret = locate(mb, match, opts, buf_len, args, &msg, &from);
+	ret = locate(mb, match, opts, buf_len, args, &msg, &from, deferred);
 	if (ret)
 		return ret;
 	mbx_lease_part(mb);
@@ -327,6 +331,25 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	return ret;
 }
 
+/*
+ * A try returned STALE. The messages whose lifespan had ended before the call do not count
+ * against its deadline, and a call that may not wait goes on until they are gone. *@left,
+ * which is 0 at first, is the number of tries for that. Return 0 or an error.
+ */
+static noinline int stale_goes_on(struct mailbox *mb, const struct mbx_wait_opts *opts, u64 *left)
+{
+	cond_resched();
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (!*left)
+		*left = 1 + mbx_expire_rounds(mb);
+	if (*left > 1) {
+		--*left;
+		return 0;
+	}
+	return mbx_wait_goes_on(opts) ?: opts->nowait_err;
+}
+
 /* A message without anything unusual could not be copied. Return the error. */
 static noinline int put_back_uncopied(struct mailbox *mb, struct mbx_message *msg)
 {
@@ -348,12 +371,15 @@ static noinline ssize_t peek_message(struct mailbox *mb,
 	struct mbx_queue *from;
 	struct mbx_waiter w;
 	struct mbx_peek peek;
+	struct mbx_deferred deferred;
 	u32 deliveries = 0;
+	u64 left = 0;
 	ssize_t ret;
 
 	for (;;) {
+		mbx_deferred_init(&deferred);
 		spin_lock(&mb->lock);
-		ret = locate(mb, match, opts, buf_len, args, &msg, &from);
+		ret = locate(mb, match, opts, buf_len, args, &msg, &from, &deferred);
 		if (!ret) {
 			mbx_peek_begin(mb, &peek, msg);
 			if (msg->flags & MBX_MSG_AGAIN)
@@ -365,14 +391,18 @@ static noinline ssize_t peek_message(struct mailbox *mb,
 			trace_mbox_wait(mb, false);
 		}
 		spin_unlock(&mb->lock);
+		mbx_flush_deferred(mb, &deferred);
 
 		if (!ret)
 			break;
+		if (ret == STALE) {
+			ret = stale_goes_on(mb, opts, &left);
+			if (ret)
+				return ret;
+			continue;
+		}
 		if (ret == UNINDEXED) {
 			ret = mbx_index_build(mb);
-		} else if (ret == STALE) {
-			mbx_expire(mb);
-			ret = 0;
 		} else if (ret == NOTHING) {
 			ret = mbx_wait(mb, &w, opts);
 			if (!ret)
@@ -485,7 +515,7 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 {
 	size_t buf_len = opts->flags & MBOX_TRUNC ? SIZE_MAX : args->to.len;
 	struct in_flight in_flight;
-	u64 seq = 0;
+	u64 seq = 0, left = 0;
 	ssize_t len;
 	int ret;
 
@@ -502,10 +532,9 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 				continue;
 		}
 		if (unlikely(ret == STALE)) {
-			mbx_expire(mb);
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			continue;
+			ret = stale_goes_on(mb, opts, &left);
+			if (!ret)
+				continue;
 		}
 		if (unlikely(ret))
 			return ret;
@@ -593,7 +622,7 @@ static noinline ssize_t receive_on_lease(struct mailbox *mb, const struct mbx_re
 {
 	struct in_flight in_flight;
 	struct mbx_lease *lease;
-	u64 seq = 0;
+	u64 seq = 0, left = 0;
 	ssize_t len;
 	int ret;
 
@@ -608,8 +637,7 @@ static noinline ssize_t receive_on_lease(struct mailbox *mb, const struct mbx_re
 				continue;
 		}
 		if (ret == STALE) {
-			mbx_expire(mb);
-			ret = fatal_signal_pending(current) ? -EINTR : 0;
+			ret = stale_goes_on(mb, opts, &left);
 			if (!ret)
 				continue;
 		}

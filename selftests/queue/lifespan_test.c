@@ -528,6 +528,54 @@ TEST_F(lifespan, mailbox_may_end_before_its_messages)
 	}
 }
 
+/* Senders of messages that end at once keep no receiver from ending. */
+struct flood {
+	pthread_t thread;
+	int fd;
+	volatile bool stop;
+};
+
+static void *flood_with_short(void *arg)
+{
+	struct flood *flood = arg;
+
+	while (!flood->stop)
+		put_for(flood->fd, 1, 0, SHORT_NS, MBOX_DONTWAIT);
+	return NULL;
+}
+
+TEST_F(lifespan, flood_does_not_hold_up_receivers)
+{
+	static const __u32 flags[] = { 0, MBOX_PEEK, MBOX_LEASE };
+	struct flood floods[4] = { 0 };
+	unsigned int i, j;
+	struct mbox_msg msg;
+	__u32 value;
+
+	ASSERT_EQ(0, raw_set_capacity(self->fd, MBOX_UNBOUNDED));
+	for (i = 0; i < ARRAY_SIZE(floods); i++) {
+		floods[i].fd = self->fd;
+		ASSERT_EQ(0, thread_start(&floods[i].thread, flood_with_short, &floods[i]));
+	}
+	for (i = 0; i < 300; i++) {
+		j = i % ARRAY_SIZE(flags);
+		EXPECT_EQ(-EAGAIN, take_as(self->fd, flags[j], 0, 0))
+			TH_LOG("flags %#x", flags[j]);
+	}
+	/* A receiver that waits could have such a message; one that peeks has none. */
+	for (i = 0; i < 3; i++) {
+		msg = msg_of(&value, sizeof(value), MBOX_PEEK);
+		msg.deadline_ns = in_ms(CLOCK_MONOTONIC, 20);
+		EXPECT_EQ(-ETIMEDOUT, raw(self->fd, MBOX_IOC_RECV, &msg));
+	}
+	for (i = 0; i < ARRAY_SIZE(floods); i++)
+		floods[i].stop = true;
+	for (i = 0; i < ARRAY_SIZE(floods); i++)
+		pthread_join(floods[i].thread, NULL);
+	EXPECT_EQ(-EAGAIN, take(self->fd));
+	EXPECT_TRUE(adds_up(self->fd));
+}
+
 /* Senders, receivers and the timer at once: each message has one end. */
 static void *send_many(void *arg)
 {
