@@ -15,6 +15,7 @@
 #include "broadcast.h"
 #include "exchange.h"
 #include "fds.h"
+#include "history.h"
 #include "trace.h"
 
 /**
@@ -22,11 +23,13 @@
  * @peek: keeps the message from being freed
  * @seq: its number
  * @lost: how many messages the reader lost before it
+ * @lacks_copy: it has no copy for the history yet
  */
 struct found {
 	struct mbx_peek peek;
 	u64 seq;
 	u64 lost;
+	bool lacks_copy;
 };
 
 /* Return 0 and @found; 1 if there is no message and the call may wait; or an error. */
@@ -50,19 +53,27 @@ static int begin(struct mailbox *mb, struct mbx_reader *reader,
 	found->lost = reader->lost;
 	if (msg->len > buf_len)
 		return -EMSGSIZE;
+	found->lacks_copy = mbx_history_lacks_copy(mb, msg);
 	mbx_peek_begin(mb, &found->peek, msg);
 	return 0;
 }
 
-/* Take a message after the copy. Return false if the handle was moved meanwhile. */
-static bool take(struct mailbox *mb, struct mbx_reader *reader,
-		 struct found *found, struct mbx_deferred *deferred)
+/*
+ * Take a message after the copy. *@copy is its copy for the history, or NULL; it is set to
+ * NULL if the message gets it. Return false if the handle was moved meanwhile.
+ */
+static bool take(struct mailbox *mb, struct mbx_reader *reader, struct found *found,
+		 struct mbx_message **copy, struct mbx_deferred *deferred)
 {
 	struct mbx_message *msg = found->peek.msg;
 
 	lockdep_assert_held(&mb->lock);
 	if (!mbx_reader_advance(mb, reader, msg, found->seq))
 		return false;
+	if (unlikely(*copy) && mbx_history_lacks_copy(mb, msg)) {
+		mbx_ext(msg)->copy = *copy;
+		*copy = NULL;
+	}
 	mbx_count_received(mb, msg);
 	trace_mbox_recv(mb, msg);
 	mbx_drop_read(mb, deferred);
@@ -90,6 +101,7 @@ static ssize_t finish(struct mailbox *mb, struct mbx_reader *reader,
 {
 	struct mbx_message *msg = found->peek.msg;
 	bool peek = opts->flags & MBOX_PEEK;
+	struct mbx_message *copy = NULL;
 	struct mbx_deferred deferred;
 	ssize_t ret;
 
@@ -98,12 +110,16 @@ static ssize_t finish(struct mailbox *mb, struct mbx_reader *reader,
 		ret = mbx_fds_prepare(mbx_fds_of(msg), args->fds,
 				      args->nfds);
 	if (!ret && !peek) {
+		if (unlikely(found->lacks_copy))
+			copy = mbx_history_copy(mb, msg);
 		mbx_deferred_init(&deferred);
 		spin_lock(&mb->lock);
-		if (!take(mb, reader, found, &deferred))
+		if (!take(mb, reader, found, &copy, &deferred))
 			ret = -EAGAIN;
 		spin_unlock(&mb->lock);
 		mbx_flush_deferred(mb, &deferred);
+		if (unlikely(copy))
+			mbx_message_free(copy);
 	}
 	if (ret) {
 		mbx_undo_copy_out(args);

@@ -4,12 +4,15 @@
  *
  * A message that every handle has received leaves mailbox.stored: its place is free, its
  * files are closed, and its sender is not charged any more. So what stays for later
- * handles is a copy, which is made with the message and charged to the creator of the
- * mailbox. The copy takes the number of the message, and so the positions of readers
- * continue from the copies into mailbox.stored (reader.c).
+ * handles is a copy, which is charged to the creator of the mailbox. The copy takes the
+ * number of the message, and so the positions of readers continue from the copies into
+ * mailbox.stored (reader.c).
  *
- * Only the last messages need a copy. A message that is not one of them any more gives its
- * copy up.
+ * The copy is made just before the message is stored. Only the last messages need one: a
+ * message that is not one of them any more gives its copy up. Of the messages of senders
+ * that wait for room, no more have one than of the last messages, whatever their number:
+ * others must not use up the creator's limit. A message that is stored without a copy gets
+ * it from the first receiver.
  */
 #include <linux/slab.h>
 
@@ -35,9 +38,9 @@ struct mbx_history *mbx_history_new(u32 limit)
 }
 
 /**
- * mbx_history_copy() - copy a message that was made
+ * mbx_history_copy() - copy a message
  * @mb: a mailbox with a history
- * @msg: the message, which is in no queue
+ * @msg: the message, which is in no queue, or which the caller peeks at
  *
  * Context: Process context, may sleep.
  * Return: the copy, or NULL: there is no memory for it, or the limit of the creator has
@@ -46,6 +49,31 @@ struct mbx_history *mbx_history_new(u32 limit)
 struct mbx_message *mbx_history_copy(struct mailbox *mb, struct mbx_message *msg)
 {
 	return mbx_message_copy(msg, mb->user);
+}
+
+/**
+ * mbx_history_queues_copy() - whether one more message that waits for room may have a copy
+ * @mb: a mailbox with a history
+ */
+bool mbx_history_queues_copy(const struct mailbox *mb)
+{
+	lockdep_assert_held(&mb->lock);
+	return mb->blocked_sends.count < mb->history->limit;
+}
+
+/**
+ * mbx_history_lacks_copy() - whether a message is one of the last and has no copy
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @msg: a message that was stored and may have left mailbox.stored, or a copy
+ */
+bool mbx_history_lacks_copy(const struct mailbox *mb, struct mbx_message *msg)
+{
+	const struct mbx_message_ext *ext = mbx_ext(msg);
+
+	lockdep_assert_held(&mb->lock);
+	/* The numbers of mailbox.stored are the last ones. */
+	return mb->history && !ext->payer && !ext->copy &&
+	       mb->next_seq - ext->seq <= min(mb->history->limit, mb->stored.count);
 }
 
 /**

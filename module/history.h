@@ -30,6 +30,8 @@ struct mbx_history {
 
 struct mbx_history *mbx_history_new(u32 limit);
 struct mbx_message *mbx_history_copy(struct mailbox *mb, struct mbx_message *msg);
+bool mbx_history_queues_copy(const struct mailbox *mb);
+bool mbx_history_lacks_copy(const struct mailbox *mb, struct mbx_message *msg);
 struct mbx_message *mbx_history_take_copy(struct mailbox *mb, struct mbx_message *msg);
 void mbx_history_gap(struct mailbox *mb, u64 first);
 struct mbx_message *mbx_history_trim(struct mailbox *mb);

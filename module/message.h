@@ -78,6 +78,8 @@ struct mbx_chunk {
 #define MBX_MSG_SEALED 0x400
 /* Whatever is to free it moves it to the dead-letter mailbox instead (dead_letter.c). */
 #define MBX_MSG_LETTER 0x800
+/* Its sender has tried to make a copy for the history of the mailbox. */
+#define MBX_MSG_COPIED 0x1000
 
 /*
  * With one of these flags, a receive call has more to do than to copy the message:

@@ -35,7 +35,24 @@ enum {
 	GO_ON,
 	/* Give the message an entry for an index and call try_send() again. */
 	UNINDEXED,
+	/* Make the copy for the history and call try_send() again. */
+	UNCOPIED,
 };
+
+/*
+ * Whether a message needs a copy for the history before it is stored. A message that is to
+ * wait for room has one only if few others wait. @room: there is room.
+ */
+static bool lacks_copy(const struct mailbox *mb, const struct mbx_message *msg,
+		       const struct mbx_wait_opts *opts, bool room)
+{
+	lockdep_assert_held(&mb->lock);
+	if (!mb->history || msg->flags & MBX_MSG_COPIED)
+		return false;
+	if (room || mb->flags & MBOX_DROP_OLDEST)
+		return true;
+	return !mbx_drops(mb) && !opts->nowait_err && mbx_history_queues_copy(mb);
+}
 
 static bool can_take(const struct mailbox *mb, u32 len)
 {
@@ -145,6 +162,8 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 		if (mbx_needs_entry(mb, msg))
 			return UNINDEXED;
 		room = mbx_has_room_for(mb, msg->sender->key, msg->len);
+		if (lacks_copy(mb, msg, opts, room))
+			return UNCOPIED;
 	}
 	if (unlikely(!room)) {
 		bool oversize = mbx_is_oversize(mb, msg->len);
@@ -265,6 +284,18 @@ int mbx_send_wait(struct mailbox *mb, struct mbx_send_waiter *w,
 	return ret;
 }
 
+/* The last room was taken while the copy for the history was made. */
+static void give_up_copy(struct mailbox *mb, struct mbx_message *msg,
+			 struct mbx_deferred *deferred)
+{
+	struct mbx_message_ext *ext = mbx_ext(msg);
+
+	lockdep_assert_held(&mb->lock);
+	if (ext->copy)
+		mbx_defer_release(mb, ext->copy, deferred);
+	ext->copy = NULL;
+}
+
 /* Begin to wait for @what, which try_send() returned. */
 static void begin_wait(struct mailbox *mb, struct mbx_send_waiter *w,
 		       struct mbx_message *msg, struct mbx_transaction *txn,
@@ -285,6 +316,8 @@ static void begin_wait(struct mailbox *mb, struct mbx_send_waiter *w,
 		deferred->wake_sync = true;
 	}
 	if (what == AWAIT_ROOM) {
+		if (unlikely(mb->history) && !mbx_history_queues_copy(mb))
+			give_up_copy(mb, msg, deferred);
 		mbx_waiter_add_sender(mb, w);
 		mbx_queue_blocked_send(mb, w, false, deferred);
 	} else {
@@ -351,6 +384,11 @@ static noinline int prepare(struct mailbox *mb, struct mbx_message *msg,
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	cond_resched();
+	if (what == UNCOPIED) {
+		/* In no queue: nobody else changes its flags. */
+		mbx_ext(msg)->copy = mbx_history_copy(mb, msg);
+		msg->flags |= MBX_MSG_COPIED;
+	}
 	if (what != UNINDEXED)
 		return 0;
 	ret = mbx_message_add_entry(msg, drops);
@@ -503,8 +541,6 @@ equip_message(struct mailbox *mb, struct mbx_message *msg,
 			return ERR_PTR(ret);
 		}
 	}
-	if (unlikely(mb->history))
-		mbx_ext(msg)->copy = mbx_history_copy(mb, msg);
 	if (unlikely(args->nfds)) {
 		ret = mbx_fds_attach(msg, mb, args->fds, args->nfds, unasked);
 		if (ret) {
@@ -787,7 +823,7 @@ static int send_made(struct mailbox *mb, struct mbx_message *msg,
 	mbx_flush_deferred(mb, &deferred);
 	if (likely(!ret))
 		return 0;
-	/* This also handles GO_ON and UNINDEXED. */
+	/* This also handles GO_ON, UNINDEXED and UNCOPIED. */
 	if (ret > 0)
 		return send_and_wait(mb, msg, txn, opts);
 	mbx_message_free(msg);

@@ -332,6 +332,91 @@ TEST_F(history, is_charged_to_the_creator)
 	close(param);
 }
 
+/* How many messages the limit of the user has room for. */
+static int count_fitting(int fd, const char *payload, size_t len)
+{
+	int n;
+
+	for (n = 0; !raw_send(fd, payload, len, MBOX_DONTWAIT); n++)
+		;
+	return n;
+}
+
+/* Senders that wait, however many, take no more from the creator than its history. */
+static int creator_with_waiting_senders(void *arg)
+{
+	int *param = arg, fd, reader, other, i, fit;
+	struct call senders[16] = { 0 };
+	const int n = ARRAY_SIZE(senders);
+	unsigned int numbers[3];
+	char big[1000] = { 0 };
+
+	CHECK_EQ(0, become(USER_B, 4711));
+	fd = sender_with(0, 1, 1);
+	reader = open_again(fd, O_RDONLY);
+	other = new_mailbox(0, MBOX_UNBOUNDED);
+	CHECK(fd >= 0 && reader >= 0 && other >= 0);
+	CHECK_EQ(6, pwrite(*param, "131072", 6, 0));
+	fit = count_fitting(other, big, sizeof(big));
+	while (raw_recv(other, big, sizeof(big), MBOX_DONTWAIT) > 0)
+		;
+	CHECK_EQ(0, raw_send(fd, big, sizeof(big), MBOX_DONTWAIT));
+	for (i = 0; i < n; i++) {
+		senders[i].msg = msg_of(big, sizeof(big), 0);
+		CHECK_EQ(0, call_start(&senders[i], fd, MBOX_IOC_SEND));
+	}
+	CHECK_EQ(0, await_waiting(fd, n, 0));
+	/* Besides the messages, there are two copies, and some for the sender itself. */
+	CHECK(count_fitting(other, big, sizeof(big)) >= fit - (n + 1) - 5);
+	while (raw_recv(other, big, sizeof(big), MBOX_DONTWAIT) > 0)
+		;
+	/* Each message gets its copy from its receiver. */
+	for (i = 0; i <= n; i++)
+		CHECK_EQ((int)sizeof(big), (int)raw_recv(reader, big, sizeof(big), 0));
+	for (i = 0; i < n; i++)
+		CHECK_EQ(0, call_join(&senders[i]));
+	numbers_of(fd, numbers);
+	CHECK_EQ(1, (int)numbers[1]);
+	CHECK_EQ(0, (int)numbers[2]);
+	close(reader);
+	reader = open_again(fd, O_RDONLY);
+	CHECK_EQ((int)sizeof(big), (int)raw_recv(reader, big, sizeof(big), MBOX_DONTWAIT));
+	CHECK_EQ(-EAGAIN, (int)raw_recv(reader, big, sizeof(big), MBOX_DONTWAIT));
+	close(reader);
+	close(fd);
+	close(other);
+	return 0;
+}
+
+TEST_F(history, waiting_senders_do_not_use_up_the_limit)
+{
+	int param = open(PARAM_DIR "user_bytes", O_WRONLY);
+	long saved = param_get("user_bytes");
+
+	ASSERT_LE(0, param);
+	EXPECT_EQ(0, in_child(creator_with_waiting_senders, &param));
+	param_set("user_bytes", saved);
+	close(param);
+}
+
+/* A sender waits when the last reader goes: newcomers get its message all the same. */
+TEST_F(history, message_of_a_waiting_sender_is_kept)
+{
+	struct call sender = { 0 };
+	int reader, i;
+
+	reader = open_again(self->fd, O_RDONLY);
+	for (i = 1; i <= 4; i++)
+		ASSERT_EQ(0, put(self->fd, i));
+	ASSERT_EQ(0, send_start(&sender, self->fd, 5));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	close(reader);
+	EXPECT_EQ(0, call_join(&sender));
+	reader = open_again(self->fd, O_RDONLY);
+	EXPECT_TAKES(reader, 4, 5);
+	close(reader);
+}
+
 TEST_F(history, fdinfo_shows_it)
 {
 	unsigned int n[3];
