@@ -103,7 +103,8 @@ static bool is_given_up(struct mailbox *mb, struct mbx_message *msg)
 /* Whether a message has been on lease so often that it does not come back. */
 static bool is_dead_letter(const struct mailbox *mb, const struct mbx_message *msg)
 {
-	return mb->max_deliveries && msg->deliveries >= mb->max_deliveries;
+	return mb->max_deliveries && msg->flags & MBX_MSG_AGAIN &&
+	       msg->deliveries >= mb->max_deliveries;
 }
 
 /* End a message that has been on lease too often. */

@@ -258,7 +258,8 @@ static void arrive(struct mailbox *target, struct mbx_message *msg,
 		trace_mbox_drop(target, msg);
 		mbx_defer_release(target, msg, deferred);
 	} else {
-		mbx_store(target, msg, true, deferred);
+		/* By the policy, also the plain one: it may have an entry to give up. */
+		mbx_store_by_policy(target, msg, true, deferred);
 	}
 }
 

@@ -218,6 +218,42 @@ TEST_F(dead, is_found_by_type_in_a_long_queue)
 	EXPECT_EQ(7, take_as(self->letters, MBOX_MATCH, 1000, 0));
 }
 
+/* Its entry for the index of the first mailbox has no use in the second. */
+TEST_F(dead, comes_from_an_indexed_queue_to_one_without_an_index)
+{
+	__u64 token;
+	int i, n;
+
+	ASSERT_EQ(0, raw_set_capacity(self->fd, 1000));
+	for (i = 0; i < 200; i++)
+		ASSERT_EQ(0, put_as(self->fd, i, 0, i));
+	ASSERT_EQ(100, take_as(self->fd, MBOX_MATCH, 100, 0));
+	for (i = 50; i < 53; i++) {
+		for (n = 0; n < 2; n++) {
+			ASSERT_EQ(i, lease_as(self->fd, MBOX_MATCH, i, &token));
+			ASSERT_EQ(0, nack(self->fd, token, 0));
+		}
+	}
+	for (i = 50; i < 53; i++)
+		EXPECT_EQ(i, take(self->letters));
+	EXPECT_EQ(-EAGAIN, take(self->letters));
+}
+
+TEST_F(dead, uncounted_deliveries_make_no_letter)
+{
+	struct mbox_lease arg = { .flags = MBOX_NACK_UNCOUNTED };
+	int i;
+
+	ASSERT_EQ(0, put(self->fd, 7));
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(7, lease(self->fd, &arg.token));
+		ASSERT_EQ(0, raw(self->fd, MBOX_IOC_NACK, &arg));
+	}
+	EXPECT_EQ(-EAGAIN, take(self->letters));
+	ASSERT_EQ(0, deliver(self->fd, 2));
+	EXPECT_EQ(7, take(self->letters));
+}
+
 TEST(without_a_mailbox_it_is_dropped_and_counted)
 {
 	int fd = new_with(0, 4, 1, -1);
