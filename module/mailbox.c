@@ -366,6 +366,8 @@ static void end_temporary(struct mailbox *mb)
 	mbx_fs_forget(mb);
 	mbx_namespace_forget(mb);
 	mbx_drop_all(mb);
+	mbx_leases_drop(mb);
+	mbx_dead_letter_detach(mb);
 }
 
 /* A handle is closed, and all messages that the close dropped are freed. */

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/mount.h>
 
+#include "leases.h"
 #include "mboxfs.h"
 #include "peers.h"
 
@@ -209,6 +210,39 @@ TEST_F(temporary, messages_give_up_their_descriptors)
 	msg.nfds = 1;
 	ASSERT_EQ(0, raw(fd, MBOX_IOC_SEND, &msg));
 	close(pipes[1]);
+	close(fd);
+	pfd = (struct pollfd){ .fd = pipes[0], .events = POLLIN };
+	EXPECT_EQ(1, poll(&pfd, 1, WAIT_LIMIT_MS));
+	EXPECT_EQ(POLLHUP, pfd.revents);
+	close(pipes[0]);
+}
+
+/* A message that comes back much later, with a descriptor of its own mailbox. */
+TEST_F(temporary, delayed_messages_do_not_keep_it)
+{
+	int fd = make(self, O_RDWR), path, pipes[2];
+	struct pollfd pfd;
+	struct mbox_msg msg;
+	char link[64];
+	int fds[2];
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, pipe(pipes));
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	path = open(link, O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, path);
+	fds[0] = pipes[1];
+	fds[1] = path;
+	msg = msg_of("abcd", 4, 0);
+	msg.fds = (uintptr_t)fds;
+	msg.nfds = 2;
+	ASSERT_EQ(0, raw(fd, MBOX_IOC_SEND, &msg));
+	close(pipes[1]);
+	close(path);
+	/* Without room for the descriptors, which stay in the message. */
+	msg = msg_of(link, sizeof(link), MBOX_LEASE);
+	ASSERT_EQ(4, raw(fd, MBOX_IOC_RECV, &msg));
+	ASSERT_EQ(0, nack(fd, msg.token, ~0ULL));
 	close(fd);
 	pfd = (struct pollfd){ .fd = pipes[0], .events = POLLIN };
 	EXPECT_EQ(1, poll(&pfd, 1, WAIT_LIMIT_MS));
