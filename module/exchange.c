@@ -906,6 +906,9 @@ void mbx_shutdown_waiters(struct mailbox *mb, unsigned int sides,
 		events |= MBX_POLL_IN;
 	mbx_queue_events(mb, events, deferred);
 	deferred->everyone = true;
+	/* Of the calls that peek, those of that handle find the end themselves. */
+	if (sides & MBX_MAY_RECV && !mb->dead && mbx_only_lessee(mb))
+		mbx_wake_peekers(mb, deferred);
 	shutdown_some(mb, deferred);
 }
 

@@ -445,9 +445,9 @@ static void begin_wait(struct mailbox *mb, struct mbx_recv_waiter *w,
 	if (unlikely(w->pi_task))
 		w->waiter.prio = mbx_pi_task_prio(w->pi_task) + 1;
 	trace_mbox_wait(mb, false);
-	mbx_waiter_add_receiver(mb, w);
 	if (unlikely(mb->flags & MBOX_HANGUP && args->tokens))
-		hlist_add_head(&w->own, &args->tokens->leases.waiters);
+		w->siblings = &args->tokens->leases.waiters;
+	mbx_waiter_add_receiver(mb, w);
 	/* Now a nonblocking send can succeed. */
 	if (!mb->limit)
 		mbx_queue_events(mb, MBX_POLL_OUT, deferred);

@@ -378,6 +378,8 @@ void mbx_waiter_add_receiver(struct mailbox *mb, struct mbx_recv_waiter *w)
 		arrive(mb, &w->waiter, MBX_PLACE_CHOOSERS);
 		link_chooser(mb, w);
 	}
+	if (unlikely(w->siblings))
+		hlist_add_head(&w->own, w->siblings);
 }
 
 /**

@@ -90,7 +90,8 @@ struct mbx_waiter {
  * @pi_task: MBOX_INHERIT: its task, if it has @tokens
  * @token: token of the request that was delivered, or 0
  * @lease: MBOX_LEASE: the lease for the message, otherwise NULL
- * @own: MBOX_HANGUP: in mbx_leases.waiters of its handle
+ * @own: in @siblings
+ * @siblings: MBOX_HANGUP: mbx_leases.waiters of its handle, otherwise NULL
  */
 struct mbx_recv_waiter {
 	struct mbx_waiter waiter;
@@ -105,6 +106,7 @@ struct mbx_recv_waiter {
 	u64 token;
 	struct mbx_lease *lease;
 	struct hlist_node own;
+	struct hlist_head *siblings;
 };
 
 /**

@@ -915,6 +915,31 @@ TEST(no_end_while_another_handle_has_a_lease)
 	close(two);
 }
 
+/* Calls of the handle that has the only lease learn of the end while they wait. */
+TEST(waiting_calls_of_the_only_lessee_find_the_end)
+{
+	int fd = new_mailbox(MBOX_HANGUP, 4), sender = open_again(fd, O_WRONLY);
+	int one = open_again(fd, O_RDONLY);
+	struct call receiver = { .msg = { .buf = 1, .len = 2 } };
+	struct call peeker = { .msg = { .flags = MBOX_PEEK } };
+	struct mbox_msg msg = msg_of("long", 4, MBOX_SYNC | MBOX_DONTWAIT);
+	__u64 token;
+
+	ASSERT_EQ(0, put(fd, 1));
+	ASSERT_EQ(1, lease(one, &token));
+	close(fd);
+	ASSERT_EQ(0, recv_start(&receiver, one));
+	ASSERT_EQ(0, recv_start(&peeker, one));
+	ASSERT_EQ(0, await_waiting(one, 0, 2));
+	/* Too long for the receiver, and not kept: it goes on waiting. */
+	EXPECT_EQ(-EAGAIN, raw(sender, MBOX_IOC_SEND, &msg));
+	close(sender);
+	EXPECT_EQ(-EPIPE, call_join(&receiver));
+	EXPECT_EQ(-EPIPE, call_join(&peeker));
+	EXPECT_EQ(0, ack(one, token));
+	close(one);
+}
+
 TEST(ack_of_the_last_message_is_the_end)
 {
 	int fd = new_mailbox(MBOX_HANGUP, 4);
