@@ -519,7 +519,7 @@ int mbox_group_fd(const struct mbox_group *group);
 /**
  * mbox_recv_any() - receive from whichever mailbox of a group has a message
  * @group: the group
- * @msg: as for mbox_recvmsg(), without match flags
+ * @msg: as for mbox_recvmsg(), without MBOX_PEEK and match flags
  * @from: set to the mailbox that the result comes from; NULL if it comes from none
  *
  * While no mailbox has a message, the call waits. If several have, the highest rank

@@ -291,7 +291,8 @@ static int wait_for_any(struct mbox_group *group, int timer)
 
 	if (poll(fds, 2, -1) < 0)
 		return -1;
-	if (!fds[0].revents && fds[1].revents) {
+	/* Also if a member is ready: another receiver may be faster every time. */
+	if (fds[1].revents) {
 		errno = ETIMEDOUT;
 		return -1;
 	}
@@ -301,15 +302,17 @@ static int wait_for_any(struct mbox_group *group, int timer)
 
 MBOX_API ssize_t mbox_recv_any(struct mbox_group *group, struct mbox_msg *msg, struct mbox **from)
 {
-	int before = errno, timer = -1, saved;
+	int before = errno, timer = -1, saved, cancel;
 	ssize_t len;
 
 	*from = NULL;
-	/* A member is ready for a receive of any message. */
-	if (msg->flags & (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE)) {
+	/* A member is ready for a receive of its first message. */
+	if (msg->skip || msg->flags & (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE | MBOX_PEEK)) {
 		errno = EINVAL;
 		return -1;
 	}
+	/* A thread that was cancelled here would leave the group locked. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	for (;;) {
 		pthread_mutex_lock(&group->lock);
 		len = try_recv(group, msg, from);
@@ -327,6 +330,7 @@ MBOX_API ssize_t mbox_recv_any(struct mbox_group *group, struct mbox_msg *msg, s
 	saved = len < 0 ? errno : before;
 	if (timer >= 0)
 		close(timer);
+	pthread_setcancelstate(cancel, NULL);
 	errno = saved;
 
 	return len;

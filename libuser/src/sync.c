@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "internal.h"
 
@@ -373,14 +374,14 @@ MBOX_API int mbox_mutex_unlock(struct mbox_mutex *mutex)
 
 /* ---- condition variables ---------------------------------------------------- */
 
-static struct mbox_cond *open_cond(const char *name, int oflags, mode_t perm, uint32_t capacity)
+static struct mbox_cond *open_cond(const char *name, int oflags, mode_t perm, uint32_t capacity,
+				   bool *created)
 {
 	struct mbox_cond *cond = calloc(1, sizeof(*cond));
-	bool created;
 
 	if (!cond)
 		return NULL;
-	cond->mb = open_or_create(name, oflags, perm, capacity, &created);
+	cond->mb = open_or_create(name, oflags, perm, capacity, created);
 	if (!cond->mb) {
 		free(cond);
 		return NULL;
@@ -391,7 +392,9 @@ static struct mbox_cond *open_cond(const char *name, int oflags, mode_t perm, ui
 
 MBOX_API struct mbox_cond *mbox_cond_open(const char *name, int oflags, mode_t perm)
 {
-	return open_cond(name, oflags, perm, MBOX_UNBOUNDED);
+	bool created;
+
+	return open_cond(name, oflags, perm, MBOX_UNBOUNDED, &created);
 }
 
 MBOX_API int mbox_cond_close(struct mbox_cond *cond)
@@ -409,11 +412,17 @@ MBOX_API int mbox_cond_close(struct mbox_cond *cond)
 /* Lock again, after a wait that ended with @ret and errno. */
 static int lock_again(struct mbox_mutex *mutex, int ret, bool *locked)
 {
+	const struct timespec a_moment = { .tv_nsec = 1000000 };
 	int saved = errno, died;
 
-	do {
+	/* Memory that is missing now was there for the lock before: it comes back. */
+	for (;;) {
 		died = mbox_mutex_lock(mutex, NULL);
-	} while (died < 0 && errno == EINTR);
+		if (died >= 0 || (errno != EINTR && errno != ENOMEM && errno != EDQUOT))
+			break;
+		if (errno != EINTR)
+			nanosleep(&a_moment, NULL);
+	}
 	if (died < 0)
 		return -1;
 	*locked = true;
@@ -427,12 +436,25 @@ static int lock_again(struct mbox_mutex *mutex, int ret, bool *locked)
 	return died;
 }
 
+/* Withdraw a call. Returns false if a signal has ended it. */
+static bool withdrawn(struct mbox_cond *cond, uint64_t *token)
+{
+	const struct timespec past = { 0 };
+	struct mbox_msg reply = { 0 };
+
+	if (!mbox_call_cancel(cond->mb, *token))
+		return true;
+	/* The thread that was to signal may have died after it had begun. */
+	return mbox_call_wait(cond->mb, token, &reply, &past) < 0 && errno != EPIPE;
+}
+
 /* mbox_cond_wait(), which says in *@locked whether the thread owns the mutex. */
 static int cond_wait(struct mbox_cond *cond, struct mbox_mutex *mutex,
 		     const struct timespec *deadline, bool *locked)
 {
 	struct mbox_msg call = { .flags = MBOX_DONTWAIT }, reply = { 0 };
-	const struct timespec past = { 0 };
+	const int before = errno;
+	bool gave_up, signalled;
 	uint64_t token;
 	ssize_t ret;
 	int saved;
@@ -452,19 +474,26 @@ static int cond_wait(struct mbox_cond *cond, struct mbox_mutex *mutex,
 		return -1;
 	}
 	ret = mbox_call_wait(cond->mb, &token, &reply, deadline);
-	if (ret < 0 && errno != EPIPE && errno != EIDRM) {
-		saved = errno;
-		/* If a signal was faster, this thread is the one that has it. */
-		if (mbox_call_cancel(cond->mb, token) < 0)
-			ret = mbox_call_wait(cond->mb, &token, &reply, &past);
-		else
-			errno = saved;
-	}
-	/* The thread that was to signal died after it had begun. */
-	if (ret < 0 && errno == EPIPE)
-		ret = 0;
+	signalled = ret >= 0 || errno == EPIPE;
+	gave_up = !signalled && errno != EIDRM;
+	if (signalled)
+		errno = before;
+	ret = lock_again(mutex, signalled ? 0 : -1, locked);
+	if (!gave_up)
+		return ret;
 
-	return lock_again(mutex, ret < 0 ? -1 : 0, locked);
+	/*
+	 * Until the mutex is locked, this thread counts as one that waits. If a signal was
+	 * faster, this is the thread that has it.
+	 */
+	saved = errno;
+	if (withdrawn(cond, &token) || !*locked) {
+		errno = saved;
+		return -1;
+	}
+	errno = mutex->inconsistent ? EOWNERDEAD : before;
+
+	return mutex->inconsistent;
 }
 
 MBOX_API int mbox_cond_wait(struct mbox_cond *cond, struct mbox_mutex *mutex,
@@ -551,6 +580,7 @@ MBOX_API struct mbox_barrier *mbox_barrier_open(const char *name, int oflags, mo
 	char lock[MBOX_NAME_MAX + 2];
 	struct mbox_barrier *barrier;
 	struct mbox_stat st;
+	bool created;
 
 	if (!n || n >= MBOX_UNBOUNDED) {
 		errno = EINVAL;
@@ -561,18 +591,21 @@ MBOX_API struct mbox_barrier *mbox_barrier_open(const char *name, int oflags, mo
 	barrier = calloc(1, sizeof(*barrier));
 	if (!barrier)
 		return NULL;
-	barrier->cond = open_cond(name, oflags, perm, n);
+	barrier->cond = open_cond(name, oflags, perm, n, &created);
 	if (!barrier->cond)
 		goto err_free;
 	barrier->mutex = mbox_mutex_open(name ? lock : NULL, oflags & ~O_EXCL, perm);
 	if (!barrier->mutex || mbox_stat(barrier->cond->mb, &st) < 0)
-		goto err_close;
+		goto err_abandon;
 	/* What was there already may wait for another number. */
 	barrier->n = st.attr.capacity;
 
 	return barrier;
 
-err_close:
+err_abandon:
+	abandon(barrier->cond->mb, created);
+	free(barrier->cond);
+	barrier->cond = NULL;
 	close_parts(barrier);
 err_free:
 	free(barrier);

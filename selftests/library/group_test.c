@@ -232,6 +232,8 @@ TEST_F(group, bad_arguments_are_refused)
 	fill(_metadata, self, 0, 1);
 	self->msg.flags = MBOX_DONTWAIT | MBOX_MATCH;
 	EXPECT_EQ(-EINVAL, next(self));
+	self->msg.flags = MBOX_DONTWAIT | MBOX_PEEK;
+	EXPECT_EQ(-EINVAL, next(self));
 	self->msg.flags = MBOX_DONTWAIT | 1U << 31;
 	EXPECT_EQ(-EINVAL, next(self));
 	self->msg.flags = MBOX_DONTWAIT;

@@ -452,6 +452,7 @@ TEST_F(sync, barrier_counts_only_who_waits)
 {
 	struct mbox_barrier *barrier = mbox_barrier_open(self->name, O_CREAT, 0600, 2);
 	struct mbox_barrier *one = mbox_barrier_open(NULL, O_CREAT, 0600, 1);
+	struct mbox_mutex *mutex;
 	char name[MBOX_NAME_MAX + 1];
 	int status;
 	pid_t pid;
@@ -478,6 +479,18 @@ TEST_F(sync, barrier_counts_only_who_waits)
 	EXPECT_LE(0, neg(mbox_barrier_wait(barrier, NULL)));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+	/* What cannot be completed leaves no name. */
+	snprintf(name, sizeof(name), "%s2.lock", self->name);
+	mutex = mbox_mutex_open(name, O_CREAT, 0);
+	ASSERT_TRUE(!!mutex);
+	ASSERT_EQ(0, seteuid(1234));
+	snprintf(name, sizeof(name), "%s2", self->name);
+	EXPECT_TRUE(!mbox_barrier_open(name, O_CREAT, 0600, 2) && errno == EACCES);
+	ASSERT_EQ(0, seteuid(0));
+	EXPECT_TRUE(!mbox_barrier_open(name, 0, 0600, 2) && errno == ENOENT);
+	snprintf(name, sizeof(name), "%s2.lock", self->name);
+	EXPECT_EQ(0, neg(mbox_unlink(name)));
+	mbox_mutex_close(mutex);
 	memset(name, 'x', MBOX_NAME_MAX);
 	name[MBOX_NAME_MAX] = 0;
 	EXPECT_TRUE(!mbox_barrier_open(name, O_CREAT, 0600, 2) && errno == ENAMETOOLONG);
