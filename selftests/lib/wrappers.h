@@ -317,7 +317,9 @@ static inline __s64 now_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(clock, &ts);
+	/* In user-mode Linux it is a system call, which an injected failure can hit. */
+	while (clock_gettime(clock, &ts))
+		;
 	return ts.tv_sec * 1000 * NSEC_PER_MSEC + ts.tv_nsec;
 }
 
