@@ -104,6 +104,9 @@ static int run_server(struct server *s, int from)
 	int fd = open_again(from, O_RDONLY), n = 0, i;
 	long ret;
 
+	/* The mailbox may have been destroyed since it was started. */
+	if (fd == -ENOENT)
+		return 0;
 	WORKER_CHECK(s, fd >= 0);
 	for (;;) {
 		__u32 value = POISON32;
