@@ -301,19 +301,21 @@ static int take_end(struct mailbox *mb, struct mbx_started *started, u64 token,
 		    const struct mbx_wait_opts *opts, struct mbx_transaction **found)
 {
 	bool again = false;
-	int ret;
+	int ret, stop = 0;
 
 	for (;;) {
 		spin_lock(&mb->lock);
 		ret = find_end(mb, started, token, found);
-		if (ret == NOT_YET && opts->nowait_err)
+		/* A thread that was woken searches before it gives up: no other was woken. */
+		if (ret == NOT_YET && stop)
+			ret = stop;
+		else if (ret == NOT_YET && opts->nowait_err)
 			ret = opts->nowait_err;
 		if (ret == NOT_YET) {
 			ret = wait_for_end(mb, started, *found, opts, again);
-			if (!ret)
-				ret = again ? mbx_wait_goes_on(opts) : 0;
 			if (ret)
 				return ret;
+			stop = again ? mbx_wait_goes_on(opts) : 0;
 			again = true;
 			continue;
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Calls that do not wait: started, ended in every way, fetched once. */
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
@@ -886,6 +887,55 @@ TEST_F(start, a_wait_is_interrupted)
 	EXPECT_EQ(0U, c.arg.ended);
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
 	EXPECT_EQ(10, fetch_call(self->client, &self->call));
+}
+
+static int use_cpu_0(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	return neg(sched_setaffinity(0, sizeof(cpus), &cpus));
+}
+
+static int become_urgent(bool on)
+{
+	const struct sched_param param = { .sched_priority = on ? 50 : 0 };
+
+	return neg(sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &param));
+}
+
+/* A signal that comes after the end does not lose it. */
+TEST_F(start, a_signal_after_the_wake_up)
+{
+	struct collector c = { 0 }, other = { 0 };
+	__u64 calls[3], tokens[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
+		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
+	}
+	/* No thread runs here while this one is urgent. */
+	ASSERT_EQ(0, use_cpu_0());
+	ASSERT_EQ(0, collector_start(&c, self->client, 0, 0));
+	ASSERT_EQ(1, await_info(self->client, WAITING, 1));
+	/* The thread is woken in vain. */
+	ASSERT_EQ(0, become_urgent(true));
+	EXPECT_EQ(0, answer(self->server, tokens[0], 10));
+	EXPECT_EQ(10, fetch_any_call(self->client));
+	ASSERT_EQ(0, become_urgent(false));
+	ASSERT_EQ(1, await_info(self->client, WAITING, 1));
+	ASSERT_EQ(0, collector_start(&other, self->client, 0, 0));
+	ASSERT_EQ(2, await_info(self->client, WAITING, 2));
+	ASSERT_EQ(0, become_urgent(true));
+	EXPECT_EQ(0, answer(self->server, tokens[1], 20));
+	EXPECT_EQ(0, -pthread_kill(c.call.thread, SIGUSR1));
+	ASSERT_EQ(0, become_urgent(false));
+	EXPECT_EQ(20, collector_join(&c));
+	EXPECT_EQ(1, info_of(self->client, WAITING));
+	EXPECT_EQ(0, answer(self->server, tokens[2], 30));
+	EXPECT_EQ(30, collector_join(&other));
 }
 
 /* ---- copies that fail ------------------------------------------------------------ */
