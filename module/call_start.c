@@ -331,13 +331,20 @@ static int take_end(struct mailbox *mb, struct mbx_started *started, u64 token,
 /* The end could not be told: it is the first again. */
 static void put_back(struct mailbox *mb, struct mbx_transaction *txn)
 {
+	/* The handle holds it while its ioctl runs; another thread can drop @txn. */
+	struct mbx_started *started = txn->started;
 	struct mbx_deferred deferred;
 
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
+	/*
+	 * The thread that ended the call may still have it in its mbx_deferred.ended. So
+	 * @txn->ended is not free, and the handle is told here.
+	 */
 	mbx_started_offer(mb, txn, true, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
+	mbx_started_tell(started);
 }
 
 /* Copy the end of a call to the thread that asked for it. Return 0 or an error. */

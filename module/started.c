@@ -129,6 +129,8 @@ void mbx_started_accept(struct mailbox *mb, struct mbx_send_waiter *w,
  * @txn: the transaction of the call that has ended
  * @first: the end goes before those that are to be told
  * @deferred: to be run without the lock
+ *
+ * The caller has mbx_started_tell() called without the lock.
  */
 void mbx_started_offer(struct mailbox *mb, struct mbx_transaction *txn, bool first,
 		       struct mbx_deferred *deferred)
@@ -147,6 +149,13 @@ void mbx_started_offer(struct mailbox *mb, struct mbx_transaction *txn, bool fir
 		w = mbx_waiter_in_list(&started->collectors);
 	if (w)
 		mbx_waiter_complete(mb, w, 0, deferred);
+}
+
+/* Offer the end of a call, once, and have its handle told. */
+static void first_offer(struct mailbox *mb, struct mbx_transaction *txn,
+			struct mbx_deferred *deferred)
+{
+	mbx_started_offer(mb, txn, false, deferred);
 	/* If its server is to be deboosted, it is in the list already. */
 	if (deferred->ended == txn)
 		return;
@@ -172,7 +181,7 @@ void mbx_started_ended(struct mailbox *mb, struct mbx_send_waiter *w, int result
 		return;
 	txn->started->count--;
 	trace_mbox_call_end(mb, txn, result);
-	mbx_started_offer(mb, txn, false, deferred);
+	first_offer(mb, txn, deferred);
 }
 
 /**
@@ -190,7 +199,7 @@ void mbx_started_end(struct mailbox *mb, struct mbx_transaction *txn, int result
 	txn->waiter.waiter.done = true;
 	txn->started->count--;
 	trace_mbox_call_end(mb, txn, result);
-	mbx_started_offer(mb, txn, false, deferred);
+	first_offer(mb, txn, deferred);
 }
 
 /**

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "calls.h"
@@ -1023,6 +1024,68 @@ TEST_F(start, a_reply_that_is_being_copied_is_not_told_twice)
 	EXPECT_EQ(-EFAULT, call_join(&c.call));
 	EXPECT_EQ(10, collector_join(&other));
 	slow_end(&self->slow);
+}
+
+/*
+ * A mailbox ends two calls, and a more urgent thread fails to fetch the second before the
+ * thread that ended them goes on.
+ */
+static int fail_and_end(int fd, struct mbox_call_wait *fixed, struct mbox_msg *rep)
+{
+	const struct sched_param urgent = { .sched_priority = 50 };
+	struct call call = { .arg = fixed };
+	__u64 first, second;
+
+	CHECK_EQ(0, start_call(fd, 1, 0, 0, &first));
+	CHECK_EQ(0, start_call(fd, 2, 0, 0, &second));
+	/* It is the last of the two that the kernel ends. */
+	CHECK_EQ(0, mprotect(fixed, 4096, PROT_READ | PROT_WRITE));
+	*fixed = (struct mbox_call_wait){
+		.token = first,
+		.rep = (uintptr_t)rep,
+		.msg_size = sizeof(*rep),
+	};
+	CHECK_EQ(0, mprotect(fixed, 4096, PROT_READ));
+	CHECK_EQ(0, call_start(&call, fd, MBOX_IOC_CALL_WAIT));
+	CHECK_EQ(0, -pthread_setschedparam(call.thread, SCHED_FIFO, &urgent));
+	CHECK_EQ(1, await_info(fd, WAITING, 1));
+	CHECK_EQ(0, raw_destroy(fd));
+	CHECK_EQ(-EFAULT, call_join(&call));
+	CHECK_EQ(-EIDRM, fetch_call(fd, &first));
+	CHECK_EQ(-EIDRM, fetch_call(fd, &second));
+	CHECK_EQ(0, close(fd));
+	return 0;
+}
+
+static int fail_and_end_often(void *arg)
+{
+	const struct rlimit prio = { .rlim_cur = 99, .rlim_max = 99 };
+	FIXTURE_DATA(start) *self = arg;
+	struct mbox_call_wait *fixed;
+	struct mbox_msg rep;
+	__u32 value;
+	int fd, i;
+
+	fixed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(fixed != MAP_FAILED);
+	rep = msg_of(&value, sizeof(value), 0);
+	CHECK_EQ(0, use_cpu_0());
+	CHECK_EQ(0, neg(setrlimit(RLIMIT_RTPRIO, &prio)));
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	/* If the memory of one call were lost each time, the limit would be met. */
+	for (i = 0; i < 150; i++) {
+		fd = new_mailbox(0, 4);
+		CHECK(fd >= 0);
+		CHECK_EQ(0, fail_and_end(fd, fixed, &rep));
+	}
+	return self->fd < 0;
+}
+
+TEST_F(start, a_fetch_that_fails_while_the_mailbox_ends_calls)
+{
+	ASSERT_EQ(0, param_set("user_bytes", 64 * 1024));
+	EXPECT_EQ(0, in_child(fail_and_end_often, self));
+	EXPECT_EQ(0, param_set("user_bytes", 16 << 20));
 }
 
 /* ---- poll ------------------------------------------------------------------------ */
