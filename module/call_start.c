@@ -240,7 +240,14 @@ static int find_end(struct mailbox *mb, struct mbx_started *started, u64 token,
 		*found = txn;
 		if (!txn)
 			return -ESRCH;
-		return list_empty(&txn->end) ? NOT_YET : 0;
+		if (!list_empty(&txn->end))
+			return 0;
+		/*
+		 * Another thread is telling the end, which can take for ever. No call waits for
+		 * that in a destroyed mailbox: the thread that ends all waits would find it
+		 * again and again.
+		 */
+		return mb->dead && txn->waiter.waiter.done ? -EIDRM : NOT_YET;
 	}
 	*found = list_first_entry_or_null(&started->ended, struct mbx_transaction, end);
 	if (*found)
@@ -379,8 +386,9 @@ static int tell_end(struct mbx_transaction *txn, const struct mbx_collect_args *
  *
  * Context: Process context, may sleep.
  * Return: the length of the reply, or the error that ended the call; then @args->uended is
- * set. Or an error of this function: -ESRCH, -EIDRM (and no call has an end to tell),
- * -EMSGSIZE, -EFAULT, -EMFILE, -ENOMEM, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS.
+ * set. Or an error of this function: -ESRCH, -EIDRM (and no call has an end to tell, or
+ * another thread is telling that of the call asked for), -EMSGSIZE, -EFAULT, -EMFILE,
+ * -ENOMEM, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS.
  */
 ssize_t mbx_call_wait(struct mailbox *mb, struct mbx_started *started,
 		      const struct mbx_collect_args *args, const struct mbx_wait_opts *opts)

@@ -1026,6 +1026,39 @@ TEST_F(start, a_reply_that_is_being_copied_is_not_told_twice)
 	slow_end(&self->slow);
 }
 
+/* However long a thread copies, the end of the mailbox is over. */
+TEST_F(start, destroying_while_a_reply_is_being_copied)
+{
+	struct collector c = { 0 }, other[40] = { 0 }, late = { 0 };
+	int i;
+
+	ASSERT_EQ(0, slow_init(&self->slow));
+	TAKEN(self, 1);
+	EXPECT_EQ(0, answer(self->server, self->token, 10));
+	c.rep = msg_of(self->slow.page, 4, 0);
+	c.arg = (struct mbox_call_wait){ .rep = (uintptr_t)&c.rep, .msg_size = sizeof(c.rep) };
+	c.call.arg = &c.arg;
+	ASSERT_EQ(0, call_start(&c.call, self->client, MBOX_IOC_CALL_WAIT));
+	ASSERT_EQ(0, slow_await(&self->slow));
+	for (i = 0; i < 40; i++)
+		ASSERT_EQ(0, collector_start(&other[i], self->client, self->call, 0));
+	ASSERT_EQ(40, await_info(self->client, WAITING, 40));
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	for (i = 0; i < 40; i++) {
+		EXPECT_EQ(-EIDRM, collector_join(&other[i]));
+		EXPECT_EQ(0U, other[i].arg.ended);
+	}
+	ASSERT_EQ(0, collector_start(&late, self->client, self->call, 0));
+	EXPECT_EQ(-EIDRM, collector_join(&late));
+	EXPECT_EQ(-EIDRM, fetch_any_call(self->client));
+	/* It fails, and the reply can be fetched. */
+	ASSERT_EQ(0, slow_fail(&self->slow));
+	EXPECT_EQ(-EFAULT, call_join(&c.call));
+	EXPECT_EQ(10, fetch_call(self->client, &self->call));
+	EXPECT_EQ(-ESRCH, fetch_call(self->client, &self->call));
+	slow_end(&self->slow);
+}
+
 /*
  * A mailbox ends two calls, and a more urgent thread fails to fetch the second before the
  * thread that ended them goes on.
