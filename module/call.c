@@ -523,6 +523,19 @@ static noinline struct mbx_message *make_reply(struct mailbox *mb,
 	return ERR_PTR(ret);
 }
 
+/* The call had ended before its reply, which has been freed, was made. */
+static noinline void unreserve(struct mailbox *mb, struct mbx_transaction *txn)
+{
+	u32 reserved;
+
+	spin_lock(&mb->lock);
+	/* The token is gone, so no other call makes a reply. */
+	txn->state = MBX_TRANSACTION_TAKEN;
+	reserved = mbx_transaction_unreserve(mb, txn);
+	spin_unlock(&mb->lock);
+	mbx_uncharge_bytes(txn->sender->user, reserved);
+}
+
 /* mbx_reply() and mbx_replymsg(). */
 static __always_inline int do_reply(struct mailbox *mb, struct mbx_tokens *tokens,
 				    u64 token, const struct mbx_buffer *from,
@@ -532,6 +545,7 @@ static __always_inline int do_reply(struct mailbox *mb, struct mbx_tokens *token
 	struct mbx_transaction *txn;
 	struct mbx_message *reply;
 	struct mbx_deferred deferred;
+	bool over;
 	int ret;
 
 	mbx_deferred_init(&deferred);
@@ -555,11 +569,15 @@ static __always_inline int do_reply(struct mailbox *mb, struct mbx_tokens *token
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
 	ret = end_reply(mb, tokens, txn, reply, &deferred);
+	/* If so, it stays so. */
+	over = ret && txn->started && !txn->caller;
 	lease = end_lease(mb, lease, token, ret, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
 	if (ret && !IS_ERR(reply))
 		mbx_message_free(reply);
+	if (unlikely(over))
+		unreserve(mb, txn);
 	if (lease)
 		mbx_lease_free(lease);
 	mbx_transaction_put(txn);

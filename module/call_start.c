@@ -21,6 +21,7 @@
 #include "exchange.h"
 #include "fds.h"
 #include "inherit.h"
+#include "limits.h"
 #include "trace.h"
 
 /* ---- the deadline ----------------------------------------------------------- */
@@ -81,16 +82,20 @@ static void arm(struct mbx_transaction *txn)
 static void drop(struct mailbox *mb, struct mbx_transaction *txn)
 {
 	struct mbx_deferred deferred;
+	u32 reserved = 0;
 	bool more;
 
 	do {
 		mbx_deferred_init(&deferred);
 		spin_lock(&mb->lock);
 		more = mbx_started_dismiss(mb, &txn->collectors, &deferred);
+		reserved += mbx_transaction_unreserve(mb, txn);
 		spin_unlock(&mb->lock);
 		mbx_flush_deferred(mb, &deferred);
 		cond_resched();
 	} while (more);
+	if (reserved)
+		mbx_uncharge_bytes(txn->sender->user, reserved);
 	cancel_delayed_work_sync(&txn->expiry);
 	mbx_inherit_update(mb, txn);
 	mbx_transaction_put(txn);

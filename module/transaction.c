@@ -178,6 +178,28 @@ void mbx_transaction_put(struct mbx_transaction *txn)
 	kfree(txn);
 }
 
+/**
+ * mbx_transaction_unreserve() - give back what is charged for a reply that cannot come
+ * @mb: the mailbox
+ * @txn: the transaction of the call
+ *
+ * A server that keeps the request keeps the transaction too, maybe for ever.
+ *
+ * Return: how much memory the caller has to uncharge, without the lock; 0 if the call goes
+ * on, if it has its reply, or if a reply to it is being made. The call that makes the reply
+ * gives the memory back after it has freed the reply.
+ */
+u32 mbx_transaction_unreserve(struct mailbox *mb, struct mbx_transaction *txn)
+{
+	u32 reserved = txn->reserved;
+
+	lockdep_assert_held(&mb->lock);
+	if (txn->caller || txn->reply || txn->state == MBX_TRANSACTION_REPLYING)
+		return 0;
+	txn->reserved = 0;
+	return reserved;
+}
+
 /* ---- tokens -------------------------------------------------------------- */
 
 /**

@@ -114,7 +114,8 @@ struct mbx_started {
  *	while @listed
  * @end: in @started->ended
  * @collectors: calls of mbx_call_wait() that wait for this one; under mailbox.lock
- * @reserved: @started: memory that is charged for the reply
+ * @reserved: @started: memory that is charged for the reply; 0 once no reply can come;
+ *	under mailbox.lock after the request is accepted
  * @listed: in @started->root; under mailbox.lock
  * @inherits: the server is boosted to @prio, if that is not 0
  * @boosted_prio: @prio when @boosted_task was set; under inherit_lock
@@ -164,6 +165,7 @@ struct mbx_started *mbx_started_new(void);
 void mbx_started_put(struct mbx_started *started);
 void mbx_transaction_refused(struct mbx_transaction *txn);
 void mbx_transaction_put(struct mbx_transaction *txn);
+u32 mbx_transaction_unreserve(struct mailbox *mb, struct mbx_transaction *txn);
 u64 __mbx_transaction_take(struct mailbox *mb, struct mbx_transaction *txn,
 			   struct mbx_tokens *tokens, struct mbx_pi_task *pi_task);
 bool mbx_transaction_return(struct mailbox *mb, struct mbx_transaction *txn);

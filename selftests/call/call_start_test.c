@@ -1092,8 +1092,8 @@ static int fail_and_end(int fd, struct mbox_call_wait *fixed, struct mbox_msg *r
 
 static int fail_and_end_often(void *arg)
 {
-	const struct rlimit prio = { .rlim_cur = 99, .rlim_max = 99 };
 	FIXTURE_DATA(start) *self = arg;
+	const struct rlimit prio = { .rlim_cur = 99, .rlim_max = 99 };
 	struct mbox_call_wait *fixed;
 	struct mbox_msg rep;
 	__u32 value;
@@ -1340,6 +1340,86 @@ TEST_F(start, the_caller_is_charged_at_the_start)
 {
 	ASSERT_EQ(0, param_set("user_bytes", 256 * 1024));
 	EXPECT_EQ(0, in_child(start_at_the_limit, self));
+	EXPECT_EQ(0, param_set("user_bytes", 16 << 20));
+}
+
+/* How many calls with replies of 8 KiB the limit has room for. They are withdrawn. */
+static int room_for_calls(int fd)
+{
+	struct mbox_msg req = msg_of("r", 1, MBOX_DONTWAIT);
+	__u64 calls[64];
+	int n = 0, i;
+
+	while (n < 64 && !raw_call_start(fd, &req, 8192, &calls[n]))
+		n++;
+	for (i = 0; i < n; i++)
+		if (raw_call_cancel(fd, calls[i]))
+			return -1;
+	return n;
+}
+
+/* MBOX_IOC_REPLY in a thread. */
+static int reply_start(struct call *call, struct mbox_reply *arg, int fd, __u64 token,
+		       const struct slow *slow)
+{
+	*arg = (struct mbox_reply){
+		.token = token,
+		.buf = (uintptr_t)slow->page,
+		.len = 4096,
+	};
+	call->arg = arg;
+	return call_start(call, fd, MBOX_IOC_REPLY);
+}
+
+/* The requests stay on lease for ever. */
+static int keep_requests(void *arg)
+{
+	FIXTURE_DATA(start) *self = arg;
+	struct mbox_msg req = msg_of("r", 1, MBOX_DONTWAIT), msg, rep;
+	struct call server = { 0 };
+	struct mbox_reply reply;
+	int fd, before, i;
+	__u64 call;
+	char byte;
+
+	CHECK_EQ(0, slow_init(&self->slow));
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	fd = new_mailbox(0, MBOX_UNBOUNDED);
+	CHECK(fd >= 0);
+	before = room_for_calls(fd);
+	CHECK(before > 10 && before < 256 * 1024 / 8192);
+	/* Given up while the reply is copied: the memory is given back once. */
+	CHECK_EQ(0, raw_call_start(fd, &req, 8192, &call));
+	msg = msg_of(&byte, 1, MBOX_LEASE | MBOX_DONTWAIT);
+	CHECK_EQ(1, raw(fd, MBOX_IOC_RECV, &msg));
+	CHECK_EQ(0, reply_start(&server, &reply, fd, msg.token, &self->slow));
+	CHECK_EQ(0, slow_await(&self->slow));
+	CHECK_EQ(0, raw_call_cancel(fd, call));
+	CHECK_EQ(before - 1, room_for_calls(fd));
+	CHECK_EQ(0, slow_go_on(&self->slow));
+	CHECK_EQ(-ESRCH, call_join(&server));
+	CHECK_EQ(before, room_for_calls(fd));
+
+	for (i = 0; i < 40; i++) {
+		req.deadline_ns = i & 1 ? in_ms(CLOCK_MONOTONIC, 300) : 0;
+		req.flags = i & 1 ? 0 : MBOX_DONTWAIT;
+		CHECK_EQ(0, raw_call_start(fd, &req, 8192, &call));
+		msg = msg_of(&byte, 1, MBOX_LEASE | MBOX_DONTWAIT);
+		CHECK_EQ(1, raw(fd, MBOX_IOC_RECV, &msg));
+		rep = msg_of(&byte, 1, 0);
+		if (!(i & 1))
+			CHECK_EQ(0, raw_call_cancel(fd, call));
+		else
+			CHECK_EQ(-ETIMEDOUT, raw_call_wait(fd, &call, &rep, 0));
+	}
+	slow_end(&self->slow);
+	return 0;
+}
+
+TEST_F(start, a_server_that_keeps_requests_keeps_no_memory_for_replies)
+{
+	ASSERT_EQ(0, param_set("user_bytes", 256 * 1024));
+	EXPECT_EQ(0, in_child(keep_requests, self));
 	EXPECT_EQ(0, param_set("user_bytes", 16 << 20));
 }
 
