@@ -186,11 +186,11 @@ bench:
 		$(if $(MEASURE),-m $(MEASURE)) >build/bench/bench.tsv
 	@$(COMPARE)/report.py $(if $(PAGE),-p $(PERFORMANCE)) -d build/bench/bench.data \
 		build/bench/bench.tsv
-	@gnuplot -e "data='build/bench/bench.data'; output='build/bench/bench.svg'" \
-		Documentation/figures/compare.gnuplot
-	@sed -i '1a <!-- SPDX-License-Identifier: GPL-2.0-only -->' build/bench/bench.svg
-	@$(if $(PAGE),cp build/bench/bench.svg Documentation/figures/compare.svg)
-	@echo 'the table is build/bench/bench.tsv, its figure build/bench/bench.svg'
+	@$(if $(MEASURE),:,gnuplot -e "data='build/bench/bench.data'; output='build/bench/bench.svg'" \
+		Documentation/figures/compare.gnuplot)
+	@$(if $(MEASURE),:,sed -i '1a <!-- SPDX-License-Identifier: GPL-2.0-only -->' build/bench/bench.svg)
+	@$(if $(and $(PAGE),$(if $(MEASURE),,1)),cp build/bench/bench.svg Documentation/figures/compare.svg)
+	@echo 'the table is build/bench/bench.tsv$(if $(MEASURE),,, its figure build/bench/bench.svg)'
 
 # Without what the suite needs.
 build/bench/compare: lib $(wildcard $(COMPARE)/*.[ch] selftests/bench/*.h)
