@@ -234,19 +234,35 @@ TEST_F(fields, options_without_a_size_are_zero)
 	close(fd);
 }
 
-TEST_F(fields, options_of_another_size_are_EINVAL)
+TEST_F(fields, shorter_options_are_EINVAL)
 {
 	struct mbox_create create = { .oflags = O_RDWR, .attr = MBOX_ATTR_INIT,
 				      .options = MBOX_OPTIONS_INIT };
 	__u32 size;
 
-	for (size = 1; size < 64; size++) {
+	for (size = 1; size < sizeof(create.options); size++) {
 		create.options.size = size;
-		if (size != sizeof(create.options)) {
-			EXPECT_EQ(-EINVAL, raw(self->dev, MBOX_IOC_CREATE, &create))
-				TH_LOG("size %u", size);
-		}
+		EXPECT_EQ(-EINVAL, raw(self->dev, MBOX_IOC_CREATE, &create))
+			TH_LOG("size %u", size);
 	}
+}
+
+TEST_F(fields, longer_options_must_end_with_zeros)
+{
+	struct {
+		struct mbox_create known;
+		__u64 unknown;
+	} newer = { .known = { .oflags = O_RDWR, .attr = MBOX_ATTR_INIT,
+			       .options = MBOX_OPTIONS_INIT } };
+	unsigned int cmd = sized(MBOX_IOC_CREATE, sizeof(newer));
+	int fd;
+
+	newer.known.options.size += sizeof(newer.unknown);
+	fd = raw(self->dev, cmd, &newer);
+	ASSERT_LE(0, fd);
+	close(fd);
+	newer.unknown = 1;
+	EXPECT_EQ(-E2BIG, raw(self->dev, cmd, &newer));
 }
 
 TEST_F(fields, reserved_fields_of_other_ioctls_are_EINVAL)
