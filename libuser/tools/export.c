@@ -74,7 +74,7 @@ static const struct metric metrics[] = {
 	  "Messages whose lifespan ended.",
 	  offsetof(struct mbox_stat, expired), 8, 1 },
 	{ "mbox_redelivered_messages_total", "counter",
-	  "Messages put back after a lease.",
+	  "Leases of messages that had been on lease before.",
 	  offsetof(struct mbox_stat, redelivered), 8, 1 },
 	{ "mbox_dead_letters_total", "counter",
 	  "Messages given up after leases.",

@@ -293,7 +293,7 @@ struct mbox_unlink {
  * @oldest_ns: nanoseconds since the oldest message in the mailbox was accepted, as
  *	exact as a tick of the kernel; 0: there is none, or it is younger
  * @expired: messages dropped because their lifespan ended
- * @redelivered: messages put back that had been on lease
+ * @redelivered: leases of messages that had been on lease before
  * @dead_letters: messages that went to the dead-letter mailbox, or were dropped
  *	because there is none
  * @waited: how many messages waited how long from when they were accepted until a
