@@ -633,8 +633,6 @@ unsigned int mbx_lacking_fds(const struct mbx_stake *stake, unsigned int n)
  * @stake: the stake of the sender, or NULL
  * @user: the account of the sender
  * @cost: what the message added to the stake at most
- *
- * A stake has room for one message: no more than all the others must be freed.
  */
 unsigned long mbx_excess(const struct mbx_stake *stake,
 			 const struct mbx_user *user, unsigned long cost)
@@ -644,9 +642,8 @@ unsigned long mbx_excess(const struct mbx_stake *stake,
 	if (stake) {
 		sum = atomic_long_read(&stake->bytes);
 		if (sum > cost)
-			excess = min(beyond_half(sum, atomic_long_read(&stake->user->bytes),
-						 limit),
-				     sum - cost);
+			excess = beyond_half(sum, atomic_long_read(&stake->user->bytes),
+					     limit);
 	}
 	for (; user; user = user->parent) {
 		sum = atomic_long_read(&user->bytes);
@@ -667,9 +664,8 @@ unsigned int mbx_excess_fds(const struct mbx_stake *stake, unsigned int n)
 
 	if (mine <= n)
 		return 0;
-	return min(beyond_half(mine, atomic_read(&stake->user->fds),
-			       rlimit(RLIMIT_NOFILE)),
-		   (unsigned long)mine - n);
+	return beyond_half(mine, atomic_read(&stake->user->fds),
+			   rlimit(RLIMIT_NOFILE));
 }
 
 /**

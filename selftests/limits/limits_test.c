@@ -1725,32 +1725,6 @@ TEST_F(stake, MBOX_DROP_OLDEST_never_waits_for_messages_in_other_mailboxes)
 	EXPECT_EQ(0, in_child(never_wait, self));
 }
 
-static int replace_the_only_one(void *arg)
-{
-	int *fd = arg;
-
-	CHECK_EQ(0, become(USER_A, GROUP_A));
-	CHECK_EQ(0, put(*fd, 1));
-	CHECK_EQ(0, put(*fd, 2));
-	return 0;
-}
-
-/* The share is smaller than one message, for which there is always room. */
-TEST_F(stake, MBOX_DROP_OLDEST_replaces_the_only_message)
-{
-	int fd = new_mailbox(MBOX_DROP_OLDEST, MBOX_UNBOUNDED);
-	long cost = cost_with(4, MBOX_DROP_OLDEST, 0);
-
-	ASSERT_LE(0, fd);
-	ASSERT_LT(0, cost);
-	ASSERT_EQ(0, param_set("user_bytes", self->sender + 3 * cost / 2));
-	EXPECT_EQ(0, in_child(replace_the_only_one, &fd));
-	EXPECT_EQ(1U, stat_of(fd).dropped);
-	EXPECT_EQ(2, take(fd));
-	EXPECT_EQ(-EAGAIN, take(fd));
-	close(fd);
-}
-
 static int drop_only_own(void *arg)
 {
 	FIXTURE_DATA(stake) *self = arg;
