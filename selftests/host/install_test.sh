@@ -216,12 +216,12 @@ offers()
 test_completion_offers_commands_and_options()
 {
 	install_completion
-	offers "--help --version apply call chmod chown create ls monitor recv rm send serve \
-set-capacity stat unlink who" mboxctl ""
+	offers "--help --version apply call chmod chown create export ls monitor recv rm send \
+serve set-capacity stat tap unlink who" mboxctl ""
 	offers "send serve set-capacity" mboxctl se
-	offers "--drop-newest --drop-oldest" mboxctl create --d
+	offers "--dead-letter --deliveries --drop-newest --drop-oldest" mboxctl create --d
 	offers "--destroy --help --version" mboxctl rm --
-	offers "--count --help --timeout --version" mboxctl serve -
+	offers "--count --help --jobs --timeout --version" mboxctl serve -
 	# It has options of its own.
 	offers "" mboxctl serve jobs cat -
 	offers "" mboxctl nothing --
