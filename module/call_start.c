@@ -281,25 +281,49 @@ static void end_boost(struct mailbox *mb, struct mbx_transaction *txn)
 	mbx_transaction_put(txn);
 }
 
-/* Wait until it is worth searching again. Called with the lock, which is dropped. */
-static int wait_for_end(struct mailbox *mb, struct mbx_started *started,
-			struct mbx_transaction *txn, const struct mbx_wait_opts *opts,
-			bool again)
-	__releases(&mb->lock)
+/*
+ * Take a call that has ended, or join the calls that wait for one and return NOT_YET; then
+ * *@boosts is whether the thread lends its priority to *@found meanwhile. A thread that was
+ * woken searches before it gives up with @stop: no other was woken.
+ */
+static int take_or_join(struct mailbox *mb, struct mbx_started *started, u64 token,
+			const struct mbx_wait_opts *opts, int stop, bool again,
+			struct mbx_collector *c, struct mbx_transaction **found, bool *boosts)
 {
-	struct list_head *list = txn ? &txn->collectors : &started->collectors;
-	bool boosts = txn && txn->inherits;
-	struct mbx_collector c = {};
+	struct mbx_transaction *txn;
 	int ret;
 
-	mbx_waiter_init(&c.waiter, &started->waiting);
-	mbx_waiter_add_collector(mb, &c, list, again);
-	if (boosts)
-		begin_boost(mb, txn, mbx_inherit_prio());
+	spin_lock(&mb->lock);
+	ret = find_end(mb, started, token, found);
+	txn = *found;
+	if (ret == NOT_YET && stop) {
+		ret = stop;
+	} else if (ret == NOT_YET && opts->nowait_err) {
+		ret = opts->nowait_err;
+	} else if (ret == NOT_YET) {
+		mbx_waiter_init(&c->waiter, &started->waiting);
+		mbx_waiter_add_collector(mb, c, txn ? &txn->collectors : &started->collectors,
+					 again);
+		*boosts = txn && txn->inherits;
+		if (*boosts)
+			begin_boost(mb, txn, mbx_inherit_prio());
+	} else if (!ret) {
+		list_del_init(&txn->end);
+		started->unread--;
+	}
 	spin_unlock(&mb->lock);
+	return ret;
+}
+
+/* Wait until it is worth searching again. */
+static int wait_for_end(struct mailbox *mb, struct mbx_collector *c, struct mbx_transaction *txn,
+			bool boosts, const struct mbx_wait_opts *opts)
+{
+	int ret;
+
 	if (boosts)
 		mbx_inherit_update(mb, txn);
-	ret = mbx_wait(mb, &c.waiter, opts);
+	ret = mbx_wait(mb, &c->waiter, opts);
 	if (boosts)
 		end_boost(mb, txn);
 	return ret;
@@ -312,31 +336,20 @@ static int wait_for_end(struct mailbox *mb, struct mbx_started *started,
 static int take_end(struct mailbox *mb, struct mbx_started *started, u64 token,
 		    const struct mbx_wait_opts *opts, struct mbx_transaction **found)
 {
-	bool again = false;
+	bool again = false, boosts;
+	struct mbx_collector c;
 	int ret, stop = 0;
 
 	for (;;) {
-		spin_lock(&mb->lock);
-		ret = find_end(mb, started, token, found);
-		/* A thread that was woken searches before it gives up: no other was woken. */
-		if (ret == NOT_YET && stop)
-			ret = stop;
-		else if (ret == NOT_YET && opts->nowait_err)
-			ret = opts->nowait_err;
-		if (ret == NOT_YET) {
-			ret = wait_for_end(mb, started, *found, opts, again);
-			if (ret)
-				return ret;
-			stop = again ? mbx_wait_goes_on(opts) : 0;
-			again = true;
-			continue;
-		}
-		if (!ret) {
-			list_del_init(&(*found)->end);
-			started->unread--;
-		}
-		spin_unlock(&mb->lock);
-		return ret;
+		c = (struct mbx_collector){};
+		ret = take_or_join(mb, started, token, opts, stop, again, &c, found, &boosts);
+		if (ret != NOT_YET)
+			return ret;
+		ret = wait_for_end(mb, &c, *found, boosts, opts);
+		if (ret)
+			return ret;
+		stop = again ? mbx_wait_goes_on(opts) : 0;
+		again = true;
 	}
 }
 
