@@ -9,9 +9,12 @@
  */
 #include <linux/jiffies.h>
 #include <linux/lockdep.h>
+#include <linux/ktime.h>
 #include <linux/sched.h>
+#include <linux/time64.h>
 
 #include "age.h"
+#include "compat.h"
 
 /* How many priorities are looked at in one hold of the lock. */
 #define LEADERS_AT_ONCE 32
@@ -124,4 +127,44 @@ u64 mbx_oldest_age(struct mailbox *mb)
 		cond_resched();
 	} while (more);
 	return oldest == U64_MAX ? 0 : jiffies64_to_nsecs(age_of(oldest));
+}
+
+/* ---- the time of the last send ----------------------------------------------- */
+
+/*
+ * A send only notes the tick. The time is computed when it is first asked for, or before a
+ * message that is not sent takes a number. It is then kept in the inode, so that it does
+ * not change with corrections of the clock.
+ */
+void mbx_note_last_sent(struct mailbox *mb)
+{
+	struct timespec64 now, ago;
+	u64 sent_at;
+
+	lockdep_assert_held(&mb->lock);
+	if (mb->mtime_arrival == mb->last_arrival)
+		return;
+	mb->mtime_arrival = mb->last_arrival;
+	sent_at = mb->last_arrival >> MBX_ARRIVAL_SHIFT;
+	ktime_get_coarse_real_ts64(&now);
+	/* The number can be ahead of the time. */
+	if (mbx_jiffy() > sent_at) {
+		jiffies_to_timespec64(mbx_jiffy() - sent_at, &ago);
+		now = timespec64_sub(now, ago);
+	}
+	mbx_inode_set_mtime(&mb->inode, now);
+}
+
+/**
+ * mbx_arrive_again() - give a message that comes back the number of a new one
+ * @mb: the mailbox
+ * @msg: the message
+ *
+ * The time of the last send does not change.
+ */
+void mbx_arrive_again(struct mailbox *mb, struct mbx_message *msg)
+{
+	mbx_note_last_sent(mb);
+	msg->arrival = mbx_next_arrival(mb);
+	mb->mtime_arrival = mb->last_arrival;
 }

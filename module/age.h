@@ -11,6 +11,8 @@
 void mbx_count_wait(struct mailbox *mb, struct mbx_message *msg);
 void mbx_uncount_received(struct mailbox *mb, const struct mbx_message *msg);
 u64 mbx_oldest_age(struct mailbox *mb);
+void mbx_note_last_sent(struct mailbox *mb);
+void mbx_arrive_again(struct mailbox *mb, struct mbx_message *msg);
 
 /* A receiver took a message. */
 static inline void mbx_count_received(struct mailbox *mb, struct mbx_message *msg)

@@ -558,44 +558,6 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	return ret;
 }
 
-/*
- * A send only notes the tick. The time is computed when it is first asked for, or before a
- * message that is not sent takes a number. It is then kept in the inode, so that it does
- * not change with corrections of the clock.
- */
-static void note_last_sent(struct mailbox *mb)
-{
-	struct timespec64 now, ago;
-	u64 sent_at;
-
-	lockdep_assert_held(&mb->lock);
-	if (mb->mtime_arrival == mb->last_arrival)
-		return;
-	mb->mtime_arrival = mb->last_arrival;
-	sent_at = mb->last_arrival >> MBX_ARRIVAL_SHIFT;
-	ktime_get_coarse_real_ts64(&now);
-	/* The number can be ahead of the time. */
-	if (mbx_jiffy() > sent_at) {
-		jiffies_to_timespec64(mbx_jiffy() - sent_at, &ago);
-		now = timespec64_sub(now, ago);
-	}
-	mbx_inode_set_mtime(&mb->inode, now);
-}
-
-/**
- * mbx_arrive_again() - give a message that comes back the number of a new one
- * @mb: the mailbox
- * @msg: the message
- *
- * The time of the last send does not change.
- */
-void mbx_arrive_again(struct mailbox *mb, struct mbx_message *msg)
-{
-	note_last_sent(mb);
-	msg->arrival = mbx_next_arrival(mb);
-	mb->mtime_arrival = mb->last_arrival;
-}
-
 /**
  * mbx_mailbox_getattr() - show the state of a mailbox as that of a file
  * @mb: the mailbox
@@ -608,7 +570,7 @@ u64 mbx_mailbox_getattr(struct mailbox *mb)
 
 	spin_lock(&mb->lock);
 	bytes = mb->stored.bytes;
-	note_last_sent(mb);
+	mbx_note_last_sent(mb);
 	spin_unlock(&mb->lock);
 	return bytes;
 }

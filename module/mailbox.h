@@ -345,7 +345,6 @@ void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
 int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity);
 int mbx_mailbox_destroy(struct mailbox *mb);
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
-void mbx_arrive_again(struct mailbox *mb, struct mbx_message *msg);
 u64 mbx_mailbox_getattr(struct mailbox *mb);
 
 #endif /* MBX_MAILBOX_H */
