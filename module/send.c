@@ -991,7 +991,7 @@ static int start_made(struct mailbox *mb, struct mbx_message *msg,
 	if (ret < 0)
 		mbx_message_free(msg);
 	if (ret != AWAIT_ROOM)
-		return ret < 0 ? ret : 0;
+		return min(ret, 0);
 	admit_until_accepted(mb, &w);
 	ret = mbx_sleep_on(&w.waiter, opts);
 	if (!ret)
