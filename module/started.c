@@ -34,20 +34,9 @@
 void mbx_started_add(struct mailbox *mb, struct mbx_transaction *txn)
 {
 	struct mbx_started *started = txn->started;
-	struct rb_node **link = &started->root.rb_node, *parent = NULL;
-	const struct mbx_transaction *other;
 
 	lockdep_assert_held(&mb->lock);
-	while (*link) {
-		parent = *link;
-		other = rb_entry(parent, struct mbx_transaction, home_node);
-		if (txn->number < other->number)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-	rb_link_node(&txn->home_node, parent, link);
-	rb_insert_color(&txn->home_node, &started->root);
+	mbx_numbers_add(&started->root, txn);
 	refcount_inc(&txn->refs);
 	txn->listed = true;
 	started->count++;
@@ -82,16 +71,7 @@ void mbx_started_remove(struct mailbox *mb, struct mbx_transaction *txn)
  */
 struct mbx_transaction *mbx_started_find(const struct mbx_started *started, u64 number)
 {
-	struct rb_node *node = started->root.rb_node;
-	struct mbx_transaction *txn;
-
-	while (node) {
-		txn = rb_entry(node, struct mbx_transaction, home_node);
-		if (number == txn->number)
-			return txn;
-		node = number < txn->number ? node->rb_left : node->rb_right;
-	}
-	return NULL;
+	return mbx_numbers_find(&started->root, number);
 }
 
 /**

@@ -200,6 +200,45 @@ u32 mbx_transaction_unreserve(struct mailbox *mb, struct mbx_transaction *txn)
 	return reserved;
 }
 
+/* ---- calls by number ------------------------------------------------------ */
+
+static bool has_lower_number(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct mbx_transaction, home_node)->number <
+	       rb_entry(b, struct mbx_transaction, home_node)->number;
+}
+
+/**
+ * mbx_numbers_add() - add a call to those of its handle
+ * @root: the calls by number
+ * @txn: the transaction of the call, with its number
+ */
+void mbx_numbers_add(struct rb_root *root, struct mbx_transaction *txn)
+{
+	rb_add(&txn->home_node, root, has_lower_number);
+}
+
+/**
+ * mbx_numbers_find() - find a call of a handle
+ * @root: the calls by number
+ * @number: its number
+ *
+ * Return: its transaction, or NULL.
+ */
+struct mbx_transaction *mbx_numbers_find(const struct rb_root *root, u64 number)
+{
+	struct rb_node *node = root->rb_node;
+	struct mbx_transaction *txn;
+
+	while (node) {
+		txn = rb_entry(node, struct mbx_transaction, home_node);
+		if (number == txn->number)
+			return txn;
+		node = number < txn->number ? node->rb_left : node->rb_right;
+	}
+	return NULL;
+}
+
 /* ---- tokens -------------------------------------------------------------- */
 
 /**
@@ -382,24 +421,13 @@ bool mbx_transaction_comes_back(const struct mbx_transaction *txn)
 void mbx_transaction_park(struct mailbox *mb, struct mbx_transaction *txn)
 {
 	struct mbx_parked *home = txn->home;
-	struct rb_node **link = &home->root.rb_node, *parent = NULL;
-	const struct mbx_transaction *other;
 
 	lockdep_assert_held(&mb->lock);
 	if (!txn->number) {
 		txn->number = ++home->last;
 		txn->thread = get_pid(task_pid(current));
 	}
-	while (*link) {
-		parent = *link;
-		other = rb_entry(parent, struct mbx_transaction, home_node);
-		if (txn->number < other->number)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-	rb_link_node(&txn->home_node, parent, link);
-	rb_insert_color(&txn->home_node, &home->root);
+	mbx_numbers_add(&home->root, txn);
 	txn->parked = true;
 	txn->left = false;
 	txn->waiter.waiter.task = NULL;
@@ -427,14 +455,5 @@ void mbx_transaction_unpark(struct mailbox *mb, struct mbx_transaction *txn)
 struct mbx_transaction *mbx_parked_find(const struct mbx_parked *parked,
 					u64 number)
 {
-	struct rb_node *node = parked->root.rb_node;
-	struct mbx_transaction *txn;
-
-	while (node) {
-		txn = rb_entry(node, struct mbx_transaction, home_node);
-		if (number == txn->number)
-			return txn;
-		node = number < txn->number ? node->rb_left : node->rb_right;
-	}
-	return NULL;
+	return mbx_numbers_find(&parked->root, number);
 }

@@ -173,6 +173,8 @@ bool mbx_transaction_abandon(struct mailbox *mb, struct mbx_transaction *txn);
 bool mbx_transaction_comes_back(const struct mbx_transaction *txn);
 void mbx_transaction_park(struct mailbox *mb, struct mbx_transaction *txn);
 void mbx_transaction_unpark(struct mailbox *mb, struct mbx_transaction *txn);
+void mbx_numbers_add(struct rb_root *root, struct mbx_transaction *txn);
+struct mbx_transaction *mbx_numbers_find(const struct rb_root *root, u64 number);
 struct mbx_transaction *mbx_parked_find(const struct mbx_parked *parked,
 					u64 number);
 
