@@ -86,7 +86,7 @@ built_for_both()
 
 programs_compile()
 {
-	inside 'gcc -o hello /usr/share/doc/mbox-doc/examples/hello.c \
+	inside 'gcc -o hello /usr/share/doc/mbox-doc/examples/processes/hello.c \
 		$(pkg-config --cflags --libs libmbox) &&
 		ldd hello | grep -q "libmbox.so.0 => /lib/" &&
 		{ ./hello || [ $? = 1 ]; } && mboxctl --version &&
