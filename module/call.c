@@ -338,7 +338,7 @@ do_call(struct mbx_outlet *outlet, struct mbx_send_args *args, const struct mbx_
 		ret = mbx_send_wait(mb, &txn->waiter, opts);
 		goto finish;
 	}
-	ret = mbx_send_check(mb, args, opts, true);
+	ret = mbx_send_check(outlet, args, opts, true);
 	if (ret)
 		return ret;
 	txn = mbx_transaction_new(outlet, buf_len,

@@ -193,7 +193,7 @@ int mbx_call_start(struct mbx_outlet *outlet, struct mbx_started *started,
 	struct mbx_transaction *txn;
 	int ret;
 
-	ret = mbx_send_check(mb, args, opts, false);
+	ret = mbx_send_check(outlet, args, opts, false);
 	if (ret)
 		return ret;
 	txn = mbx_transaction_start(outlet, started, min(rep_max, mb->msg_max),

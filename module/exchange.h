@@ -110,14 +110,14 @@ static inline void mbx_store(struct mailbox *mb, struct mbx_message *msg,
 }
 
 /*
- * Queue the events for room. With MBOX_FAIR the room may be closed to some users, so
- * all pollers are told.
+ * Queue the events for room. With MBOX_FAIR the room may be closed to some users, and with
+ * mailbox.max_bytes it may be too small for some handles, so all pollers are told.
  */
 static inline void mbx_queue_room_events(struct mailbox *mb,
 					 struct mbx_deferred *deferred)
 {
 	mbx_queue_events(mb, MBX_POLL_OUT, deferred);
-	if (unlikely(mb->flags & MBOX_FAIR))
+	if (unlikely(mb->store_flags & (MBOX_FAIR | MBX_STORE_BYTES)))
 		deferred->everyone = true;
 }
 

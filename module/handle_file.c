@@ -250,6 +250,8 @@ static __poll_t poll_to_send(struct handle *handle, struct mbx_poller *poller,
 	events |= poll_started(handle);
 	if (!(events & MBX_POLL_OUT))
 		return events;
+	if (mbx_poll_refused(&handle->outlet))
+		return events & ~MBX_POLL_OUT;
 	spin_lock(&handle->outlet.lock);
 	lacks = lacks_room(handle, &former);
 	spin_unlock(&handle->outlet.lock);

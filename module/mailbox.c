@@ -211,9 +211,12 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	INIT_LIST_HEAD(&mb->lessees);
 	INIT_LIST_HEAD(&mb->pollers);
 	mb->history = history;
+	mb->len_max = attr->msg_max;
 	mb->max_bytes = options->max_bytes;
-	if (mb->max_bytes)
+	if (mb->max_bytes) {
+		mb->len_max = min_t(u64, mb->len_max, mb->max_bytes);
 		mb->store_flags |= MBX_STORE_BYTES;
+	}
 	ret = mbx_dead_letter_attach(mb, attr, options);
 	if (ret) {
 		/* This releases all of it. */

@@ -28,7 +28,8 @@ struct user_namespace;
  * @limit: how many messages @stored can have before a send waits: @capacity without
  *	what @held takes of it (mbx_limit_update()); under @lock
  * @held: number of messages on lease, in flight to a lease, or delayed; under @lock
- * @msg_max: largest message
+ * @msg_max: largest message, as the mailbox was created
+ * @len_max: largest message that has room: @msg_max, or @max_bytes if that is less
  * @flags: MBOX_FIXED and so on
  * @dead: the mailbox is destroyed; under @lock, also read without it to fail early
  * @stored: accepted messages; under @lock
@@ -116,6 +117,7 @@ struct mailbox {
 	u32 capacity;
 	u32 limit;
 	u32 msg_max;
+	u32 len_max;
 	u32 flags;
 	u32 store_flags;
 	u32 in_flight;

@@ -58,6 +58,31 @@ out:
 }
 
 /**
+ * mbx_poll_refused() - whether a message that was refused still has no room
+ * @outlet: where the handle sends to, and which message mailbox.max_bytes left no room for
+ *
+ * The caller has called mbx_poll() before, so that it is told when there may be room.
+ */
+bool mbx_poll_refused(struct mbx_outlet *outlet)
+{
+	struct mailbox *mb = outlet->to;
+	bool refused = false;
+
+	if (likely(!mb->max_bytes))
+		return false;
+	spin_lock(&mb->lock);
+	if (outlet->refused) {
+		refused = !mb->dead &&
+			  !mbx_has_room_for(mb, mbx_current_key(mb), outlet->refused) &&
+			  !(!mb->limit && mbx_receivers_wait(mb));
+		if (!refused)
+			outlet->refused = 0;
+	}
+	spin_unlock(&mb->lock);
+	return refused;
+}
+
+/**
  * mbx_fasync() - O_ASYNC of a handle is set or cleared
  * @mb: the mailbox
  * @fd: as for file_operations.fasync

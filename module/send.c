@@ -85,8 +85,6 @@ static bool is_kept(const struct mailbox *mb, const struct mbx_message *msg,
 {
 	if (sync && opts->nowait_err)
 		return false;
-	if (mbx_is_oversize(mb, msg->len))
-		return false;
 	if (mbx_has_room_for(mb, msg->sender->key, msg->len))
 		return true;
 	if (mbx_drops(mb))
@@ -166,14 +164,9 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 			return UNCOPIED;
 	}
 	if (unlikely(!room)) {
-		bool oversize = mbx_is_oversize(mb, msg->len);
-
-		/* It would wait for ever, and others behind it. */
-		if (!mbx_drops(mb) && oversize)
-			return opts->nowait_err ?: -EMSGSIZE;
 		if (!mbx_drops(mb))
 			return opts->nowait_err ?: AWAIT_ROOM;
-		if (!(mb->flags & MBOX_DROP_OLDEST && mb->capacity) || oversize) {
+		if (!(mb->flags & MBOX_DROP_OLDEST && mb->capacity)) {
 			drop_newest(mb, msg);
 			if (sync || request)
 				return -EPIPE;
@@ -296,6 +289,22 @@ static void give_up_copy(struct mailbox *mb, struct mbx_message *msg,
 	ext->copy = NULL;
 }
 
+/*
+ * A send of @len bytes failed because it would have had to wait. If mailbox.max_bytes is the
+ * reason, poll leaves out EPOLLOUT until there is room for as much.
+ */
+static noinline void note_refused(struct mbx_outlet *outlet, u32 len)
+{
+	struct mailbox *mb = outlet->to;
+
+	if (!mb->max_bytes)
+		return;
+	spin_lock(&mb->lock);
+	if (!mbx_drops(mb) && !mbx_has_room_for(mb, mbx_current_key(mb), len))
+		outlet->refused = len;
+	spin_unlock(&mb->lock);
+}
+
 /* Begin to wait for @what, which try_send() returned. */
 static void begin_wait(struct mailbox *mb, struct mbx_send_waiter *w,
 		       struct mbx_message *msg, struct mbx_transaction *txn,
@@ -397,17 +406,27 @@ static noinline int prepare(struct mailbox *mb, struct mbx_message *msg,
 	return drop_for(mb, msg);
 }
 
+/* Free a message that try_send() has refused with @ret. */
+static void free_refused(struct mbx_outlet *outlet, struct mbx_message *msg,
+			 const struct mbx_wait_opts *opts, int ret)
+{
+	if (ret == opts->nowait_err)
+		note_refused(outlet, msg->len);
+	mbx_message_free(msg);
+}
+
 /*
  * Send, and wait for what try_send() returns. This consumes the message, also on an
  * error. A function of its own, so that a call that does not wait does not have to
  * clear the structures for waiting.
  */
-static noinline int send_and_wait(struct mailbox *mb, struct mbx_message *msg,
+static noinline int send_and_wait(struct mbx_outlet *outlet, struct mbx_message *msg,
 				  struct mbx_transaction *txn,
 				  const struct mbx_wait_opts *opts)
 {
 	struct mbx_deferred deferred;
 	struct mbx_send_waiter own, *w = txn ? &txn->waiter : &own;
+	struct mailbox *mb = outlet->to;
 	int ret;
 
 	for (;;) {
@@ -426,7 +445,7 @@ static noinline int send_and_wait(struct mailbox *mb, struct mbx_message *msg,
 			break;
 	}
 	if (ret < 0)
-		mbx_message_free(msg);
+		free_refused(outlet, msg, opts, ret);
 	if (ret <= 0)
 		return ret;
 	if (ret == AWAIT_ROOM)
@@ -440,9 +459,10 @@ static noinline int send_and_wait(struct mailbox *mb, struct mbx_message *msg,
  * allocate and copy each time, and with MBOX_HANGUP. A nonblocking call with a request
  * always fails, because its reply cannot be there yet.
  */
-static noinline int precheck(struct mailbox *mb, size_t len,
+static noinline int precheck(struct mbx_outlet *outlet, size_t len,
 			     const struct mbx_wait_opts *opts, bool request)
 {
+	struct mailbox *mb = outlet->to;
 	int ret = 0;
 
 	spin_lock(&mb->lock);
@@ -459,38 +479,41 @@ static noinline int precheck(struct mailbox *mb, size_t len,
 			       !mbx_drops(mb)))))
 		ret = opts->nowait_err;
 	spin_unlock(&mb->lock);
+	if (ret && ret == opts->nowait_err)
+		note_refused(outlet, len);
 	return ret;
 }
 
-static inline int send_check(struct mailbox *mb, const struct mbx_send_args *args,
+static inline int send_check(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 			     const struct mbx_wait_opts *opts, bool request)
 {
+	struct mailbox *mb = outlet->to;
 	size_t len = args->from.len;
 
 	/* Pairs with mbx_mailbox_destroy(); checked again later, under the lock. */
 	if (unlikely(READ_ONCE(mb->dead)))
 		return -EIDRM;
-	if (unlikely(len > mb->msg_max ||
+	if (unlikely(len > mb->len_max ||
 		     (mb->flags & MBOX_FIXED && len != mb->msg_max)))
 		return -EMSGSIZE;
 	if (unlikely(opts->nowait_err || mb->flags & MBOX_HANGUP))
-		return precheck(mb, len, opts, request);
+		return precheck(outlet, len, opts, request);
 	return 0;
 }
 
 /**
  * mbx_send_check() - check whether a message can be sent, before it is made
- * @mb: the mailbox
+ * @outlet: where the handle sends to
  * @args: what to send
  * @opts: how the call may wait
  * @request: it is a request, and the call waits for its reply
  *
  * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EAGAIN, -ETIMEDOUT.
  */
-int mbx_send_check(struct mailbox *mb, const struct mbx_send_args *args,
+int mbx_send_check(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 		   const struct mbx_wait_opts *opts, bool request)
 {
-	return send_check(mb, args, opts, request);
+	return send_check(outlet, args, opts, request);
 }
 
 /* Whether the message needs a struct mbx_message_ext. */
@@ -810,11 +833,12 @@ make_when_allowed(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 }
 
 /* Send a message that has been made. This consumes it, also on an error. */
-static int send_made(struct mailbox *mb, struct mbx_message *msg,
+static int send_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 		     struct mbx_transaction *txn, const struct mbx_wait_opts *opts)
-	__releases(&mb->lock)
+	__releases(&outlet->to->lock)
 {
 	struct mbx_deferred deferred = {};
+	struct mailbox *mb = outlet->to;
 	int ret = AWAIT_ROOM;
 
 	if (likely(!txn && !(opts->flags & MBOX_SYNC) && mb->capacity))
@@ -825,8 +849,8 @@ static int send_made(struct mailbox *mb, struct mbx_message *msg,
 		return 0;
 	/* This also handles GO_ON, UNINDEXED and UNCOPIED. */
 	if (ret > 0)
-		return send_and_wait(mb, msg, txn, opts);
-	mbx_message_free(msg);
+		return send_and_wait(outlet, msg, txn, opts);
+	free_refused(outlet, msg, opts, ret);
 	return ret;
 }
 
@@ -858,14 +882,14 @@ static noinline int send_otherwise(struct mbx_outlet *outlet, void __user *user,
 	return mbx_send(outlet, &args, &opts);
 }
 
-static noinline int send_made_bytes(struct mailbox *mb, struct mbx_message *msg,
+static noinline int send_made_bytes(struct mbx_outlet *outlet, struct mbx_message *msg,
 				    bool nonblock)
-	__releases(&mb->lock)
+	__releases(&outlet->to->lock)
 {
 	struct mbx_wait_opts opts;
 
 	mbx_wait_opts_nonblock(&opts, nonblock);
-	return send_made(mb, msg, NULL, &opts);
+	return send_made(outlet, msg, NULL, &opts);
 }
 
 /**
@@ -886,7 +910,7 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
 	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg;
 
-	if (unlikely(mb->flags & ~MBX_PLAIN_FLAGS || len > mb->msg_max))
+	if (unlikely(mb->flags & ~MBX_PLAIN_FLAGS || len > mb->len_max))
 		return send_otherwise(outlet, user, len, nonblock);
 	/*
 	 * A call that may not wait does not make a message for a full mailbox. A data race:
@@ -909,7 +933,7 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
 		spin_unlock(&mb->lock);
 		return 0;
 	}
-	return send_made_bytes(mb, msg, nonblock);
+	return send_made_bytes(outlet, msg, nonblock);
 }
 
 /**
@@ -965,9 +989,10 @@ static void begin_started(struct mailbox *mb, struct mbx_transaction *txn,
 }
 
 /* Send the request of a call, and wait until it is accepted. This consumes the message. */
-static int start_made(struct mailbox *mb, struct mbx_message *msg,
+static int start_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 		      struct mbx_transaction *txn, const struct mbx_wait_opts *opts)
 {
+	struct mailbox *mb = outlet->to;
 	struct mbx_deferred deferred;
 	struct mbx_send_waiter w;
 	int ret;
@@ -989,7 +1014,7 @@ static int start_made(struct mailbox *mb, struct mbx_message *msg,
 			break;
 	}
 	if (ret < 0)
-		mbx_message_free(msg);
+		free_refused(outlet, msg, opts, ret);
 	if (ret != AWAIT_ROOM)
 		return min(ret, 0);
 	admit_until_accepted(mb, &w);
@@ -1019,7 +1044,6 @@ static int start_made(struct mailbox *mb, struct mbx_message *msg,
 int mbx_send_start(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 		   const struct mbx_wait_opts *opts)
 {
-	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg = make_message(outlet, args);
 
 	if (IS_ERR(msg)) {
@@ -1029,7 +1053,7 @@ int mbx_send_start(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 		if (IS_ERR(msg))
 			return PTR_ERR(msg);
 	}
-	return start_made(mb, msg, args->txn, opts);
+	return start_made(outlet, msg, args->txn, opts);
 }
 
 /**
@@ -1054,7 +1078,7 @@ int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 	struct mbx_message *msg;
 	int ret;
 
-	ret = send_check(mb, args, opts, txn);
+	ret = send_check(outlet, args, opts, txn);
 	if (unlikely(ret))
 		return ret;
 	if (unlikely(args->lifespan_ns)) {
@@ -1073,5 +1097,5 @@ int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 	}
 
 	spin_lock(&mb->lock);
-	return send_made(mb, msg, txn, opts);
+	return send_made(outlet, msg, txn, opts);
 }

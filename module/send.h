@@ -29,7 +29,7 @@ struct mbx_send_args {
 	u64 lifespan_ns;
 };
 
-int mbx_send_check(struct mailbox *mb, const struct mbx_send_args *args,
+int mbx_send_check(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 		   const struct mbx_wait_opts *opts, bool request);
 int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 	     const struct mbx_wait_opts *opts);

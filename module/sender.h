@@ -67,12 +67,15 @@ struct mbx_sender {
  * @sender: the process that sent last with the handle, one reference, or NULL; set under
  *	@lock
  * @privileged: limits did not apply to the process that opened the handle; constant
+ * @refused: length of a message that mailbox.max_bytes left no room for; 0 once there is
+ *	room for it; under the lock of @to
  * @lock: protects @sender, and what the handle needs to be polled
  */
 struct mbx_outlet {
 	struct mailbox *to;
 	struct mbx_sender __rcu *sender;
 	bool privileged;
+	u32 refused;
 	spinlock_t lock;
 };
 

@@ -25,12 +25,6 @@ static inline bool mbx_has_bytes_for(const struct mailbox *mb, u32 len)
 	return mb->stored.bytes + mb->held_bytes + len <= mb->max_bytes;
 }
 
-/* Whether it never is, and the mailbox cannot keep it. */
-static inline bool mbx_is_oversize(const struct mailbox *mb, u32 len)
-{
-	return unlikely(mb->max_bytes) && len > mb->max_bytes;
-}
-
 /* Whether calls wait for a message to be delivered to them. */
 static inline bool mbx_receivers_wait(const struct mailbox *mb)
 {

@@ -175,6 +175,34 @@ TEST_F(uring, write_waits_without_a_worker)
 	EXPECT_EQ(0, workers());
 }
 
+/* A write waits for as many bytes as it has, and not at all for more than there can be. */
+TEST_F(uring, write_waits_for_bytes)
+{
+	struct mbox_create arg = {
+		.oflags = O_RDWR | O_CLOEXEC,
+		.attr = attr_of(0, 10),
+		.options = MBOX_OPTIONS_INIT,
+	};
+
+	NEED_URING(self);
+	arg.options.max_bytes = 10;
+	close(self->fd);
+	self->fd = raw_control(MBOX_IOC_CREATE, &arg);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(1, submit(self, IORING_OP_WRITE, "eleven bytes", 11));
+	EXPECT_EQ(-EMSGSIZE, ring_result(&self->ring, false));
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(0, put(self->fd, 2));
+	ASSERT_EQ(1, submit(self, IORING_OP_WRITE, "sevenby", 7));
+	EXPECT_EQ(-EAGAIN, ring_result(&self->ring, false));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(-EAGAIN, ring_result(&self->ring, false));
+	EXPECT_EQ(2, take(self->fd));
+	EXPECT_EQ(7, ring_result(&self->ring, true));
+	EXPECT_EQ(7, raw_recv(self->fd, self->in, sizeof(self->in), MBOX_DONTWAIT));
+	EXPECT_EQ(0, workers());
+}
+
 TEST_F(uring, read_meets_a_sender_at_a_rendezvous)
 {
 	struct call c = { 0 };

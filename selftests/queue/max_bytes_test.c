@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Queues that are full by the bytes of their messages. */
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "peers.h"
 
@@ -138,22 +141,113 @@ TEST_F(max_bytes, lifespan_of_the_first_lets_others_in)
 	EXPECT_EQ(0, call_join(&shorter));
 }
 
-TEST_F(max_bytes, longer_message_never_fits)
+/* In every way of sending, and none of them waits. */
+static void expect_all_too_long(struct __test_metadata *_metadata, int fd, size_t len)
 {
+	struct mbox_msg msg = msg_of(payload, len, 0), rep = msg_of(NULL, 0, 0);
+	struct mbox_msg msgs[2] = { msg_of(payload, 1, 0), msg };
+	struct iovec iov = { .iov_base = payload, .iov_len = len };
+	struct mbox_callmsg callmsg = {
+		.req = (uintptr_t)&msg, .rep = (uintptr_t)&rep, .msg_size = sizeof(msg),
+	};
+	struct mbox_call_start start = {
+		.req = (uintptr_t)&msg, .msg_size = sizeof(msg),
+	};
+	struct mbox_request request = { .buf = (uintptr_t)payload, .len = len };
+	__u64 sent = stat_of(fd).sent;
+
+	EXPECT_EQ(-EMSGSIZE, send_len(fd, len));
+	EXPECT_EQ(-EMSGSIZE, raw_send(fd, payload, len, 0));
+	msg.deadline_ns = 1;
+	EXPECT_EQ(-EMSGSIZE, raw(fd, MBOX_IOC_SEND, &msg));
+	msg.deadline_ns = 0;
+	msg.lifespan_ns = 1000 * NSEC_PER_MSEC;
+	EXPECT_EQ(-EMSGSIZE, raw(fd, MBOX_IOC_SEND, &msg));
+	msg.lifespan_ns = 0;
+	EXPECT_EQ(-EMSGSIZE, raw_vec(fd, MBOX_IOC_SENDV, msgs + 1, 1, 0));
+	EXPECT_EQ(-EMSGSIZE, neg(write(fd, payload, len)));
+	EXPECT_EQ(-EMSGSIZE, neg(writev(fd, &iov, 1)));
+	EXPECT_EQ(-EMSGSIZE, neg(pwritev2(fd, &iov, 1, -1, RWF_NOWAIT)));
+	EXPECT_EQ(-EMSGSIZE, raw(fd, MBOX_IOC_CALL, &request));
+	EXPECT_EQ(-EMSGSIZE, raw(fd, MBOX_IOC_CALLMSG, &callmsg));
+	EXPECT_EQ(-EMSGSIZE, raw(fd, MBOX_IOC_CALL_START, &start));
+	msg.flags = MBOX_DONTWAIT;
+	EXPECT_EQ(-EMSGSIZE, raw(fd, MBOX_IOC_CALL_START, &start));
+	EXPECT_EQ(sent, stat_of(fd).sent);
+	/* Those of a batch before it are sent. */
+	EXPECT_EQ(1, raw_vec(fd, MBOX_IOC_SENDV, msgs, 2, 0));
+	EXPECT_EQ(sent + 1, stat_of(fd).sent);
+}
+
+TEST_F(max_bytes, longer_message_is_EMSGSIZE_in_every_way)
+{
+	static const __u32 flags[] = {
+		0, MBOX_FAIR, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_HANGUP, MBOX_LEAF,
+	};
 	struct call receiver = { 0 };
 	char buf[200];
+	unsigned int i;
+	int fd;
 
-	EXPECT_EQ(-EAGAIN, send_len(self->fd, 101));
-	EXPECT_EQ(-EMSGSIZE, raw_send(self->fd, payload, 101, 0));
-	EXPECT_EQ(0, stat_of(self->fd).sent);
-	EXPECT_EQ(0, send_len(self->fd, 100));
-	EXPECT_EQ(100, recv_len(self->fd));
-	/* A receiver that waits takes it from the sender. */
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		fd = new_with(flags[i], 10, 100);
+		ASSERT_LE(0, fd);
+		expect_all_too_long(_metadata, fd, 101);
+		EXPECT_EQ(0, stat_of(fd).dropped)
+			TH_LOG("flags %#x", flags[i]);
+		EXPECT_EQ(1, recv_len(fd));
+		EXPECT_EQ(0, send_len(fd, 100));
+		EXPECT_EQ(100, recv_len(fd));
+		close(fd);
+	}
+	/* Whether a receiver waits or not. */
 	receiver.msg = msg_of(buf, sizeof(buf), 0);
 	ASSERT_EQ(0, call_start(&receiver, self->fd, MBOX_IOC_RECV));
 	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
-	EXPECT_EQ(0, raw_send(self->fd, payload, 150, 0));
-	EXPECT_EQ(150, call_join(&receiver));
+	EXPECT_EQ(-EMSGSIZE, raw_send(self->fd, payload, 101, 0));
+	EXPECT_EQ(1, stat_of(self->fd).waiting_receivers);
+	EXPECT_EQ(0, raw_send(self->fd, payload, 100, 0));
+	EXPECT_EQ(100, call_join(&receiver));
+}
+
+TEST_F(max_bytes, msg_max_is_told_as_created)
+{
+	struct mbox_attr attr = attr_of(0, 10);
+
+	EXPECT_EQ(attr.msg_max, stat_of(self->fd).attr.msg_max);
+	EXPECT_LT(100, stat_of(self->fd).attr.msg_max);
+}
+
+TEST_F(max_bytes, more_than_msg_max_changes_nothing)
+{
+	size_t len = attr_of(0, 10).msg_max;
+	int fd = new_with(0, 10, len * 2 + 1);
+	char *buf = calloc(1, len + 1);
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(NULL, buf);
+	EXPECT_EQ(-EMSGSIZE, raw_send(fd, buf, len + 1, 0));
+	EXPECT_EQ(0, raw_send(fd, buf, len, 0));
+	EXPECT_EQ(0, raw_send(fd, buf, len, 0));
+	EXPECT_EQ(0, raw_send(fd, buf, 1, 0));
+	EXPECT_EQ(-EAGAIN, raw_send(fd, buf, 1, MBOX_DONTWAIT));
+	free(buf);
+	close(fd);
+}
+
+/* A mailbox of nothing but messages of msg_max bytes, which never has room for one. */
+TEST_F(max_bytes, fixed_messages_that_never_fit_are_EMSGSIZE)
+{
+	size_t len = attr_of(0, 10).msg_max;
+	int fd = new_with(MBOX_FIXED, 10, 100);
+	char *buf = calloc(1, len);
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(NULL, buf);
+	EXPECT_EQ(-EMSGSIZE, raw_send(fd, buf, len, 0));
+	EXPECT_EQ(-EMSGSIZE, raw_send(fd, buf, 100, 0));
+	free(buf);
+	close(fd);
 }
 
 TEST_F(max_bytes, drop_oldest_makes_room_for_bytes)
@@ -166,9 +260,6 @@ TEST_F(max_bytes, drop_oldest_makes_room_for_bytes)
 	ASSERT_EQ(0, send_len(fd, 90));
 	EXPECT_EQ(8, stat_of(fd).dropped);
 	EXPECT_EQ(9, recv_len(fd));
-	/* What never fits is dropped itself. */
-	EXPECT_EQ(0, send_len(fd, 101));
-	EXPECT_EQ(9, stat_of(fd).dropped);
 	EXPECT_EQ(90, recv_len(fd));
 	EXPECT_EQ(-EAGAIN, recv_len(fd));
 	close(fd);
@@ -214,6 +305,207 @@ TEST_F(max_bytes, poll_says_whether_there_are_bytes)
 	ASSERT_EQ(0, poller_start(&poller, self->fd, POLLOUT));
 	EXPECT_EQ(100, recv_len(self->fd));
 	EXPECT_EQ(POLLOUT, poller_join(&poller));
+}
+
+/* Ways of sending that do not wait. Each returns -EAGAIN when there is no room. */
+static long refused_send(int fd, size_t len)
+{
+	return send_len(fd, len);
+}
+
+static long refused_batch(int fd, size_t len)
+{
+	struct mbox_msg msgs[2] = { msg_of(payload, len, 0), msg_of(payload, 1, 0) };
+
+	return raw_vec(fd, MBOX_IOC_SENDV, msgs, 2, MBOX_DONTWAIT);
+}
+
+static long refused_write(int fd, size_t len)
+{
+	int flags = fcntl(fd, F_GETFL);
+	long ret;
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	ret = neg(write(fd, payload, len));
+	fcntl(fd, F_SETFL, flags);
+	return ret;
+}
+
+static long refused_pwritev2(int fd, size_t len)
+{
+	struct iovec iov = { .iov_base = payload, .iov_len = len };
+
+	return neg(pwritev2(fd, &iov, 1, -1, RWF_NOWAIT));
+}
+
+static long refused_call_start(int fd, size_t len)
+{
+	struct mbox_msg msg = msg_of(payload, len, MBOX_DONTWAIT);
+	struct mbox_call_start start = { .req = (uintptr_t)&msg, .msg_size = sizeof(msg) };
+
+	return raw(fd, MBOX_IOC_CALL_START, &start);
+}
+
+static long (*const refused_ways[])(int fd, size_t len) = {
+	refused_send, refused_batch, refused_write, refused_pwritev2, refused_call_start,
+};
+
+static int events_of(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	poll(&pfd, 1, 0);
+	return pfd.revents;
+}
+
+TEST_F(max_bytes, refused_send_is_not_polled_until_it_fits)
+{
+	unsigned int i;
+	int other;
+
+	for (i = 0; i < ARRAY_SIZE(refused_ways); i++) {
+		int fd = new_with(0, 10, 100);
+
+		ASSERT_LE(0, fd);
+		other = open_again(fd, O_RDWR);
+		ASSERT_LE(0, other);
+		ASSERT_EQ(0, send_len(fd, 30));
+		ASSERT_EQ(0, send_len(fd, 20));
+		ASSERT_EQ(0, send_len(fd, 30));
+		EXPECT_EQ(POLLOUT, events_of(fd));
+		ASSERT_EQ(-EAGAIN, refused_ways[i](fd, 60));
+		EXPECT_EQ(0, events_of(fd))
+			TH_LOG("way %u", i);
+		/* It is this handle that waits for so much. */
+		EXPECT_EQ(POLLOUT, events_of(other));
+		/* A shorter one has room, and changes nothing. */
+		EXPECT_EQ(0, send_len(fd, 5));
+		EXPECT_EQ(0, events_of(fd));
+		EXPECT_EQ(30, recv_len(fd));
+		EXPECT_EQ(0, events_of(fd));
+		EXPECT_EQ(20, recv_len(fd));
+		EXPECT_EQ(POLLOUT, events_of(fd));
+		EXPECT_EQ(0, send_len(fd, 60));
+		/* It is told once, and forgotten then. */
+		EXPECT_EQ(POLLOUT, events_of(fd));
+		close(other);
+		close(fd);
+	}
+}
+
+TEST_F(max_bytes, refused_at_the_capacity_waits_for_a_place)
+{
+	int fd = new_with(0, 1, 100);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, send_len(fd, 1));
+	ASSERT_EQ(-EAGAIN, send_len(fd, 100));
+	EXPECT_EQ(0, events_of(fd));
+	EXPECT_EQ(1, recv_len(fd));
+	EXPECT_EQ(POLLOUT, events_of(fd));
+	close(fd);
+}
+
+/* Every way in which bytes leave ends the wait of a poller that was refused. */
+TEST_F(max_bytes, refused_poller_is_told_of_room)
+{
+	char buf[100];
+	struct mbox_msg msg = msg_of(buf, sizeof(buf), MBOX_DONTWAIT | MBOX_LEASE);
+	struct mbox_lease ack = { 0 };
+	struct poller poller;
+	long ret;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		struct mbox_msg mortal = msg_of(payload, 60, 0);
+
+		if (i == 2)
+			mortal.lifespan_ns = 100 * NSEC_PER_MSEC * time_factor();
+		ASSERT_EQ(0, raw(self->fd, MBOX_IOC_SEND, &mortal));
+		if (i == 1) {
+			ASSERT_EQ(60, raw(self->fd, MBOX_IOC_RECV, &msg));
+			ack.token = msg.token;
+		}
+		ret = send_len(self->fd, 50);
+		/* The lifespan may be over already. */
+		ASSERT_TRUE(ret == -EAGAIN || (i == 2 && !ret));
+		ASSERT_EQ(0, poller_start(&poller, self->fd, POLLOUT));
+		if (i < 2)
+			ASSERT_EQ(0, await_asleep(&poller.tid));
+		if (i == 0)
+			EXPECT_EQ(60, recv_len(self->fd));
+		if (i == 1)
+			EXPECT_EQ(0, raw(self->fd, MBOX_IOC_ACK, &ack));
+		EXPECT_EQ(POLLOUT, poller_join(&poller));
+		while (recv_len(self->fd) > 0)
+			;
+	}
+}
+
+/* Room that is not enough for one of two is told to the other. */
+TEST_F(max_bytes, exclusive_poller_does_not_use_up_the_event)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLEXCLUSIVE | EPOLLET };
+	int other = open_again(self->fd, O_RDWR), fds[2] = { self->fd, other };
+	int epolls[2], i;
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, send_len(self->fd, 10));
+	ASSERT_EQ(0, send_len(self->fd, 90));
+	ASSERT_EQ(-EAGAIN, send_len(self->fd, 60));
+	ASSERT_EQ(-EAGAIN, send_len(other, 10));
+	for (i = 0; i < 2; i++) {
+		epolls[i] = epoll_create1(EPOLL_CLOEXEC);
+		ASSERT_LE(0, epolls[i]);
+		ASSERT_EQ(0, epoll_ctl(epolls[i], EPOLL_CTL_ADD, fds[i], &event));
+		EXPECT_EQ(0, epoll_wait(epolls[i], &event, 1, 0));
+		event.events = EPOLLOUT | EPOLLEXCLUSIVE | EPOLLET;
+	}
+	EXPECT_EQ(10, recv_len(self->fd));
+	EXPECT_EQ(0, epoll_wait(epolls[0], &event, 1, 0));
+	EXPECT_EQ(1, epoll_wait(epolls[1], &event, 1, 0));
+	/* And the edge of the first comes with its room. */
+	EXPECT_EQ(90, recv_len(self->fd));
+	EXPECT_EQ(1, epoll_wait(epolls[0], &event, 1, 0));
+	EXPECT_EQ(0, send_len(self->fd, 60));
+	for (i = 0; i < 2; i++)
+		close(epolls[i]);
+	close(other);
+}
+
+/* A sender that is refused and polls, against a receiver: neither waits for ever. */
+TEST_F(max_bytes, refused_senders_never_miss_an_edge)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int rounds = 2000, i, epoll, status;
+	pid_t child = fork();
+
+	ASSERT_LE(0, child);
+	if (!child) {
+		unsigned int seed = 1;
+		int fd = open_again(self->fd, O_WRONLY);
+
+		epoll = epoll_create1(EPOLL_CLOEXEC);
+		if (fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+			_exit(1);
+		for (i = 0; i < rounds; i++) {
+			size_t len = 1 + rand_r(&seed) % 100;
+
+			while (send_len(fd, len))
+				if (epoll_wait(epoll, &event, 1, WAIT_LIMIT_MS) != 1)
+					_exit(2);
+		}
+		_exit(0);
+	}
+	for (i = 0; i < rounds; i++) {
+		char buf[sizeof(payload)];
+		struct mbox_msg msg = msg_of(buf, sizeof(buf), 0);
+
+		msg.deadline_ns = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS * 2);
+		ASSERT_LT(0, raw(self->fd, MBOX_IOC_RECV, &msg));
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
 }
 
 TEST_F(max_bytes, lease_keeps_its_bytes)

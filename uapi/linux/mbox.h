@@ -20,10 +20,9 @@
  *               set
  *   ETIMEDOUT   the deadline passed before the call could complete
  *   EINTR       a signal handler without SA_RESTART interrupted the call
- *   EMSGSIZE    send: longer than msg_max, or not msg_max bytes on an
- *               MBOX_FIXED mailbox; receive: the buffer is shorter than the
- *               message and MBOX_TRUNC is not set (the message stays queued);
- *               send: longer than max_bytes, so that it would wait for ever;
+ *   EMSGSIZE    send: longer than msg_max or than max_bytes, or not msg_max bytes
+ *               on an MBOX_FIXED mailbox; receive: the buffer is shorter than
+ *               the message and MBOX_TRUNC is not set (the message stays queued);
  *               call and reply: the reply is longer than the caller's buffer
  *   EIDRM       the mailbox was destroyed
  *   EPIPE       MBOX_HANGUP, and the last handle of the other side was closed;
@@ -195,7 +194,8 @@ struct mbox_info {
  *	capacity, in the same network namespace, and whose msg_max is not smaller. Not
  *	with MBOX_LEAF
  * @max_bytes: MBOX_QUEUE: the most bytes that the messages in the mailbox may have
- *	together: a send that would exceed it acts as at a full mailbox; 0: any number
+ *	together: a send that would exceed it acts as at a full mailbox, and a message
+ *	longer than this cannot be sent; 0: any number
  *
  * Options of a mailbox that exists already are checked and otherwise ignored.
  */
