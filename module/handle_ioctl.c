@@ -13,6 +13,7 @@
 #include "handle_ioctl.h"
 #include "inherit.h"
 #include "ioctl.h"
+#include "lifespan.h"
 #include "notify.h"
 #include "ring.h"
 
@@ -38,9 +39,10 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 		.prio = m->prio,
 		.fds = u64_to_user_ptr(m->fds),
 		.nfds = m->nfds,
-		.lifespan_ns = m->lifespan_ns,
+		.lifespan_end = mbx_lifespan_from_now(m->lifespan_ns),
 	};
 	struct mbx_wait_opts opts;
+	int ret;
 
 	if (unlikely(m->flags & ~MBX_SEND_FLAGS || m->prio > MBOX_PRIO_MAX ||
 		     m->skip || m->token || m->reserved || !fds_valid(m)))
@@ -55,7 +57,9 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 		     mbx_file_mailbox(file)->flags & MBOX_BROADCAST))
 		return -EOPNOTSUPP;
 	mbx_wait_opts_init(&opts, m->flags, m->deadline_ns, mbx_nonblock(file));
-	return mbx_handle_send(file->private_data, &args, &opts);
+	ret = mbx_handle_send(file->private_data, &args, &opts);
+	/* If the call began again, so would the lifespan. */
+	return unlikely(m->lifespan_ns) && ret == -ERESTARTSYS ? -EINTR : ret;
 }
 
 static long ioctl_send(struct file *file, union mbx_arg *arg,

@@ -82,13 +82,13 @@ void mbx_lifespans_end(struct mailbox *mb)
  * mbx_lifespan_attach() - give a new message a lifespan
  * @msg: a message of the current process, with a struct mbx_message_ext
  * @mb: the mailbox; mbx_lifespans_make() has returned 0
- * @ns: the lifespan, which begins now
+ * @end: when it ends
  * @unasked: the caller charges MBX_LIFESPAN_COST
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EDQUOT, -ENOMEM.
  */
-int mbx_lifespan_attach(struct mbx_message *msg, struct mailbox *mb, u64 ns, bool unasked)
+int mbx_lifespan_attach(struct mbx_message *msg, struct mailbox *mb, ktime_t end, bool unasked)
 {
 	struct mbx_message_ext *ext = mbx_ext(msg);
 	struct mbx_sender *sender = msg->sender;
@@ -112,7 +112,7 @@ int mbx_lifespan_attach(struct mbx_message *msg, struct mailbox *mb, u64 ns, boo
 	if (!lifespan)
 		return -ENOMEM;
 	RB_CLEAR_NODE(&lifespan->node);
-	lifespan->end = ktime_add_safe(ktime_get(), min_t(u64, ns, KTIME_MAX));
+	lifespan->end = end;
 	lifespan->all = mb->lifespans;
 	lifespan->msg = msg;
 	ext->lifespan = lifespan;

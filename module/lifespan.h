@@ -50,12 +50,18 @@ struct mbx_lifespans {
 
 int mbx_lifespans_make(struct mailbox *mb, work_func_t drop);
 void mbx_lifespans_end(struct mailbox *mb);
-int mbx_lifespan_attach(struct mbx_message *msg, struct mailbox *mb, u64 ns, bool unasked);
+int mbx_lifespan_attach(struct mbx_message *msg, struct mailbox *mb, ktime_t end, bool unasked);
 void __mbx_lifespan_queued(struct mbx_message *msg, bool blocked);
 void __mbx_lifespan_unqueued(struct mbx_message *msg);
 struct mbx_message *mbx_lifespan_first_over(struct mailbox *mb);
 void mbx_lifespans_start_timer(struct mailbox *mb);
 u64 __mbx_lifespan_left(const struct mbx_message *msg);
+
+/* When a lifespan of that many nanoseconds ends that begins now; 0: there is none. */
+static inline ktime_t mbx_lifespan_from_now(u64 ns)
+{
+	return likely(!ns) ? 0 : ktime_add_safe(ktime_get(), min_t(u64, ns, KTIME_MAX));
+}
 
 /* The lifespan of a message, or NULL. */
 static inline struct mbx_lifespan *mbx_lifespan_of(const struct mbx_message *msg)

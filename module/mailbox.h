@@ -316,6 +316,14 @@ static inline void mbx_count_sent_dropped(struct mailbox *mb)
 	mbx_next_arrival(mb);
 }
 
+/* Likewise a message whose lifespan ended before it was made. */
+static inline void mbx_count_sent_expired(struct mailbox *mb)
+{
+	mb->sent++;
+	mb->expired++;
+	mbx_next_arrival(mb);
+}
+
 /* Whether there were receivers, and the last of their handles is closed. */
 static inline bool mbx_receivers_gone(const struct mailbox *mb)
 {

@@ -520,7 +520,7 @@ int mbx_send_check(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 static inline bool needs_ext(const struct mailbox *mb,
 			     const struct mbx_send_args *args)
 {
-	return args->txn || args->nfds || args->lifespan_ns ||
+	return args->txn || args->nfds || args->lifespan_end ||
 	       mb->flags & (MBX_STORE_FLAGS | MBX_FLAG_EXT);
 }
 
@@ -529,7 +529,7 @@ static unsigned int cost_of(const struct mailbox *mb, const struct mbx_send_args
 {
 	unsigned int cost = mbx_message_cost(args->from.len, needs_ext(mb, args));
 
-	return args->lifespan_ns ? cost + MBX_LIFESPAN_COST : cost;
+	return args->lifespan_end ? cost + MBX_LIFESPAN_COST : cost;
 }
 
 /*
@@ -557,8 +557,8 @@ equip_message(struct mailbox *mb, struct mbx_message *msg,
 		}
 		INIT_LIST_HEAD(&mbx_ext(msg)->own);
 	}
-	if (unlikely(args->lifespan_ns)) {
-		ret = mbx_lifespan_attach(msg, mb, args->lifespan_ns, unasked);
+	if (unlikely(args->lifespan_end)) {
+		ret = mbx_lifespan_attach(msg, mb, args->lifespan_end, unasked);
 		if (ret) {
 			mbx_message_free(msg);
 			return ERR_PTR(ret);
@@ -612,14 +612,18 @@ static void count_sender(struct mailbox *mb, int change)
 	spin_unlock(&mb->lock);
 }
 
+/* What sleep_at_share() returns besides 0 and errors: the lifespan has ended. */
+#define OVER 1
+
 /*
  * Wait until the stake of the sender's user with the owner of the mailbox has room for
  * @cost. The limit of the user itself is checked later, when the message is made. A
- * poller (mbx_call_poller_new()) wakes the task at the end of the mailbox.
+ * poller (mbx_call_poller_new()) wakes the task at the end of the mailbox, and an alarm
+ * (mbx_alarm_new()) at @end, the end of the lifespan.
  */
 static int sleep_at_share(struct mailbox *mb, struct mbx_want *want,
 			  const struct mbx_sender *sender, unsigned int cost,
-			  unsigned int nfds, const struct mbx_wait_opts *opts)
+			  unsigned int nfds, ktime_t end, const struct mbx_wait_opts *opts)
 {
 	ktime_t deadline = opts->deadline;
 	ktime_t *expires = deadline == KTIME_MAX ? NULL : &deadline;
@@ -639,6 +643,8 @@ static int sleep_at_share(struct mailbox *mb, struct mbx_want *want,
 		mbx_want_on(want);
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 		ret = sending_ended(mb);
+		if (!ret && end && end <= ktime_get())
+			ret = OVER;
 		if (!ret && signal_pending(current))
 			ret = -ERESTARTSYS;
 		if (!ret && !mbx_want_told(want) &&
@@ -660,6 +666,7 @@ static int wait_at_share(struct mbx_outlet *outlet, const struct mbx_send_args *
 	struct mailbox *mb = outlet->to;
 	unsigned int cost = cost_of(mb, args);
 	struct mbx_sender *sender = mbx_sender_get(outlet);
+	struct mbx_alarm *alarm = NULL;
 	struct mbx_call_poller *poller;
 	struct mbx_want want;
 	int ret = -ENOMEM;
@@ -669,12 +676,19 @@ static int wait_at_share(struct mbx_outlet *outlet, const struct mbx_send_args *
 	poller = mbx_call_poller_new(mb);
 	if (!poller)
 		goto out;
+	if (args->lifespan_end) {
+		alarm = mbx_alarm_new(args->lifespan_end);
+		if (!alarm)
+			goto out_free_poller;
+	}
 	mbx_want_init(&want, NULL, current);
 	count_sender(mb, 1);
-	ret = sleep_at_share(mb, &want, sender, cost, args->nfds, opts);
+	ret = sleep_at_share(mb, &want, sender, cost, args->nfds, args->lifespan_end, opts);
 	count_sender(mb, -1);
-	mbx_call_poller_free(mb, poller);
 	mbx_want_cancel(&want);
+	mbx_alarm_free(alarm);
+out_free_poller:
+	mbx_call_poller_free(mb, poller);
 out:
 	mbx_sender_put(sender);
 	return ret;
@@ -713,6 +727,24 @@ static int drop_unmade(struct mailbox *mb, const struct mbx_send_args *args,
 	mbx_count_sent_dropped(mb);
 	spin_unlock(&mb->lock);
 	return args->txn || opts->flags & MBOX_SYNC ? -EPIPE : 0;
+}
+
+/* The lifespan of a message ended before there was room under a limit to make it. */
+static int expire_unmade(struct mailbox *mb, const struct mbx_send_args *args)
+{
+	int ret = check_args(mb, args);
+
+	if (ret)
+		return ret;
+	spin_lock(&mb->lock);
+	if (mb->dead) {
+		ret = -EIDRM;
+	} else {
+		mbx_count_sent_expired(mb);
+		ret = -EPIPE;
+	}
+	spin_unlock(&mb->lock);
+	return ret;
 }
 
 /* Make a message that is not charged yet. */
@@ -791,6 +823,8 @@ static struct mbx_message *try_again(struct mbx_outlet *outlet, const struct mbx
 		return ERR_PTR(opts->nowait_err);
 	if (!drops) {
 		ret = wait_at_share(outlet, args, opts);
+		if (ret == OVER)
+			ret = expire_unmade(mb, args);
 		if (ret)
 			return ERR_PTR(ret);
 	}
@@ -1081,7 +1115,7 @@ int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 	ret = send_check(outlet, args, opts, txn);
 	if (unlikely(ret))
 		return ret;
-	if (unlikely(args->lifespan_ns)) {
+	if (unlikely(args->lifespan_end)) {
 		ret = mbx_lifespans_make(mb, mbx_expire_work);
 		if (ret)
 			return ret;

@@ -17,7 +17,7 @@ struct mbx_transaction;
  * @txn: the transaction of a request, or NULL
  * @fds: descriptors to attach
  * @nfds: number of @fds, already checked
- * @lifespan_ns: lifespan of the message; 0: none
+ * @lifespan_end: when the lifespan of the message ends, in CLOCK_MONOTONIC; 0: it has none
  */
 struct mbx_send_args {
 	struct mbx_buffer from;
@@ -26,7 +26,7 @@ struct mbx_send_args {
 	struct mbx_transaction *txn;
 	const s32 __user *fds;
 	u32 nfds;
-	u64 lifespan_ns;
+	ktime_t lifespan_end;
 };
 
 int mbx_send_check(struct mbx_outlet *outlet, const struct mbx_send_args *args,

@@ -13,6 +13,7 @@
 #include <linux/hrtimer.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
 #include "compat.h"
 #include "mailbox.h"
@@ -74,6 +75,53 @@ int mbx_wait_goes_on(const struct mbx_wait_opts *opts)
 	if (mbx_deadline_passed(opts))
 		return -ETIMEDOUT;
 	return 0;
+}
+
+/**
+ * struct mbx_alarm - wakes a task at a time besides its deadline
+ * @timer: the timer
+ * @task: the task
+ */
+struct mbx_alarm {
+	struct hrtimer timer;
+	struct task_struct *task;
+};
+
+static enum hrtimer_restart wake(struct hrtimer *timer)
+{
+	wake_up_process(container_of(timer, struct mbx_alarm, timer)->task);
+	return HRTIMER_NORESTART;
+}
+
+/**
+ * mbx_alarm_new() - have the current task woken at a time besides its deadline
+ * @end: the time, in CLOCK_MONOTONIC
+ *
+ * Context: Process context, may sleep.
+ * Return: an object for mbx_alarm_free(), or NULL if there is no memory.
+ */
+struct mbx_alarm *mbx_alarm_new(ktime_t end)
+{
+	struct mbx_alarm *alarm = kmalloc(sizeof(*alarm), GFP_KERNEL_ACCOUNT);
+
+	if (!alarm)
+		return NULL;
+	alarm->task = current;
+	mbx_hrtimer_setup(&alarm->timer, wake, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	hrtimer_start(&alarm->timer, end, HRTIMER_MODE_ABS);
+	return alarm;
+}
+
+/**
+ * mbx_alarm_free() - undo mbx_alarm_new()
+ * @alarm: its return value, or NULL
+ */
+void mbx_alarm_free(struct mbx_alarm *alarm)
+{
+	if (!alarm)
+		return;
+	hrtimer_cancel(&alarm->timer);
+	kfree(alarm);
 }
 
 /**

@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 struct mailbox;
+struct mbx_alarm;
 struct mbx_waiter;
 
 /**
@@ -45,6 +46,9 @@ void mbx_wait_opts_init(struct mbx_wait_opts *opts, u32 flags, u64 deadline_ns,
 			bool nonblock);
 bool mbx_deadline_passed(const struct mbx_wait_opts *opts);
 int mbx_wait_goes_on(const struct mbx_wait_opts *opts);
+
+struct mbx_alarm *mbx_alarm_new(ktime_t end);
+void mbx_alarm_free(struct mbx_alarm *alarm);
 
 int mbx_sleep_on(struct mbx_waiter *w, const struct mbx_wait_opts *opts);
 int mbx_wait(struct mailbox *mb, struct mbx_waiter *w,

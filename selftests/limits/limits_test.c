@@ -814,6 +814,87 @@ TEST_F(stake, send_waits_until_the_owner_receives)
 	EXPECT_EQ(0U, stat_of(self->root[1]).waiting_senders);
 }
 
+static int fill_and_send_mortals(void *arg)
+{
+	FIXTURE_DATA(stake) *self = arg;
+	__u64 long_ns = 3600ULL * 1000 * NSEC_PER_MSEC;
+	struct mbox_msg msg;
+	__u32 value = 7;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(50, fill(self->root[0], -EAGAIN));
+	/* Before the deadline on either clock, and without one. */
+	msg = msg_of(&value, sizeof(value), 0);
+	msg.lifespan_ns = 20 * NSEC_PER_MSEC;
+	CHECK_EQ(-EPIPE, raw(self->root[1], MBOX_IOC_SEND, &msg));
+	msg.deadline_ns = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS * 10);
+	CHECK_EQ(-EPIPE, raw(self->root[1], MBOX_IOC_SEND, &msg));
+	msg.flags = MBOX_REALTIME;
+	msg.deadline_ns = in_ms(CLOCK_REALTIME, WAIT_LIMIT_MS * 10);
+	CHECK_EQ(-EPIPE, raw(self->root[1], MBOX_IOC_SEND, &msg));
+	CHECK_EQ(3, stat_of(self->root[1]).expired);
+	CHECK_EQ(3, stat_of(self->root[1]).sent);
+	/* After the deadline. */
+	msg.lifespan_ns = long_ns;
+	msg.deadline_ns = in_ms(CLOCK_REALTIME, 20);
+	CHECK_EQ(-ETIMEDOUT, raw(self->root[1], MBOX_IOC_SEND, &msg));
+	/* A bad message counts nowhere. */
+	msg = msg_of(NULL, sizeof(value), 0);
+	msg.lifespan_ns = 20 * NSEC_PER_MSEC;
+	CHECK_EQ(-EFAULT, raw(self->root[1], MBOX_IOC_SEND, &msg));
+	CHECK_EQ(3, stat_of(self->root[1]).expired);
+	/* It lives long enough. */
+	msg = msg_of(&value, sizeof(value), 0);
+	msg.lifespan_ns = long_ns;
+	__atomic_store_n(&self->shared->step, 1, __ATOMIC_RELEASE);
+	CHECK_EQ(0, raw(self->root[1], MBOX_IOC_SEND, &msg));
+	return 0;
+}
+
+TEST_F(stake, lifespan_ends_a_send_that_waits_for_its_share)
+{
+	pid_t pid = spawn(fill_and_send_mortals, self);
+	struct mbox_msg msg;
+	__u32 value;
+
+	/* Until the last of them waits: the others end by themselves. */
+	while (!__atomic_load_n(&self->shared->step, __ATOMIC_ACQUIRE))
+		pause_briefly();
+	ASSERT_EQ(0, await_waiting(self->root[1], 1, 0));
+	ASSERT_EQ(0, param_set("user_bytes", 2 * self->bytes));
+	EXPECT_EQ(0, reap(pid));
+	msg = msg_of(&value, sizeof(value), MBOX_DONTWAIT);
+	EXPECT_EQ(4, raw(self->root[1], MBOX_IOC_RECV, &msg));
+	EXPECT_EQ(7, value);
+	EXPECT_LT(0, msg.lifespan_ns);
+	EXPECT_EQ(3U, stat_of(self->root[1]).expired);
+}
+
+static int fill_and_be_interrupted(void *arg)
+{
+	FIXTURE_DATA(stake) *self = arg;
+	struct mbox_msg msg;
+	__u32 value = 7;
+
+	CHECK_EQ(0, catch_signal(SIGUSR1, SA_RESTART));
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(50, fill(self->root[0], -EAGAIN));
+	msg = msg_of(&value, sizeof(value), 0);
+	msg.lifespan_ns = 3600ULL * 1000 * NSEC_PER_MSEC;
+	CHECK_EQ(-EINTR, raw(self->root[1], MBOX_IOC_SEND, &msg));
+	return 0;
+}
+
+TEST_F(stake, mortal_send_that_waits_for_its_share_is_not_restarted)
+{
+	pid_t pid = spawn(fill_and_be_interrupted, self);
+
+	ASSERT_EQ(0, await_waiting(self->root[1], 1, 0));
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_EQ(0U, stat_of(self->root[1]).sent);
+}
+
 TEST_F(stake, a_send_waits_until_the_limit_is_raised)
 {
 	pid_t pid = spawn(fill_and_send, self);

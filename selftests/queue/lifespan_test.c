@@ -243,6 +243,36 @@ TEST_F(lifespan, waiting_send_fails_with_EPIPE)
 	EXPECT_TRUE(adds_up(self->fd));
 }
 
+/* It would begin anew each time, and the message never die. */
+TEST_F(lifespan, interrupted_send_is_not_restarted)
+{
+	static const __u32 capacities[] = { 2, 0 };
+	struct call sender;
+	unsigned int i;
+
+	ASSERT_EQ(0, catch_signal(SIGUSR1, SA_RESTART));
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(0, put(self->fd, 2));
+	for (i = 0; i < ARRAY_SIZE(capacities) * 2; i++) {
+		ASSERT_EQ(0, raw_set_capacity(self->fd, capacities[i / 2]));
+		ASSERT_EQ(0, send_for_start(&sender, self->fd, 3, LONG_NS, i % 2 * MBOX_SYNC));
+		ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+		pthread_kill(sender.thread, SIGUSR1);
+		EXPECT_EQ(-EINTR, call_join(&sender));
+		EXPECT_EQ(0, stat_of(self->fd).waiting_senders);
+		EXPECT_EQ(2, stat_of(self->fd).sent);
+		EXPECT_TRUE(adds_up(self->fd));
+	}
+	/* One without a lifespan is. */
+	ASSERT_EQ(0, raw_set_capacity(self->fd, 2));
+	ASSERT_EQ(0, send_for_start(&sender, self->fd, 4, 0, 0));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	pthread_kill(sender.thread, SIGUSR1);
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(0, call_join(&sender));
+	EXPECT_EQ(0, stat_of(self->fd).expired);
+}
+
 TEST_F(lifespan, rendezvous_fails_with_EPIPE)
 {
 	struct call sender;

@@ -19,7 +19,8 @@
  *   EAGAIN      the call would have to wait, and MBOX_DONTWAIT or O_NONBLOCK is
  *               set
  *   ETIMEDOUT   the deadline passed before the call could complete
- *   EINTR       a signal handler without SA_RESTART interrupted the call
+ *   EINTR       a signal handler without SA_RESTART interrupted the call; send with
+ *               lifespan_ns: any signal did
  *   EMSGSIZE    send: longer than msg_max or than max_bytes, or not msg_max bytes
  *               on an MBOX_FIXED mailbox; receive: the buffer is shorter than
  *               the message and MBOX_TRUNC is not set (the message stays queued);
