@@ -15,7 +15,7 @@ if [ "${1-}" != inside ]; then
 	exec unshare -m "$0" inside
 fi
 cd "$(dirname "$0")"
-pages="mboxfs.5 containers.rst"
+pages="mboxfs.5 containers.rst textbook.rst"
 patience=$((400 * ${MBOX_TIME_FACTOR:-1}))
 tmp=$(mktemp -d)
 
@@ -61,7 +61,8 @@ run()
 prepare()
 {
 	umount -l /srv/container/run/* /srv/box/run/* /dev/mailbox 2>/dev/null || :
-	mboxctl unlink jobs requests reports 2>/dev/null || :
+	mboxctl unlink jobs requests reports buffer letters mail meeting news service shop \
+		token words 2>/dev/null || :
 	rm -rf /srv/container /srv/box
 	mkdir -p /srv/container/run /srv/box/bin /srv/box/run
 	cp "$(command -v busybox)" /srv/box/bin/busybox

@@ -711,7 +711,8 @@ test_make_targets_exist()
 # Where page folder $1 may mean $2, which may be a pattern.
 exists_somewhere()
 {
-	for dir in "$1" . module selftests selftests/* selftests/tools/vm Documentation libuser; do
+	for dir in "$1" . module selftests selftests/* selftests/tools/vm Documentation libuser \
+		libuser/examples; do
 		for found in "$dir"/$2; do
 			[ ! -e "$found" ] || return 0
 		done
@@ -837,7 +838,84 @@ test_pages_are_valid()
 		return 0
 	}
 	for file in $pages; do
-		"$rst" --report=1 --no-raw --no-file-insertion "$file" /dev/null 2>&1 || :
+		"$rst" --report=1 --no-raw "$file" /dev/null 2>&1 || :
+	done
+}
+
+# The marks of file $1, each "/* [NAME] */" and then "/* [/NAME] */", as "file name".
+marks()
+{
+	awk -v file="$1" '
+		/^[ \t]*\/\* \[\/?[a-z]+\] \*\/$/ {
+			name = $2
+			gsub(/[][\/]/, "", name)
+			if ($2 ~ /\//) {
+				if (name != inside)
+					print file, "ends", name, "within", inside
+				inside = ""
+				next
+			}
+			if (inside || seen[name]++)
+				print file, "has", name, "twice, or in another one"
+			inside = name
+			print file, name
+		}
+		END {
+			if (inside)
+				print file, "does not end", inside
+		}' "$1"
+}
+
+# What page $1 shows of files with marks, in the same form.
+shown()
+{
+	here=$(dirname "$1")
+	awk '
+		/^\.\. include:: / { file = $3; start = "" }
+		/^   :start-after: / { start = $0; gsub(/.*\[|\].*/, "", start) }
+		/^   :end-before: / {
+			end = $0
+			gsub(/.*\[\/|\].*/, "", end)
+			print file, start == end ? start : "from " start " to " end
+		}' "$1" |
+	while read -r file name; do
+		echo "$(realpath -m --relative-to=. "$here/$file") $name"
+	done
+}
+
+test_lines_of_the_examples_are_shown()
+{
+	for file in libuser/examples/*/*.[ch]; do
+		marks "$file"
+	done >"$tmp/marks"
+	for file in $pages; do
+		shown "$file"
+	done >"$tmp/shown"
+	same "$tmp/marks" "$tmp/shown" "the marks in libuser/examples" "the pages"
+}
+
+test_included_files_exist()
+{
+	for file in $pages; do
+		sed -n 's/^\.\. include:: //p' "$file" | while read -r name; do
+			[ -f "$(dirname "$file")/$name" ] || echo "$file: no $name"
+		done
+	done
+}
+
+# Each example has what it prints beside it, and is in the page.
+test_examples_are_in_the_textbook_page()
+{
+	for file in libuser/examples/*/*.c; do
+		case $file in
+		libuser/examples/demo/*) continue ;;
+		esac
+		[ -f "${file%.c}.out" ] || echo "$file: no ${file%.c}.out"
+		grep -qF "${file#libuser/examples/}" Documentation/textbook.rst ||
+			echo "Documentation/textbook.rst: no ${file#libuser/examples/}"
+	done
+	for file in libuser/examples/*/*.out; do
+		[ -f "${file%.out}.c" ] || echo "$file: no ${file%.out}.c"
 	done
 }
 
