@@ -88,6 +88,8 @@ static int recv_check(struct file *file, const struct mbox_msg *m)
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_READ)))
 		return -EBADF;
+	if (unlikely(m->flags & MBOX_LONGEST && m->len < mbx_file_mailbox(file)->msg_max))
+		return -EMSGSIZE;
 	return 0;
 }
 

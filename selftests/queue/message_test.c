@@ -281,6 +281,45 @@ TEST_F(message, truncated_receive_reports_the_full_length)
 	EXPECT_EQ(0U, stat_of(self->fd).queued);
 }
 
+TEST_F(message, buffer_for_the_longest_message_can_be_asked_for)
+{
+	__u32 msg_max = stat_of(self->fd).attr.msg_max;
+	struct mbox_msg each[2], msg = msg_of(self->in, 100, MBOX_LONGEST);
+	struct mbox_vec vec = { MBOX_PTR(each), 2, MBOX_LONGEST, sizeof(msg) };
+	struct mbox_stat before;
+	struct mbox *sender;
+
+	/* Whether there is a message or not, and whether the call would wait or not. */
+	EXPECT_EQ(-EMSGSIZE, raw(self->fd, MBOX_IOC_RECV, &msg));
+	EXPECT_EQ(-EMSGSIZE, raw_recv(self->fd, self->in, msg_max - 1,
+				      MBOX_LONGEST | MBOX_DONTWAIT | MBOX_TRUNC));
+	EXPECT_EQ(-EAGAIN, raw_recv(self->fd, self->in, msg_max, MBOX_LONGEST | MBOX_DONTWAIT));
+	ASSERT_EQ(0, mbox_send(self->mb, self->out, 100, 0));
+	ASSERT_EQ(0, mbox_send(self->mb, self->out, 7, 0));
+	before = stat_of(self->fd);
+	EXPECT_EQ(-EMSGSIZE, raw(self->fd, MBOX_IOC_RECV, &msg));
+	EXPECT_EQ(-EMSGSIZE, raw_recv(self->fd, self->in, msg_max - 1, MBOX_LONGEST));
+	EXPECT_EQ(-EMSGSIZE, raw_recv(self->fd, self->in, 0, MBOX_LONGEST | MBOX_PEEK));
+	EXPECT_TRUE(same_stat(self->fd, &before));
+	EXPECT_EQ(100, raw_recv(self->fd, self->in, msg_max, MBOX_LONGEST | MBOX_PEEK));
+
+	/* A batch: the second buffer is too short. */
+	each[0] = msg_of(self->in, msg_max, 0);
+	each[1] = msg_of(self->in, msg_max - 1, 0);
+	EXPECT_EQ(1, raw(self->fd, MBOX_IOC_RECVV, &vec));
+	EXPECT_EQ(1U, stat_of(self->fd).queued);
+	each[0] = each[1];
+	EXPECT_EQ(-EMSGSIZE, raw(self->fd, MBOX_IOC_RECVV, &vec));
+	EXPECT_EQ(7, raw_recv(self->fd, self->in, msg_max, MBOX_LONGEST));
+
+	/* The flag is a receiver's, and the right comes first. */
+	EXPECT_EQ(-EINVAL, raw_send(self->fd, self->out, 1, MBOX_LONGEST));
+	sender = mbox_reopen(self->mb, O_WRONLY);
+	ASSERT_TRUE(!!sender);
+	EXPECT_EQ(-EBADF, raw_recv(mbox_fd(sender), self->in, 0, MBOX_LONGEST));
+	mbox_close(sender);
+}
+
 TEST_F(message, big_message_is_truncated_at_any_length)
 {
 	unsigned int i;

@@ -23,7 +23,8 @@
  *               lifespan_ns: any signal did
  *   EMSGSIZE    send: longer than msg_max or than max_bytes, or not msg_max bytes
  *               on an MBOX_FIXED mailbox; receive: the buffer is shorter than
- *               the message and MBOX_TRUNC is not set (the message stays queued);
+ *               the message and MBOX_TRUNC is not set (the message stays queued),
+ *               or shorter than msg_max and MBOX_LONGEST is set;
  *               call and reply: the reply is longer than the caller's buffer
  *   EIDRM       the mailbox was destroyed
  *   EPIPE       MBOX_HANGUP, and the last handle of the other side was closed;
@@ -72,7 +73,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	9
+#define MBOX_ABI_VERSION	10
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -142,6 +143,8 @@
 #define MBOX_LOST		(1U << 10)
 /* Receive: keep the message until MBOX_IOC_ACK: it comes back if the handle ends. */
 #define MBOX_LEASE		(1U << 11)
+/* Receive: EMSGSIZE if the buffer is shorter than msg_max, whatever the message has. */
+#define MBOX_LONGEST		(1U << 12)
 
 /**
  * struct mbox_attr - what a mailbox is
