@@ -11,6 +11,7 @@
 #ifndef MBOX_INTERNAL_H
 #define MBOX_INTERNAL_H
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,6 +93,24 @@ void *mbox__map_memory(size_t size, int prot, int flags, int fd, uint64_t offset
 
 /* The thread of mbox_notify() is not needed any more; NULL: there is none. */
 void mbox__helper_end(struct mbox__helper *h);
+
+/**
+ * struct mbox__registrant - a descriptor with which a process registers
+ * @fd: the descriptor
+ * @find: tells where the thread of the mailbox's registration is kept, while
+ *	registrations are locked; NULL: nowhere, and with @make a place must be found
+ */
+struct mbox__registrant {
+	int fd;
+	struct mbox__helper **(*find)(struct mbox__registrant *r, bool make);
+};
+
+/* mbox_notify(), for any descriptor of a mailbox. */
+int mbox__register(struct mbox__registrant *r, const struct sigevent *sev);
+
+/* No registration of this process changes, and no signal handler runs in this thread. */
+void mbox__registrations_lock(sigset_t *mask);
+void mbox__registrations_unlock(const sigset_t *mask);
 
 /* Nanoseconds of a deadline, or -1 and errno. */
 int64_t mbox__deadline_to_ns(const struct timespec *ts);

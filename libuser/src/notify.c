@@ -46,7 +46,7 @@ struct mbox__helper {
 	sigset_t mask;
 };
 
-/* Orders registrations with what mbox.helper says. */
+/* Orders registrations with the helpers that are kept for them. */
 static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;
 
 static void put(struct mbox__helper *h)
@@ -128,7 +128,7 @@ static int start_thread(struct mbox__helper *h, const pthread_attr_t *attr)
 	return ret;
 }
 
-static struct mbox__helper *new_helper(struct mbox *mb, const struct sigevent *sev)
+static struct mbox__helper *new_helper(int handle, const struct sigevent *sev)
 {
 	struct mbox__helper *h;
 	int ret;
@@ -140,7 +140,7 @@ static struct mbox__helper *new_helper(struct mbox *mb, const struct sigevent *s
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->has_closed, NULL);
 	h->refs = 2;
-	h->handle = mb->fd;
+	h->handle = handle;
 	h->function = sev->sigev_notify_function;
 	h->value = sev->sigev_value;
 	h->generation = mbox__generation();
@@ -207,25 +207,39 @@ void mbox__helper_end(struct mbox__helper *h)
 	pthread_setcancelstate(cancel, NULL);
 }
 
-/* Tell the kernel, and keep @h in the place of what was there. */
-static int enter(struct mbox *mb, struct mbox_notify *arg, struct mbox__helper *h)
+/* A notification can come at once, and its handler can register again. */
+void mbox__registrations_lock(sigset_t *mask)
 {
-	struct mbox__helper *old = h;
-	sigset_t all, mask;
-	int saved, ret;
+	sigset_t all;
 
-	/* The notification can come at once, and its handler can register again. */
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &mask);
+	pthread_sigmask(SIG_SETMASK, &all, mask);
 	pthread_mutex_lock(&registering);
-	ret = ioctl(mb->fd, MBOX_IOC_NOTIFY, arg);
+}
+
+void mbox__registrations_unlock(const sigset_t *mask)
+{
+	pthread_mutex_unlock(&registering);
+	pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+/* Tell the kernel, and keep @h in the place of what was there. */
+static int enter(struct mbox__registrant *r, struct mbox_notify *arg, struct mbox__helper *h)
+{
+	struct mbox__helper **kept, *old = h;
+	int saved, ret;
+	sigset_t mask;
+
+	mbox__registrations_lock(&mask);
+	ret = ioctl(r->fd, MBOX_IOC_NOTIFY, arg);
 	saved = errno;
 	if (!ret) {
-		old = mb->helper;
-		mb->helper = h;
+		kept = r->find(r, h);
+		old = kept ? *kept : NULL;
+		if (kept)
+			*kept = h;
 	}
-	pthread_mutex_unlock(&registering);
-	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	mbox__registrations_unlock(&mask);
 	/* It has done its work; or its registration has been taken back. */
 	end(old);
 	errno = saved;
@@ -233,37 +247,37 @@ static int enter(struct mbox *mb, struct mbox_notify *arg, struct mbox__helper *
 	return ret;
 }
 
-static int enter_thread(struct mbox *mb, const struct sigevent *sev)
+static int enter_thread(struct mbox__registrant *r, const struct sigevent *sev)
 {
 	struct mbox_notify arg = { .kind = MBOX_NOTIFY_EVENTFD };
 	struct mbox__helper *h;
 
-	h = new_helper(mb, sev);
+	h = new_helper(r->fd, sev);
 	if (!h)
 		return -1;
 	arg.fd = h->eventfd;
 
-	return enter(mb, &arg, h);
+	return enter(r, &arg, h);
 }
 
-static int notify(struct mbox *mb, const struct sigevent *sev)
+static int notify(struct mbox__registrant *r, const struct sigevent *sev)
 {
 	struct mbox_notify arg = { .kind = MBOX_NOTIFY_OFF };
 
 	if (!sev)
-		return enter(mb, &arg, NULL);
+		return enter(r, &arg, NULL);
 
 	switch (sev->sigev_notify) {
 	case SIGEV_NONE:
 		arg.kind = MBOX_NOTIFY_NONE;
-		return enter(mb, &arg, NULL);
+		return enter(r, &arg, NULL);
 	case SIGEV_SIGNAL:
 		arg.kind = MBOX_NOTIFY_SIGNAL;
 		arg.signo = sev->sigev_signo;
 		arg.value = (uintptr_t)sev->sigev_value.sival_ptr;
-		return enter(mb, &arg, NULL);
+		return enter(r, &arg, NULL);
 	case SIGEV_THREAD:
-		return enter_thread(mb, sev);
+		return enter_thread(r, sev);
 	}
 
 	errno = EINVAL;
@@ -271,13 +285,37 @@ static int notify(struct mbox *mb, const struct sigevent *sev)
 	return -1;
 }
 
-MBOX_API int mbox_notify(struct mbox *mb, const struct sigevent *sev)
+int mbox__register(struct mbox__registrant *r, const struct sigevent *sev)
 {
 	int cancel, ret;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	ret = notify(mb, sev);
+	ret = notify(r, sev);
 	pthread_setcancelstate(cancel, NULL);
 
 	return ret;
+}
+
+/**
+ * struct handle_registrant - a handle of the library's that registers
+ * @base: what it is for the functions above
+ * @mb: the handle
+ */
+struct handle_registrant {
+	struct mbox__registrant base;
+	struct mbox *mb;
+};
+
+static struct mbox__helper **find_in_handle(struct mbox__registrant *r, bool make)
+{
+	(void)make;
+
+	return &((struct handle_registrant *)r)->mb->helper;
+}
+
+MBOX_API int mbox_notify(struct mbox *mb, const struct sigevent *sev)
+{
+	struct handle_registrant r = { { mb->fd, find_in_handle }, mb };
+
+	return mbox__register(&r.base, sev);
 }

@@ -53,9 +53,9 @@ readable()
 # has ROOT PREFIX: prints what is missing there.
 has()
 {
-	for file in bin/mboxctl lib/libmbox.so lib/libmbox.so.0 lib/libmbox.a include/mbox.h \
+	for file in bin/mboxctl lib/libmbox.so lib/libmbox.so.0 lib/libmbox.a lib/libmbox-mq.so include/mbox.h \
 		include/linux/mbox.h lib/pkgconfig/libmbox.pc share/man/man1/mboxctl.1 \
-		share/man/man3/mbox_send.3 share/man/man3/mbox_timedsend.3 \
+		share/man/man7/mbox_mq.7 share/man/man3/mbox_send.3 share/man/man3/mbox_timedsend.3 \
 		share/bash-completion/completions/mboxctl; do
 		[ -e "$1$2/$file" ] || echo "no $1$2/$file"
 	done

@@ -178,6 +178,7 @@ user_files()
 	make_user -C "$TOP_DIR/libuser" O="$lib" all >&2
 	echo "$lib/tools/mboxctl:/usr/bin/"
 	echo "$lib/libmbox.so.0:/usr/lib/"
+	echo "$lib/libmbox-mq.so:/usr/lib/"
 	for file in "$lib"/examples/*; do
 		case $file in
 		*.[od]) ;;

@@ -90,6 +90,7 @@ programs_compile()
 		$(pkg-config --cflags --libs libmbox) &&
 		ldd hello | grep -q "libmbox.so.0 => /lib/" &&
 		{ ./hello || [ $? = 1 ]; } && mboxctl --version &&
+		LD_PRELOAD=libmbox-mq.so /bin/true && [ -e /usr/lib/*/libmbox-mq.so ] &&
 		[ -e /lib/udev/rules.d/60-mbox-dkms.rules ] &&
 		[ -e /usr/lib/modules-load.d/mbox.conf ]'
 }
@@ -105,7 +106,7 @@ dkms_of_the_tree()
 purge()
 {
 	inside 'DEBIAN_FRONTEND=noninteractive apt-get -qq purge mbox-dkms mbox-tools \
-		mbox-doc libmbox-dev libmbox0'
+		mbox-doc mbox-drop-in libmbox-dev libmbox0'
 }
 
 nothing_left()
