@@ -214,26 +214,34 @@ test_constants_in_all_pages_exist()
 
 map_symbols()
 {
-	sed -n 's/^\t\(mbox_[a-z_]*\);$/\1/p' libuser/libmbox.map
+	sed -n 's/^\t\([a-z_]*mbox_[a-z_]*\);$/\1/p' "$@"
 }
 
 # Declarations begin at the left margin, and may go over lines.
 declared()
 {
-	sed -n 's/^[a-z][^(]*[ *]\(mbox_[a-z_]*\)(.*/\1/p' libuser/include/mbox.h
+	sed -n 's/^[a-zA-Z][^(]*[ *]\([a-z_]*mbox_[a-z_]*\)(.*/\1/p' "$@"
 }
+
+map=libuser/libmbox.map
+rpc_map=libuser/rpc/libmbox-rpc.map
+header=libuser/include/mbox.h
+rpc_header=libuser/rpc/mbox_rpc.h
 
 test_symbol_map_and_header_agree()
 {
-	map_symbols >"$tmp/map"
-	declared >"$tmp/header"
+	map_symbols "$map" >"$tmp/map"
+	declared "$header" >"$tmp/header"
 	same "$tmp/map" "$tmp/header" libmbox.map mbox.h
+	map_symbols "$rpc_map" >"$tmp/map"
+	declared "$rpc_header" >"$tmp/header"
+	same "$tmp/map" "$tmp/header" libmbox-rpc.map mbox_rpc.h
 }
 
 test_symbol_map_and_library_agree()
 {
 	build_library || return 0
-	map_symbols >"$tmp/map"
+	map_symbols "$map" >"$tmp/map"
 	nm -D --defined-only "$tmp/lib/libmbox.so" |
 		awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' >"$tmp/exported"
 	same "$tmp/map" "$tmp/exported" libmbox.map libmbox.so
@@ -248,7 +256,7 @@ test_library_stays_when_it_is_closed()
 
 test_each_function_has_one_manual_page()
 {
-	map_symbols >"$tmp/map"
+	map_symbols "$map" "$rpc_map" >"$tmp/map"
 	for file in "$man"/*.3; do
 		awk '/^\.Nd/ { exit } /^\.Nm/ { print $2 }' "$file"
 	done >"$tmp/names"
@@ -283,7 +291,7 @@ test_footers_of_manual_pages_name_the_project()
 
 test_functions_in_manual_pages_exist()
 {
-	map_symbols >"$tmp/map"
+	map_symbols "$map" "$rpc_map" >"$tmp/map"
 	for file in "$man"/*; do
 		sed -n 's/^\.\(Fn\|Fo\|Xo Fn\) \(mbox_[a-z_]*\).*/\2/p' "$file" >"$tmp/page"
 		contained "$tmp/page" "$tmp/map" "$file" libmbox.map
@@ -299,7 +307,7 @@ test_functions_in_manual_pages_exist()
 
 test_functions_in_other_pages_exist()
 {
-	declared >"$tmp/known"
+	declared "$header" "$rpc_header" >"$tmp/known"
 	cat module/*.[ch] | sed 's/[A-Za-z_0-9]*(/\n&\n/g' |
 		sed -n 's/^\([A-Za-z_0-9]\{1,\}\)($/\1/p' >>"$tmp/known"
 	for file in $texts $pages; do
@@ -926,7 +934,7 @@ test_failures_of_each_call_are_tested()
 {
 	{
 		ioctl_names
-		map_symbols
+		map_symbols "$map"
 	} >"$tmp/calls"
 	{
 		words 'MBOX_IOC_[A-Z_]*' <selftests/stress/fault_test.c

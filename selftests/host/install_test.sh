@@ -59,6 +59,13 @@ has()
 		share/bash-completion/completions/mboxctl; do
 		[ -e "$1$2/$file" ] || echo "no $1$2/$file"
 	done
+	# Only where libtirpc is.
+	pkg-config --exists libtirpc 2>/dev/null || return 0
+	for file in lib/libmbox-rpc.so lib/libmbox-rpc.so.0 lib/libmbox-rpc.a \
+		lib/pkgconfig/libmbox-rpc.pc include/mbox_rpc.h \
+		share/man/man3/svc_mbox_create.3; do
+		[ -e "$1$2/$file" ] || echo "no $1$2/$file"
+	done
 }
 
 test_build_in_a_path_with_a_blank()

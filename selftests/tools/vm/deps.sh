@@ -19,8 +19,10 @@ packages()
 		'libssl3|libssl3t64' xz-utils zstd ;;
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
 	check) echo gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
-		python3-minimal xz-utils acl inotify-tools lsof ;;
-	deb) echo debhelper dh-dkms dpkg-dev lintian libc6-dev gcc make git ;;
+		python3-minimal xz-utils acl inotify-tools lsof \
+		libtirpc-dev rpcsvc-proto pkgconf ;;
+	deb) echo debhelper dh-dkms dpkg-dev lintian libc6-dev gcc make git \
+		libtirpc-dev pkgconf ;;
 	commands) echo gcc libc6-dev make python3 ;;
 	model) echo gcc libc6-dev spin ;;
 	plot) echo gnuplot-nox ;;
@@ -33,6 +35,7 @@ packages()
 	lint) echo gcc g++ gcc-@gcc-multilib libc6-dev-i386 make perl \
 		python3-minimal shellcheck sparse coccinelle \
 		libpython3@python3 clang-format mandoc xz-utils \
+		libtirpc-dev pkgconf \
 		yamllint ;;
 	lint-quick) echo gcc libc6-dev make perl git clang-format shellcheck ;;
 	*) echo "deps.sh: no set $1" >&2; exit 2 ;;

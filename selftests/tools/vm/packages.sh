@@ -67,7 +67,7 @@ prepare()
 	cp /etc/resolv.conf "$ROOT/etc/resolv.conf"
 	# Headers of two kernels, the second from backports' predecessor: the RT one.
 	inside 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq \
-		--no-install-recommends install dkms gcc libc6-dev make pkg-config \
+		--no-install-recommends install dkms gcc libc6-dev make pkg-config libtirpc-dev \
 		linux-headers-amd64 linux-headers-rt-amd64'
 }
 
@@ -89,6 +89,9 @@ programs_compile()
 	inside 'gcc -o hello /usr/share/doc/mbox-doc/examples/processes/hello.c \
 		$(pkg-config --cflags --libs libmbox) &&
 		ldd hello | grep -q "libmbox.so.0 => /lib/" &&
+		echo "#include <mbox_rpc.h>
+			int main(void) { return svc_mbox_create(\"\", 0) != NULL; }" >rpc.c &&
+		gcc -o rpc rpc.c $(pkg-config --cflags --libs libmbox-rpc) && ./rpc &&
 		{ ./hello || [ $? = 1 ]; } && mboxctl --version &&
 		LD_PRELOAD=libmbox-mq.so /bin/true && [ -e /usr/lib/*/libmbox-mq.so ] &&
 		[ -e /lib/udev/rules.d/60-mbox-dkms.rules ] &&
@@ -106,7 +109,7 @@ dkms_of_the_tree()
 purge()
 {
 	inside 'DEBIAN_FRONTEND=noninteractive apt-get -qq purge mbox-dkms mbox-tools \
-		mbox-doc mbox-drop-in libmbox-dev libmbox0'
+		mbox-doc mbox-drop-in libmbox-rpc-dev libmbox-rpc0 libmbox-dev libmbox0'
 }
 
 nothing_left()
