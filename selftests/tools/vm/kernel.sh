@@ -150,7 +150,8 @@ compiler()
 }
 
 # Modules for the channels of a guest that has no three serial ports (run), and a file
-# system that tests mount if it is there: packages with only the image lack it.
+# system and links between network namespaces, which tests use if they are there: packages
+# with only the image lack them.
 guest_modules()
 {
 	local modules=$1/modules kernel=./lib/modules/$KVER/kernel
@@ -161,7 +162,7 @@ guest_modules()
 			"$kernel/drivers/virtio/*" "$kernel/drivers/char/virtio_console.ko"
 	dpkg-deb --fsys-tarfile "$DEB" |
 		tar -x -C "$modules" --strip-components=4 --wildcards \
-			"$kernel/fs/overlayfs/*" 2>/dev/null || :
+			"$kernel/fs/overlayfs/*" "$kernel/drivers/net/veth.ko" 2>/dev/null || :
 }
 
 stock()
