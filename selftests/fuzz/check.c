@@ -101,6 +101,24 @@ static short poll_of(int fd, struct mbox_stat *st)
 	return p.revents;
 }
 
+/* Whether a mailbox can be full, for this handle, by bytes that stat does not tell. */
+static bool has_max_bytes(int fd)
+{
+	char path[64], line[512];
+	bool found = false;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "re");
+	/* Without /proc: perhaps. */
+	if (!info)
+		return true;
+	while (!found && fgets(line, sizeof(line), info))
+		found = !strncmp(line, "mbox-max-bytes:", strlen("mbox-max-bytes:"));
+	fclose(info);
+	return found;
+}
+
 static void check_poll(int fd, struct mbox_stat *st)
 {
 	const uint32_t drops = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
@@ -119,6 +137,8 @@ static void check_poll(int fd, struct mbox_stat *st)
 	if (st->attr.flags & MBOX_FAIR && taken && taken < st->attr.capacity &&
 	    st->attr.capacity != MBOX_UNBOUNDED)
 		known = POLLIN;
+	if (has_max_bytes(fd))
+		known &= ~POLLOUT;
 	/* The user that opened it may be at a limit that this program has lowered. */
 	if (shared->has_setuid && shared->has_params)
 		known &= ~POLLOUT;
