@@ -45,6 +45,8 @@ static int begin(struct mailbox *mb, struct mbx_reader *reader,
 	mbx_reader_catch_up(mb, reader);
 	msg = mbx_reader_find(mb, reader, match->skip);
 	if (!msg) {
+		if (mbx_reader_expelled(reader))
+			return -ENOTCONN;
 		if (mbx_at_end(mb, NULL))
 			return -EPIPE;
 		return opts->nowait_err ?: 1;

@@ -19,7 +19,7 @@
 
 /* The numbers of the ioctls of handles. */
 #define FIRST_NR 0x10
-#define N_IOCTLS 20
+#define N_IOCTLS 21
 /* Largest size of the caller's struct mbox_msg in a batch. */
 #define VEC_MSG_SIZE_MAX 4096
 
@@ -570,6 +570,25 @@ static long ioctl_set_capacity(struct file *file, union mbx_arg *arg,
 	return mbx_mailbox_set_capacity(handle->mb, capacity);
 }
 
+static long ioctl_expel(struct file *file, union mbx_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	struct mbox_expel *expel = &arg->expel;
+	int ret;
+
+	if (expel->flags & ~MBOX_EXPEL_LOOK || expel->reserved)
+		return -EINVAL;
+	/* Before anything changes: afterwards, a fault could not undo that. */
+	if (mbx_ioctl_respond(uarg, usize, expel, sizeof(*expel)))
+		return -EFAULT;
+	ret = mbx_mailbox_expel(mbx_file_mailbox(file), expel);
+	if (ret)
+		return ret;
+	/* If the address is no longer mapped, nothing can read it either. */
+	mbx_ioctl_respond(uarg, usize, expel, sizeof(*expel));
+	return 0;
+}
+
 static long ioctl_destroy(struct file *file, union mbx_arg *arg,
 			  void __user *uarg, size_t usize)
 {
@@ -657,6 +676,7 @@ static const struct mbx_ioctl handle_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_CALL_CANCEL, ioctl_call_cancel, mbox_call_cancel, token),
 	IOCTL(MBOX_IOC_CALLMSG, ioctl_callmsg, mbox_callmsg, ticket),
 	IOCTL(MBOX_IOC_REPLYMSG, ioctl_replymsg, mbox_replymsg, fds),
+	IOCTL(MBOX_IOC_EXPEL, ioctl_expel, mbox_expel, reserved),
 };
 
 static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
@@ -682,6 +702,7 @@ static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_CALL_CANCEL, ioctl_unsupported, mbox_call_cancel, token),
 	IOCTL(MBOX_IOC_CALLMSG, ioctl_unsupported, mbox_callmsg, ticket),
 	IOCTL(MBOX_IOC_REPLYMSG, ioctl_unsupported, mbox_replymsg, fds),
+	IOCTL(MBOX_IOC_EXPEL, ioctl_unsupported, mbox_expel, reserved),
 };
 
 long mbx_handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -36,6 +36,7 @@ union mbx_arg {
 	struct mbox_call_cancel call_cancel;
 	struct mbox_callmsg callmsg;
 	struct mbox_replymsg replymsg;
+	struct mbox_expel expel;
 };
 
 /* Most arguments are at most so long: those of calls that are made for each message. */

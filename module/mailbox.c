@@ -394,6 +394,15 @@ static void leave(struct mailbox *mb)
 		mbx_fds_give_up(mb);
 }
 
+/* A handle can receive nothing more. */
+static void receiver_gone(struct mailbox *mb, struct mbx_deferred *deferred)
+{
+	lockdep_assert_held(&mb->lock);
+	mb->recv_handles--;
+	if (mb->flags & MBOX_HANGUP && mbx_receivers_gone(mb))
+		end_side(mb, true, deferred);
+}
+
 /**
  * mbx_mailbox_detach() - a handle is closed
  * @mb: the mailbox
@@ -408,13 +417,13 @@ void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
 
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
+	/* It does not count any more. */
+	if (reads && mbx_reader_expelled(reader))
+		rights &= ~MBX_MAY_RECV;
 	if (reads)
 		mbx_reader_leave(mb, reader);
-	if (rights & MBX_MAY_RECV) {
-		mb->recv_handles--;
-		if (mb->flags & MBOX_HANGUP && mbx_receivers_gone(mb))
-			end_side(mb, true, &deferred);
-	}
+	if (rights & MBX_MAY_RECV)
+		receiver_gone(mb, &deferred);
 	if (rights & MBX_MAY_SEND) {
 		mb->send_handles--;
 		if (mb->flags & MBOX_HANGUP && mbx_senders_gone(mb))
@@ -467,6 +476,81 @@ int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 	}
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
+	return ret;
+}
+
+static struct mbx_reader *find_reader(const struct mailbox *mb, u64 number)
+{
+	struct mbx_reader *reader = mbx_reader_from(mb, number);
+
+	return reader && reader->number == number ? reader : NULL;
+}
+
+/* Expel a reader, or only tell its state. Return 0, -ESRCH or -EIDRM. */
+static int expel_one(struct mailbox *mb, u64 number, struct mbox_expel *expel,
+		     struct mbx_deferred *deferred)
+{
+	struct mbx_reader *reader;
+	u64 unread;
+
+	lockdep_assert_held(&mb->lock);
+	if (mb->dead)
+		return -EIDRM;
+	reader = find_reader(mb, number);
+	unread = reader ? mbx_reader_unread(mb, reader) : 0;
+	if (!reader || unread < expel->unread)
+		return -ESRCH;
+	expel->reader = number;
+	expel->unread = unread;
+	if (expel->flags & MBOX_EXPEL_LOOK)
+		return 0;
+	trace_mbox_expel(mb, number, unread);
+	mbx_reader_expel(mb, reader);
+	mb->dropped += unread;
+	receiver_gone(mb, deferred);
+	/* Calls with this handle find that it is expelled; others go on waiting. */
+	mbx_wake_peekers(mb, deferred);
+	mbx_queue_events(mb, MBX_POLL_IN | EPOLLERR, deferred);
+	deferred->everyone = true;
+	mbx_drop_read(mb, deferred);
+	return 0;
+}
+
+/**
+ * mbx_mailbox_expel() - end the receiving of a handle that others wait for
+ * @mb: the mailbox
+ * @expel: which one; set to what it was on success
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EOPNOTSUPP, -EPERM, -ESRCH, -EIDRM, -EINTR.
+ */
+int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel)
+{
+	bool slowest = !expel->reader, again;
+	struct mbx_deferred deferred;
+	u64 number = expel->reader;
+	int ret;
+
+	if (!(mb->flags & MBOX_BROADCAST))
+		return -EOPNOTSUPP;
+	if (!mbx_mailbox_owned(mb))
+		return -EPERM;
+	/* The slowest of readers that have received all is not slow. */
+	if (slowest)
+		expel->unread = max_t(u64, expel->unread, 1);
+	do {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (slowest)
+			number = mbx_reader_slowest(mb);
+		mbx_deferred_init(&deferred);
+		spin_lock(&mb->lock);
+		ret = expel_one(mb, number, expel, &deferred);
+		/* It may have been closed in the meantime. */
+		again = slowest && ret == -ESRCH && number && !find_reader(mb, number);
+		spin_unlock(&mb->lock);
+		mbx_flush_deferred(mb, &deferred);
+	} while (again);
 	return ret;
 }
 

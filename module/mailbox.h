@@ -45,6 +45,8 @@ struct user_namespace;
  * @next_seq: MBOX_BROADCAST: number of the next message; under @lock
  * @caught_up: MBOX_BROADCAST: number of handles that have read all messages; under
  *	@lock
+ * @last_reader: MBOX_BROADCAST: number of the last reader that came; under @lock
+ * @readers: MBOX_BROADCAST: readers that were not expelled, by their number; under @lock
  * @receivers: calls that wait for any message; under @lock
  * @choosers: calls that wait for a message by its type; under @lock
  * @senders: calls that wait for room or for a receiver, without MBOX_FAIR; under
@@ -131,6 +133,8 @@ struct mailbox {
 		struct {
 			u64 next_seq;
 			u32 caught_up;
+			u64 last_reader;
+			struct rb_root readers;
 		};
 	};
 	struct rb_root_cached receivers;
@@ -353,6 +357,7 @@ void mbx_mailbox_arrived(struct mailbox *mb, unsigned int rights);
 void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
 			struct mbx_reader *reader);
 int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity);
+int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel);
 int mbx_mailbox_destroy(struct mailbox *mb);
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
 u64 mbx_mailbox_getattr(struct mailbox *mb);

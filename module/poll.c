@@ -14,6 +14,15 @@
 #include "poller.h"
 #include "ring.h"
 
+/* The events of a handle that receives nothing more. */
+static __poll_t end_of_reading(struct mailbox *mb, const struct mbx_reader *reader,
+			       const struct mbx_leases *leases)
+{
+	if (mb->flags & MBOX_BROADCAST && mbx_reader_expelled(reader))
+		return EPOLLERR | EPOLLHUP;
+	return mbx_at_end(mb, leases) ? EPOLLHUP : 0;
+}
+
 /**
  * mbx_poll() - get the poll events of a handle
  * @mb: the mailbox
@@ -41,8 +50,8 @@ __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
 	if (mode & FMODE_READ) {
 		if (mbx_store_ops(mb)->readable(mb, reader))
 			events |= MBX_POLL_IN;
-		if (mbx_at_end(mb, leases))
-			events |= EPOLLHUP;
+		if (unlikely(mb->flags & (MBOX_HANGUP | MBOX_BROADCAST)))
+			events |= end_of_reading(mb, reader, leases);
 	}
 	if (mode & FMODE_WRITE) {
 		/* For the shortest message: its length is not known yet. */

@@ -14,6 +14,9 @@
  * message gets its cursors. Those readers later compute from their own number how many
  * messages they lost.
  */
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
 #include "history.h"
 #include "reader.h"
 
@@ -88,6 +91,19 @@ static void count_cursor(struct mailbox *mb, u64 seq, int change)
 
 /* ---- handles come and go -------------------------------------------------- */
 
+/* No reader has a higher number. */
+static void add(struct mailbox *mb, struct mbx_reader *reader)
+{
+	struct rb_node **link = &mb->readers.rb_node, *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = &parent->rb_right;
+	}
+	rb_link_node(&reader->node, parent, link);
+	rb_insert_color(&reader->node, &mb->readers);
+}
+
 /**
  * mbx_reader_join() - a handle begins to receive
  * @mb: a mailbox with MBOX_BROADCAST
@@ -100,6 +116,8 @@ void mbx_reader_join(struct mailbox *mb, struct mbx_reader *reader)
 	lockdep_assert_held(&mb->lock);
 	reader->seq = mb->next_seq;
 	reader->lost = 0;
+	reader->number = ++mb->last_reader;
+	add(mb, reader);
 	if (history)
 		reader->seq = max(history->first,
 				  mb->next_seq - min_t(u64, history->limit, mb->next_seq));
@@ -118,9 +136,93 @@ void mbx_reader_leave(struct mailbox *mb, struct mbx_reader *reader)
 	u64 seq = position(mb, reader);
 
 	lockdep_assert_held(&mb->lock);
+	if (mbx_reader_expelled(reader))
+		return;
+	rb_erase(&reader->node, &mb->readers);
 	/* The messages are being freed, so their cursors do not matter. */
 	if (!mb->dead)
 		count_cursor(mb, seq, -1);
+}
+
+/**
+ * mbx_reader_expel() - a handle stops receiving for good, although it stays open
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader of the handle, in mailbox.readers
+ *
+ * As mbx_reader_leave().
+ */
+void mbx_reader_expel(struct mailbox *mb, struct mbx_reader *reader)
+{
+	lockdep_assert_held(&mb->lock);
+	mbx_reader_leave(mb, reader);
+	reader->seq = MBX_EXPELLED;
+	reader->lost = 0;
+}
+
+/**
+ * mbx_reader_from() - find a reader by its number
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @number: the number
+ *
+ * Return: the reader with that number, or else the one with the next number, or NULL.
+ */
+struct mbx_reader *mbx_reader_from(const struct mailbox *mb, u64 number)
+{
+	struct rb_node *node = mb->readers.rb_node;
+	struct mbx_reader *reader, *found = NULL;
+
+	lockdep_assert_held(&mb->lock);
+	while (node) {
+		reader = rb_entry(node, struct mbx_reader, node);
+		if (reader->number < number) {
+			node = node->rb_right;
+		} else {
+			found = reader;
+			node = node->rb_left;
+		}
+	}
+	return found;
+}
+
+/* How many readers are compared in one hold of the lock. */
+#define COMPARE_AT_ONCE 32
+
+/**
+ * mbx_reader_slowest() - find the reader with the most messages to receive
+ * @mb: a mailbox with MBOX_BROADCAST
+ *
+ * Readers that go on meanwhile can have been compared with an older state, and those that
+ * come meanwhile are left out. Of equal ones, the first that was opened is found.
+ *
+ * Context: Process context, without mailbox.lock.
+ * Return: the number of the reader, which may be gone, or 0 when there is none.
+ */
+u64 mbx_reader_slowest(struct mailbox *mb)
+{
+	u64 next = 1, last, most = 0, slowest = 0;
+	struct mbx_reader *reader;
+	struct rb_node *node;
+	unsigned int n;
+
+	spin_lock(&mb->lock);
+	last = mb->last_reader;
+	spin_unlock(&mb->lock);
+	do {
+		spin_lock(&mb->lock);
+		reader = mbx_reader_from(mb, next);
+		for (n = 0; reader && reader->number <= last && n < COMPARE_AT_ONCE; n++) {
+			if (!slowest || mbx_reader_unread(mb, reader) > most) {
+				slowest = reader->number;
+				most = mbx_reader_unread(mb, reader);
+			}
+			next = reader->number + 1;
+			node = rb_next(&reader->node);
+			reader = rb_entry_safe(node, struct mbx_reader, node);
+		}
+		spin_unlock(&mb->lock);
+		cond_resched();
+	} while (n == COMPARE_AT_ONCE && !fatal_signal_pending(current));
+	return slowest;
 }
 
 /* ---- messages come and go ------------------------------------------------- */
@@ -241,7 +343,7 @@ struct mbx_message *mbx_readers_done(const struct mailbox *mb)
  */
 u64 mbx_reader_unread(const struct mailbox *mb, const struct mbx_reader *reader)
 {
-	return mb->next_seq - position(mb, reader);
+	return max_t(s64, mb->next_seq - position(mb, reader), 0);
 }
 
 /**
@@ -252,7 +354,8 @@ u64 mbx_reader_unread(const struct mailbox *mb, const struct mbx_reader *reader)
 bool mbx_reader_has_unread(const struct mailbox *mb,
 			   const struct mbx_reader *reader)
 {
-	return mbx_reader_unread(mb, reader);
+	/* Signed, because of MBX_EXPELLED. */
+	return (s64)(mb->next_seq - position(mb, reader)) > 0;
 }
 
 /**
@@ -290,7 +393,8 @@ struct mbx_message *mbx_reader_find(const struct mailbox *mb,
 				    const struct mbx_reader *reader, u32 skip)
 {
 	lockdep_assert_held(&mb->lock);
-	if (skip >= mb->next_seq - reader->seq)
+	/* Signed, because of MBX_EXPELLED. */
+	if (skip >= (s64)(mb->next_seq - reader->seq))
 		return NULL;
 	return find_seq(mb, reader->seq + skip);
 }

@@ -7,18 +7,36 @@
 /**
  * struct mbx_reader - how far a handle has read a mailbox with MBOX_BROADCAST
  * @seq: number of the message to read next; if that was dropped, the handle reads the
- *	first message that is left
+ *	first message that is left. MBX_EXPELLED: it does not receive any more
  * @lost: number of messages before @seq that the handle lost and has not been told of
+ * @number: of this reader in its mailbox, from 1 on, never used again
+ * @node: in mailbox.readers
  *
- * Under mailbox.lock.
+ * Under mailbox.lock; @number is constant.
  */
 struct mbx_reader {
 	u64 seq;
 	u64 lost;
+	u64 number;
+	struct rb_node node;
 };
+
+/*
+ * A position behind all messages that there will ever be. What is left to read, a signed
+ * number, is less than 0.
+ */
+#define MBX_EXPELLED ((u64)S64_MAX)
+
+static inline bool mbx_reader_expelled(const struct mbx_reader *reader)
+{
+	return reader->seq == MBX_EXPELLED;
+}
 
 void mbx_reader_join(struct mailbox *mb, struct mbx_reader *reader);
 void mbx_reader_leave(struct mailbox *mb, struct mbx_reader *reader);
+void mbx_reader_expel(struct mailbox *mb, struct mbx_reader *reader);
+struct mbx_reader *mbx_reader_from(const struct mailbox *mb, u64 number);
+u64 mbx_reader_slowest(struct mailbox *mb);
 u64 mbx_reader_unread(const struct mailbox *mb, const struct mbx_reader *reader);
 u64 mbx_reader_lost(const struct mailbox *mb, const struct mbx_reader *reader);
 bool mbx_reader_has_unread(const struct mailbox *mb,

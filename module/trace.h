@@ -60,6 +60,25 @@ TRACE_EVENT(mbox_destroy,
 		  __entry->queued, __entry->forced ? "destroyed" : "released")
 );
 
+TRACE_EVENT(mbox_expel,
+	TP_PROTO(const struct mailbox *mb, u64 reader, u64 unread),
+	TP_ARGS(mb, reader, unread),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, reader)
+		__field(u64, unread)
+		__field(u32, ns)
+	),
+	TP_fast_assign(
+		__entry->id = mb->id;
+		__entry->ns = mb->net_ino;
+		__entry->reader = reader;
+		__entry->unread = unread;
+	),
+	TP_printk("id=%llu ns=%u reader=%llu unread=%llu", __entry->id, __entry->ns,
+		  __entry->reader, __entry->unread)
+);
+
 TRACE_EVENT(mbox_attach,
 	TP_PROTO(const struct mailbox *mb, unsigned int rights),
 	TP_ARGS(mb, rights),

@@ -257,6 +257,23 @@ int mbox_set_perm(struct mbox *mb, uid_t uid, gid_t gid, mode_t mode);
 int mbox_set_capacity(struct mbox *mb, uint32_t capacity);
 
 /**
+ * mbox_expel() - end the receiving of a handle that holds up an MBOX_BROADCAST mailbox
+ * @mb: a handle with any right
+ * @reader: in: the number of the handle (mbox-reader in its fdinfo); 0, or @reader NULL:
+ *	the one with the most messages to receive. Out: which it was
+ * @unread: in: only if it has at least as many messages to receive; NULL: any number. Out:
+ *	how many it had
+ * @flags: 0; or MBOX_EXPEL_LOOK: change nothing, only tell
+ *
+ * Needs the owner or CAP_IPC_OWNER. A receive with the expelled handle fails with ENOTCONN
+ * from now on, and what it had to receive counts as dropped. Does not block.
+ * Async-signal-safe. An extension without a standard.
+ *
+ * Return: 0, or -1 and errno: ESRCH, if there is no such handle. Nothing is written then.
+ */
+int mbox_expel(struct mbox *mb, uint64_t *reader, uint64_t *unread, unsigned int flags);
+
+/**
  * mbox_walk() - find the next mailbox that the caller may see
  * @pos: in: pos->id, find the first mailbox with a greater id (0: the first of
  *	all); filled on success, see struct mbox_walk in <linux/mbox.h>

@@ -33,6 +33,24 @@ MBOX_API int mbox_set_capacity(struct mbox *mb, uint32_t capacity)
 	return ioctl(mb->fd, MBOX_IOC_SET_CAPACITY, &arg);
 }
 
+MBOX_API int mbox_expel(struct mbox *mb, uint64_t *reader, uint64_t *unread, unsigned int flags)
+{
+	struct mbox_expel arg = {
+		.reader = reader ? *reader : 0,
+		.unread = unread ? *unread : 0,
+		.flags = flags,
+	};
+
+	if (ioctl(mb->fd, MBOX_IOC_EXPEL, &arg) < 0)
+		return -1;
+	if (reader)
+		*reader = arg.reader;
+	if (unread)
+		*unread = arg.unread;
+
+	return 0;
+}
+
 MBOX_API int mbox_destroy(struct mbox *mb)
 {
 	return ioctl(mb->fd, MBOX_IOC_DESTROY);

@@ -25,6 +25,7 @@ extern const struct command call_command;
 extern const struct command chmod_command;
 extern const struct command chown_command;
 extern const struct command create_command;
+extern const struct command expel_command;
 extern const struct command export_command;
 extern const struct command ls_command;
 extern const struct command monitor_command;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mboxctl create, set-capacity, unlink and rm: whole mailboxes. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -316,6 +317,90 @@ const struct command set_capacity_command = {
 		 "receiver takes the message. If more messages are queued than CAPACITY, they\n"
 		 "stay.\n",
 	.run = run_set_capacity,
+};
+
+/**
+ * struct expel_job - what mboxctl expel does
+ * @reader: number of the handle; 0: the slowest
+ * @unread: only if it has so many messages to receive
+ * @flags: of mbox_expel()
+ */
+struct expel_job {
+	uint64_t reader;
+	uint64_t unread;
+	unsigned int flags;
+};
+
+static bool set_expel_option(void *data, int id, const char *arg)
+{
+	struct expel_job *job = data;
+
+	switch (id) {
+	case 'n':
+		job->flags |= MBOX_EXPEL_LOOK;
+		return true;
+	case 'r':
+		if (!parse_u64(arg, "reader", UINT64_MAX, &job->reader))
+			return false;
+		if (job->reader)
+			return true;
+		print_error("the first reader has number 1");
+		return false;
+	case 'u':
+		return parse_u64(arg, "number of messages", UINT64_MAX, &job->unread);
+	}
+
+	return true;
+}
+
+static int run_expel(int argc, char **argv)
+{
+	struct expel_job job = { 0 };
+	struct target target;
+	struct mbox *mb;
+	int status;
+
+	status = parse_options(&expel_command, argc, argv, &job);
+	if (status >= 0)
+		return status;
+
+	if (argc - optind != 1)
+		return usage_error("a mailbox is needed");
+	if (!parse_target(argv[optind], &target))
+		return usage_try_help();
+
+	mb = open_target_anyhow(&target);
+	if (!mb) {
+		print_perror("cannot open '%s'", argv[optind]);
+		return EXIT_FAILED;
+	}
+
+	status = EXIT_OK;
+	if (mbox_expel(mb, &job.reader, &job.unread, job.flags) < 0) {
+		print_perror("cannot expel a reader of '%s'", argv[optind]);
+		status = EXIT_FAILED;
+	} else {
+		printf("%" PRIu64 " %" PRIu64 "\n", job.reader, job.unread);
+	}
+	mbox_close(mb);
+
+	return status;
+}
+
+const struct command expel_command = {
+	.name = "expel",
+	.operands = "MAILBOX",
+	.summary = "end the receiving of a slow reader of broadcasts",
+	.about = "End the receiving of a handle of a broadcast mailbox that you own: of the one\n"
+		 "that has the most messages to receive, and for which senders wait. Print its\n"
+		 "number, as 'mboxctl who' does, and how many messages it had to receive.\n",
+	.options = {
+		{ 'n', "dry-run", NULL, "expel none, only print" },
+		{ 'r', "reader", "NUMBER", "this one instead of the slowest" },
+		{ 'u', "unread", "COUNT", "only if it has so many messages to receive" },
+	},
+	.set = set_expel_option,
+	.run = run_expel,
 };
 
 static bool unlink_one(const char *text)

@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
 	&call_command,
 	&serve_command,
 	&set_capacity_command,
+	&expel_command,
 	&chmod_command,
 	&chown_command,
 	&unlink_command,

@@ -46,6 +46,9 @@ struct wanted {
  * @ns: inode number of the network namespace of its id
  * @oflags: how it is open
  * @waits: a thread waits in a call on it: 1, 0, or -1 if the kernel does not tell
+ * @reader: its number, if it receives broadcasts; otherwise 0
+ * @unread: how many messages it has to receive
+ * @expelled: it receives nothing more
  * @comm: the name of the process
  */
 struct holder {
@@ -56,6 +59,9 @@ struct holder {
 	uint64_t ns;
 	unsigned int oflags;
 	int waits;
+	uint64_t reader;
+	uint64_t unread;
+	bool expelled;
 	char comm[64];
 };
 
@@ -79,8 +85,8 @@ struct search {
 
 static void print_heading(void)
 {
-	printf("%8s  %6s  %4s  %-9s  %-8s  %-5s  %-16s  %s\n", "PID", "UID", "FD", "RIGHTS",
-	       "NONBLOCK", "WAITS", "COMMAND", "MAILBOX");
+	printf("%8s  %6s  %4s  %-9s  %-8s  %-5s  %6s  %8s  %-16s  %s\n", "PID", "UID", "FD",
+	       "RIGHTS", "NONBLOCK", "WAITS", "READER", "UNREAD", "COMMAND", "MAILBOX");
 }
 
 static const char *rights_text(unsigned int oflags)
@@ -102,6 +108,12 @@ static void print_row(const struct holder *holder, const struct wanted *wanted)
 	printf("%8d  %6" PRIu32 "  %4d  %-9s  %-8s  %-5s  ", holder->pid, holder->uid, holder->fd,
 	       rights_text(holder->oflags), holder->oflags & O_NONBLOCK ? "yes" : "no",
 	       answers[holder->waits + 1]);
+	if (!holder->reader)
+		printf("%6s  %8s  ", "-", "-");
+	else if (holder->expelled)
+		printf("%6" PRIu64 "  %8s  ", holder->reader, "expelled");
+	else
+		printf("%6" PRIu64 "  %8" PRIu64 "  ", holder->reader, holder->unread);
 	text_print_padded(holder->comm, 16);
 	printf("  ");
 	text_print_padded(wanted->label, 0);
@@ -119,9 +131,13 @@ static void print_object(const struct search *search, const struct holder *holde
 	printf(",\"id\":%" PRIu64 ",\"pid\":%d,\"uid\":%" PRIu32 ",\"command\":", holder->id,
 	       holder->pid, holder->uid);
 	text_print_json(holder->comm);
-	printf(",\"fd\":%d,\"recv\":%s,\"send\":%s,\"nonblock\":%s,\"waits\":%s}", holder->fd,
+	printf(",\"fd\":%d,\"recv\":%s,\"send\":%s,\"nonblock\":%s,\"waits\":%s", holder->fd,
 	       access == O_WRONLY ? "false" : "true", access == O_RDONLY ? "false" : "true",
 	       holder->oflags & O_NONBLOCK ? "true" : "false", answers[holder->waits + 1]);
+	if (holder->reader)
+		printf(",\"reader\":%" PRIu64 ",\"unread\":%" PRIu64 ",\"expelled\":%s",
+		       holder->reader, holder->unread, holder->expelled ? "true" : "false");
+	putchar('}');
 }
 
 /* ---- what /proc says --------------------------------------------------------- */
@@ -236,6 +252,13 @@ static void look_at(struct search *search, struct holder *holder, const char *te
 	    !find_number(text, "\nflags:\t", 8, &oflags))
 		return;
 	holder->oflags = oflags;
+	holder->reader = 0;
+	holder->unread = 0;
+	holder->expelled = false;
+	if (find_number(text, "\nmbox-reader:\t", 10, &holder->reader)) {
+		find_number(text, "\nmbox-unread:\t", 10, &holder->unread);
+		holder->expelled = strstr(text, "\nmbox-expelled:\t");
+	}
 	wanted = find_wanted(search, holder);
 	if (!wanted)
 		return;

@@ -142,6 +142,9 @@ IOC_VARIANT(CALL_CANCEL, mbox_call_cancel, sizeof(struct mbox_call_cancel), fals
 IOC_VARIANT(CALLMSG, mbox_callmsg, sizeof(struct mbox_callmsg), false, false, -ETIMEDOUT);
 IOC_VARIANT(REPLYMSG, mbox_replymsg, sizeof(struct mbox_replymsg), false, false, -ESRCH);
 
+/* Not of a queue that is no broadcast. */
+IOC_VARIANT(EXPEL, mbox_expel, sizeof(struct mbox_expel), false, true, -EOPNOTSUPP);
+
 IOC_VARIANT(NOTIFY, mbox_notify, sizeof(struct mbox_notify), false, false, 0);
 
 /* No message is on lease. */

@@ -56,7 +56,7 @@ TEST_F(fields, info_agrees_with_the_header)
 
 TEST_F(fields, unknown_numbers_are_ENOTTY)
 {
-	static const unsigned int known_control = 0x1f, known_handle = 0x58fff;
+	static const unsigned int known_control = 0x1f, known_handle = 0x158fff;
 	char arg[256] = { 0 };
 	unsigned int nr;
 

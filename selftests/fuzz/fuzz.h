@@ -324,6 +324,7 @@ OPERATION(sendv);
 OPERATION(recvv);
 OPERATION(stat);
 OPERATION(set_capacity);
+OPERATION(expel);
 OPERATION(destroy);
 OPERATION(raw);
 OPERATION(read);

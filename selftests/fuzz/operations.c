@@ -18,6 +18,7 @@ const struct operation operations[] = {
 	{ "recvv", op_recvv, 5, .may_fail = true },
 	{ "stat", op_stat, 2, .may_fail = true },
 	{ "capacity", op_set_capacity, 5, .may_fail = true },
+	{ "expel", op_expel, 3, .may_fail = true },
 	{ "destroy", op_destroy, 2, .may_fail = true },
 	{ "raw", op_raw, 2, .may_fail = true },
 	{ "read", op_read, 6, .may_fail = true },

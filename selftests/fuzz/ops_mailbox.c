@@ -338,6 +338,26 @@ long op_set_capacity(struct worker *l, const struct op *op)
 			sizeof(set));
 }
 
+/* A reader by its number, or the slowest, and mostly only if it has messages to receive. */
+long op_expel(struct worker *l, const struct op *op)
+{
+	struct mbox_expel expel = {
+		.reader = op->a[1] < 224 ? op->a[1] & 7 : pick64(op->a[1] & 31),
+		.unread = op->a[2] & 3,
+		.flags = op->a[2] & 4 ? MBOX_EXPEL_LOOK : 0,
+	};
+	uint64_t wanted = expel.reader;
+	long ret;
+
+	ret = do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_EXPEL, &expel, sizeof(expel));
+	if (!ret && !op->tweak && (!expel.reader || (wanted && expel.reader != wanted) ||
+				   expel.unread < (op->a[2] & 3)))
+		broken("expel: reader %llu, wanted %llu, %llu unread",
+		       (unsigned long long)expel.reader, (unsigned long long)wanted,
+		       (unsigned long long)expel.unread);
+	return ret;
+}
+
 long op_destroy(struct worker *l, const struct op *op)
 {
 	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_DESTROY, "", 0);

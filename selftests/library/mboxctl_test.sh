@@ -1659,15 +1659,16 @@ held()
 test_who_shows_processes_and_their_rights()
 {
 	ok mboxctl create -m 0666 "$m"
-	check 0 "$(printf '%8s  %6s  %4s  %-9s  %-8s  %-5s  %-16s  %s' PID UID FD RIGHTS NONBLOCK \
-		WAITS COMMAND MAILBOX)" '' mboxctl who "$m"
+	check 0 "$(printf '%8s  %6s  %4s  %-9s  %-8s  %-5s  %6s  %8s  %-16s  %s' PID UID FD RIGHTS \
+		NONBLOCK WAITS READER UNREAD COMMAND MAILBOX)" '' mboxctl who "$m"
 	check 0 '[]' '' mboxctl who --json "$m"
 	mboxctl recv "$m" >/dev/null &
 	pid=$!
 	await "$m" 1 receivers
 	row=$(held "$m")
 	case $row in
-	" $pid 0 "[3-9]" recv no yes mboxctl $m" | " $pid 0 "[3-9]" recv no ? mboxctl $m") ;;
+	" $pid 0 "[3-9]" recv no yes - - mboxctl $m") ;;
+	" $pid 0 "[3-9]" recv no ? - - mboxctl $m") ;;
 	*) wrong "who: '$row'" ;;
 	esac
 	case $(mboxctl who -j "$m") in
@@ -1682,6 +1683,49 @@ test_who_shows_processes_and_their_rights()
 	wait "$pid"
 	check 0 '[]' '' mboxctl who -j "$m"
 	check 1 '' "mboxctl who: no mailbox '$m-2' that you may see" mboxctl who "$m-2"
+	ok mboxctl rm "$m"
+}
+
+test_expel_ends_the_slowest_reader()
+{
+	ok mboxctl create -c 2 --broadcast "$m"
+	mkdir "$tmp/mnt"
+	ok mount -t mbox mbox "$tmp/mnt"
+	sleep 1000 3<"$tmp/mnt/$m" &
+	first=$!
+	until_ok sh -c "mboxctl stat -j '$m' | grep '\"recv_handles\":1[,}]'"
+	sleep 1000 3<"$tmp/mnt/$m" &
+	second=$!
+	until_ok sh -c "mboxctl stat -j '$m' | grep '\"recv_handles\":2[,}]'"
+	none="mboxctl expel: cannot expel a reader of '$m': No such process"
+	check 1 '' "$none" mboxctl expel "$m"
+	ok mboxctl send "$m" a b
+	mboxctl send "$m" c &
+	await "$m" 1 senders
+	check 0 1 '' sh -c "mboxctl who '$m' | tr -s ' ' | grep -c '^ $first .* 1 2 sleep $m\$'"
+	check 0 '1 2' '' mboxctl expel --dry-run "$m"
+	check 1 '' "$none" mboxctl expel -u 3 "$m"
+	check 1 '' "$none" mboxctl expel -r 3 "$m"
+	check 0 '2 2' '' mboxctl expel --reader 2 --unread 2 "id:$(id_of "$m")"
+	check 0 1 '' sh -c "mboxctl who '$m' | tr -s ' ' | grep -c '^ $second .* 2 expelled sleep'"
+	check 0 1 '' sh -c "mboxctl who -j '$m' |
+		grep -c '\"pid\":$second,.*\"reader\":2,\"unread\":0,\"expelled\":true}'"
+	has "$m" "1 2" waiting_senders queued
+	check 0 '1 2' '' mboxctl expel "$m"
+	ended 0
+	has "$m" "0 0" recv_handles queued
+	kill "$first" "$second"
+	wait "$first" "$second" 2>/dev/null || :
+	umount "$tmp/mnt"
+	rmdir "$tmp/mnt"
+	try="${nl}try mboxctl expel --help"
+	check 2 '' "mboxctl expel: a mailbox is needed$try" mboxctl expel
+	check 2 '' "*has number 1*" mboxctl expel -r 0 "$m"
+	check 2 '' "*invalid number of messages: 'x'*" mboxctl expel -u x "$m"
+	ok mboxctl rm "$m"
+	check 1 '' "mboxctl expel: cannot open '$m': No such file or directory" mboxctl expel "$m"
+	ok mboxctl create "$m"
+	check 1 '' "*Operation not supported" mboxctl expel "$m"
 	ok mboxctl rm "$m"
 }
 

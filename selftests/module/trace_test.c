@@ -242,6 +242,25 @@ TEST_F(trace, drop_is_traced)
 	}
 }
 
+TEST_F(trace, expel_is_traced)
+{
+	struct mbox_attr attr = attr_of(MBOX_BROADCAST, 2);
+	struct mbox_expel expel = { .flags = MBOX_EXPEL_LOOK };
+	int fd;
+
+	NEED_TRACING(self);
+	fd = raw_create(NULL, O_RDWR | O_CLOEXEC, &attr);
+	ASSERT_LE(0, fd);
+	self->id = stat_of(fd).id;
+	ASSERT_EQ(0, put(fd, 1));
+	ASSERT_EQ(0, raw(fd, MBOX_IOC_EXPEL, &expel));
+	EXPECT_EQ(0, events(self, "expel", ""));
+	expel.flags = 0;
+	ASSERT_EQ(0, raw(fd, MBOX_IOC_EXPEL, &expel));
+	EXPECT_EQ(1, events(self, "expel", "reader=1 unread=1"));
+	close(fd);
+}
+
 TEST_F(trace, expire_is_traced)
 {
 	__u32 value = 1;

@@ -473,9 +473,18 @@ TEST_F(fault, receive_with_descriptors)
 	EXPECT_EQ(before, after);
 }
 
+/* It allocates nothing, and takes away no reader of the other operations. */
+static long look_at_the_reader(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_expel arg = { .reader = 1, .flags = MBOX_EXPEL_LOOK };
+
+	return raw(self->fd, MBOX_IOC_EXPEL, &arg);
+}
+
 TEST_F(fault, broadcast)
 {
 	static const struct operation ops[] = {
+		{ .run = look_at_the_reader },
 		{ .run = send_descriptors, .undo = receive_all },
 		{ .run = receive_descriptors, .undo = close_descriptors,
 		  .prepare = queue_descriptors },
@@ -1138,6 +1147,14 @@ static long lib_set_capacity(FIXTURE_DATA(fault) *self)
 	return neg(mbox_set_capacity(self->mb, 16));
 }
 
+static long lib_expel(FIXTURE_DATA(fault) *self)
+{
+	long ret = neg(mbox_expel(self->mb, NULL, NULL, 0));
+
+	/* This is no broadcast. */
+	return ret == -EOPNOTSUPP ? 0 : ret;
+}
+
 static long lib_walk(FIXTURE_DATA(fault) *self)
 {
 	struct mbox_walk pos = { 0 };
@@ -1169,6 +1186,7 @@ TEST_F(fault, library_handles_and_names)
 		{ lib_unlink, NULL, have_name, name_is_there },
 		{ .run = lib_stat },
 		{ .run = lib_set_capacity, .undo = shrink },
+		{ .run = lib_expel },
 		{ .run = lib_walk },
 		{ .run = lib_info },
 	};

@@ -32,13 +32,15 @@
  *               lifespan of a message ended while its sender waited; or no
  *               reply to a request is possible; or the peer of a direct link
  *               has closed it or exited (receive: only when nothing is queued)
+ *   ENOTCONN    receive: the owner of the mailbox expelled this handle
  *   ESRCH       reply: no caller waits for this reply on this handle; ack, nack:
- *               this handle has no such message on lease; direct link: no such
+ *               this handle has no such message on lease; expel: no such reader,
+ *               or it has fewer messages to receive; direct link: no such
  *               process
  *   EBADF       the handle lacks the right to send or to receive; send, notify:
  *               not an open descriptor
  *   EACCES      open, create, unlink: permission denied
- *   EPERM       destroy, set capacity: the caller is not the owner; create:
+ *   EPERM       destroy, set capacity, expel: the caller is not the owner; create:
  *               MBOX_INHERIT without CAP_SYS_NICE; direct link: not allowed to
  *               open one to that process; any call on a direct link except
  *               stat: another process opened the handle
@@ -73,7 +75,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	10
+#define MBOX_ABI_VERSION	11
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -628,6 +630,28 @@ struct mbox_ring_wake {
 	__u32 n;
 };
 
+/* Flags of struct mbox_expel. */
+/* Change nothing, only tell which reader it would be. */
+#define MBOX_EXPEL_LOOK		0x1
+
+/**
+ * struct mbox_expel - end the receiving of a handle of an MBOX_BROADCAST mailbox
+ * @reader: number of the handle, see mbox-reader in fdinfo; 0: the one with the most
+ *	messages to receive, if it has any. Out: which it was
+ * @unread: only if it has at least as many messages to receive. Out: how many it had,
+ *	which count as dropped
+ * @flags: 0 or MBOX_EXPEL_LOOK
+ * @reserved: must be zero
+ *
+ * Needs the owner or CAP_IPC_OWNER. The handle stays open, but receives nothing more.
+ */
+struct mbox_expel {
+	__aligned_u64 reader;
+	__aligned_u64 unread;
+	__u32 flags;
+	__u32 reserved;
+};
+
 /**
  * struct mbox_request - send a message and wait for the reply
  * @buf: address of the request
@@ -886,5 +910,6 @@ struct mbox_notify {
 #define MBOX_IOC_CALL_CANCEL	_IOW(MBOX_IOC_MAGIC, 0x21, struct mbox_call_cancel)
 #define MBOX_IOC_CALLMSG	_IOWR(MBOX_IOC_MAGIC, 0x22, struct mbox_callmsg)
 #define MBOX_IOC_REPLYMSG	_IOW(MBOX_IOC_MAGIC, 0x23, struct mbox_replymsg)
+#define MBOX_IOC_EXPEL		_IOWR(MBOX_IOC_MAGIC, 0x24, struct mbox_expel)
 
 #endif /* _UAPI_LINUX_MBOX_H */
