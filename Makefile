@@ -8,6 +8,8 @@ KERNEL ?= 6.1
 KDIR ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
+# Where Python looks for packages: below PREFIX, in Debian's place.
+PYTHONDIR ?=
 # A file for the totals of check and lint: "passed failed skipped".
 COUNTS ?=
 # Of fuzz: how long, and where the random numbers begin.
@@ -59,6 +61,7 @@ help:
 	@echo '  all              module, library and programs, in build/ (the default)'
 	@echo '  modules          the module for KERNEL ($(KERNEL)), or against KDIR'
 	@echo '  lib              library and programs'
+	@echo '  python           the Python package, in build/lib/python'
 	@echo
 	@echo 'Test:'
 	@echo '  check            every test in a virtual machine; TESTS="a b" for some'
@@ -89,6 +92,8 @@ help:
 	@echo 'Install:'
 	@echo '  install          library, programs, man pages (PREFIX, DESTDIR)'
 	@echo '  uninstall        remove what install has installed'
+	@echo '  python-install   the Python package (PREFIX, PYTHONDIR, DESTDIR)'
+	@echo '  python-uninstall  remove it again'
 	@echo '  modules_install  the module, for the running kernel or KDIR'
 	@echo '  dkms-install     the module, by DKMS for every kernel that is installed'
 	@echo '  dkms-uninstall   remove it again'
@@ -119,6 +124,15 @@ modules_install:
 
 lib:
 	@$(MAKE) -s -C libuser O=../build/lib PREFIX='$(PREFIX)' all
+
+python:
+	@$(VM)/deps.sh python
+	@$(MAKE) -s -C libuser O=../build/lib python
+
+python-install python-uninstall:
+	@$(MAKE) -s -C libuser O=../build/lib PREFIX='$(PREFIX)' \
+		$(if $(PYTHONDIR),PYTHONDIR='$(PYTHONDIR)') \
+		DESTDIR='$(if $(DESTDIR),$(call absolute,$(DESTDIR)))' $@
 
 install:
 	@$(MAKE) -C libuser O=../build/lib PREFIX='$(PREFIX)' \
@@ -248,7 +262,7 @@ clean:
 		-exec rm -f {} +
 
 # Each is in the text of help.
-.PHONY: all help modules modules_install lib install uninstall dkms-install dkms-uninstall deb \
+.PHONY: all help modules modules_install lib python install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
 	demo vm check check-all check-fs check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

@@ -113,6 +113,30 @@ test_uninstall_leaves_no_file()
 	[ -e "$tmp/gone/usr/bin/other" ] || echo "removes what is not its own"
 }
 
+# With the libraries of the build, as the library is not installed.
+test_python_package()
+{
+	/usr/bin/python3 -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null || {
+		echo "SKIP no headers of Python"
+		return 0
+	}
+	build
+	(umask 077 && run_make -C libuser O=../build/lib DESTDIR="$tmp/py" PREFIX=/usr \
+		python-install) >/dev/null
+	packages=$tmp/py/usr/lib/python3/dist-packages
+	readable "$tmp/py"
+	for file in __init__.py __init__.pyi py.typed _mbox.abi3.so; do
+		[ -e "$packages/mbox/$file" ] || echo "no $file"
+	done
+	LD_LIBRARY_PATH="$tree/build/lib" PYTHONPATH=$packages /usr/bin/python3 -c '
+import mbox
+assert mbox.__file__.startswith("'"$packages"'"), mbox.__file__' || echo "it cannot be imported"
+	run_make -C libuser O=../build/lib DESTDIR="$tmp/py" PREFIX=/usr python-uninstall
+	find "$tmp/py" ! -type d | sed 's/^/left: /'
+	[ -d "$packages" ] && [ ! -e "$packages/mbox" ] || echo "$packages/mbox is still there"
+}
+
 test_a_strict_umask()
 {
 	build

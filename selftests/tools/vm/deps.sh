@@ -4,7 +4,7 @@
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
 # wanted, this says so and installs nothing. Sets: module vm check kernel lint
-# lint-quick deb commands model labels plot ring arm64 s390x. --list: only print the packages, whether they are
+# lint-quick deb commands model labels plot python ring arm64 s390x. --list: only print the packages, whether they are
 # there or not, by the names that apt knows.
 set -eu
 
@@ -19,10 +19,11 @@ packages()
 		'libssl3|libssl3t64' xz-utils zstd ;;
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
 	check) echo gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
-		python3-minimal xz-utils acl inotify-tools lsof \
+		python3-dev xz-utils acl inotify-tools lsof \
 		libtirpc-dev rpcsvc-proto pkgconf ;;
-	deb) echo debhelper dh-dkms dpkg-dev lintian libc6-dev gcc make git \
-		libtirpc-dev pkgconf ;;
+	python) echo gcc libc6-dev make python3-dev ;;
+	deb) echo debhelper dh-dkms dh-python dpkg-dev lintian libc6-dev gcc make git \
+		libtirpc-dev pkgconf python3-dev ;;
 	commands) echo gcc libc6-dev make python3 ;;
 	model) echo gcc libc6-dev spin ;;
 	plot) echo gnuplot-nox ;;

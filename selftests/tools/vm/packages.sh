@@ -67,7 +67,7 @@ prepare()
 	cp /etc/resolv.conf "$ROOT/etc/resolv.conf"
 	# Headers of two kernels, the second from backports' predecessor: the RT one.
 	inside 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq \
-		--no-install-recommends install dkms gcc libc6-dev make pkg-config libtirpc-dev \
+		--no-install-recommends install dkms gcc libc6-dev make pkg-config python3 libtirpc-dev \
 		linux-headers-amd64 linux-headers-rt-amd64'
 }
 
@@ -94,6 +94,7 @@ programs_compile()
 		gcc -o rpc rpc.c $(pkg-config --cflags --libs libmbox-rpc) && ./rpc &&
 		{ ./hello || [ $? = 1 ]; } && mboxctl --version &&
 		LD_PRELOAD=libmbox-mq.so /bin/true && [ -e /usr/lib/*/libmbox-mq.so ] &&
+		python3 -c "import mbox; mbox.Mailbox.create" &&
 		[ -e /lib/udev/rules.d/60-mbox-dkms.rules ] &&
 		[ -e /usr/lib/modules-load.d/mbox.conf ]'
 }
@@ -109,7 +110,8 @@ dkms_of_the_tree()
 purge()
 {
 	inside 'DEBIAN_FRONTEND=noninteractive apt-get -qq purge mbox-dkms mbox-tools \
-		mbox-doc mbox-drop-in libmbox-rpc-dev libmbox-rpc0 libmbox-dev libmbox0'
+		mbox-doc mbox-drop-in python3-mbox libmbox-rpc-dev libmbox-rpc0 libmbox-dev \
+		libmbox0'
 }
 
 nothing_left()
