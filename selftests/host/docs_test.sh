@@ -319,7 +319,7 @@ test_functions_in_other_pages_exist()
 		# These have whole programs, with functions of the C library and libtirpc, or
 		# are about another language.
 		case $file in
-		README.md|Documentation/rpc.rst|Documentation/python.rst) ;;
+		README.md|Documentation/rpc.rst|Documentation/cpp.rst|Documentation/python.rst) ;;
 		*) cat "$tmp/all" >>"$tmp/page" ;;
 		esac
 		contained "$tmp/page" "$tmp/known" "$file" "the code"
@@ -801,8 +801,9 @@ test_changelog_has_the_number_of_the_interface()
 
 test_tests_and_kernels_are_documented()
 {
-	for file in selftests/*/*_test.c selftests/*/*_test.sh; do
+	for file in selftests/*/*_test.c selftests/*/*_test.cpp selftests/*/*_test.sh; do
 		file=${file##*/}
+		file=${file%.cpp}
 		echo "${file%.c}"
 	done >"$tmp/code"
 	sed -n 's/^``\([a-z0-9_]*_test\(\.sh\)*\)``  *.*/\1/p' "$testing" >"$tmp/page"

@@ -53,7 +53,8 @@ readable()
 # has ROOT PREFIX: prints what is missing there.
 has()
 {
-	for file in bin/mboxctl lib/libmbox.so lib/libmbox.so.0 lib/libmbox.a lib/libmbox-mq.so include/mbox.h \
+	for file in bin/mboxctl lib/libmbox.so lib/libmbox.so.0 lib/libmbox.a lib/libmbox-mq.so \
+		include/mbox.h include/mbox.hpp \
 		include/linux/mbox.h lib/pkgconfig/libmbox.pc share/man/man1/mboxctl.1 \
 		share/man/man7/mbox_mq.7 share/man/man3/mbox_send.3 share/man/man3/mbox_timedsend.3 \
 		share/bash-completion/completions/mboxctl; do
@@ -111,6 +112,28 @@ test_uninstall_leaves_no_file()
 	run_make uninstall DESTDIR="$tmp/gone" PREFIX=/usr
 	find "$tmp/gone" ! -type d ! -name other | sed 's/^/left: /'
 	[ -e "$tmp/gone/usr/bin/other" ] || echo "removes what is not its own"
+}
+
+# With both compilers, if they are there; and the programs of its page.
+test_header_for_c_plus_plus()
+{
+	build
+	awk -v to="$tmp/page" '/^\.\. code-block:: cpp$/ { n++; inside = 1; next }
+		inside && /^[^ ]/ { inside = 0 }
+		inside { sub(/^   /, ""); print >(to n ".cpp") }' "$top/Documentation/cpp.rst"
+	[ -e "$tmp/page3.cpp" ] || echo "cpp.rst: no three programs"
+	found=
+	for compiler in g++ clang++; do
+		command -v "$compiler" >/dev/null || continue
+		found=1
+		for standard in c++17 c++20; do
+			for file in libuser/include/mbox.hpp "$tmp"/page*.cpp; do
+				"$compiler" -std="$standard" -Wall -Wextra -pedantic -Werror -fsyntax-only \
+					-Ilibuser/include -Iuapi -x c++ -include mbox.hpp "$file" || echo "$file"
+			done
+		done
+	done
+	[ -n "$found" ] || echo "SKIP no compiler of C++"
 }
 
 # With the libraries of the build, as the library is not installed.

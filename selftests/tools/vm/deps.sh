@@ -18,7 +18,7 @@ packages()
 	module) echo gcc libc6-dev make kmod 'libelf1|libelf1t64' \
 		'libssl3|libssl3t64' xz-utils zstd ;;
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
-	check) echo gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
+	check) echo g++ gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
 		python3-dev xz-utils acl inotify-tools lsof \
 		libtirpc-dev rpcsvc-proto pkgconf ;;
 	python) echo gcc libc6-dev make python3-dev ;;

@@ -140,7 +140,8 @@ name_tests()
 {
 	local file name names='' known=' ' unknown=''
 
-	for file in "$TOP_DIR"/selftests/*/*_test.c "$TOP_DIR"/selftests/*/*_test.sh; do
+	for file in "$TOP_DIR"/selftests/*/*_test.c "$TOP_DIR"/selftests/*/*_test.cpp \
+		"$TOP_DIR"/selftests/*/*_test.sh; do
 		file=${file##*/}
 		known+="${file%_test.*} "
 	done
