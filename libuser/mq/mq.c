@@ -67,17 +67,18 @@ static const char *name_of(const char *name, uint32_t *len)
 /* A number in a file of the kernel's, or @otherwise. */
 static uint32_t read_default(const char *path, uint32_t otherwise)
 {
+	unsigned long value = 0;
 	char text[24] = "";
-	ssize_t n;
 	int fd;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return otherwise;
-	n = read(fd, text, sizeof(text) - 1);
+	if (read(fd, text, sizeof(text) - 1) > 0)
+		value = strtoul(text, NULL, 10);
 	close(fd);
 
-	return n > 0 && atol(text) > 0 ? atol(text) : otherwise;
+	return value && value < UINT32_MAX ? value : otherwise;
 }
 
 static uint32_t lesser(uint32_t a, uint32_t b)
