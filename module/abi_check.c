@@ -17,7 +17,10 @@ static_assert(sizeof(struct mbox_attr) ==
 		      FIELD(mbox_attr, perm));
 static_assert(sizeof(struct mbox_info) ==
 	      FIELD(mbox_info, abi) + FIELD(mbox_info, modes) +
-		      FIELD(mbox_info, attr_flags) + FIELD(mbox_info, call_flags));
+		      FIELD(mbox_info, attr_flags) + FIELD(mbox_info, call_flags) +
+		      FIELD(mbox_info, user_mailboxes) + FIELD(mbox_info, mailboxes) +
+		      FIELD(mbox_info, user_bytes) + FIELD(mbox_info, bytes) +
+		      FIELD(mbox_info, msg_max_limit) + FIELD(mbox_info, fds));
 static_assert(sizeof(struct mbox_create) ==
 	      FIELD(mbox_create, name) + FIELD(mbox_create, name_len) +
 		      FIELD(mbox_create, oflags) + FIELD(mbox_create, attr) +
@@ -129,7 +132,7 @@ static_assert(sizeof(struct mbox_replymsg) ==
 
 /* The layout that existing programs were compiled with. */
 static_assert(sizeof(struct mbox_attr) == 20);
-static_assert(sizeof(struct mbox_info) == 16);
+static_assert(sizeof(struct mbox_info) == 48);
 static_assert(sizeof(struct mbox_create) == 72);
 static_assert(sizeof(struct mbox_options) == 24);
 static_assert(sizeof(struct mbox_open) == 24);

@@ -17,6 +17,7 @@
 #include "handle_ioctl.h"
 #include "instance.h"
 #include "ioctl.h"
+#include "limits.h"
 #include "mailbox.h"
 #include "namespace.h"
 #include "trace.h"
@@ -68,14 +69,24 @@ static int get_name(char *name, u64 uname, u32 len)
 static long ioctl_info(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
-	const struct mbox_info info = {
+	struct mbox_info info = {
 		.abi = MBOX_ABI_VERSION,
 		.modes = 1U << MBOX_QUEUE | 1U << MBOX_RING,
 		.attr_flags = MBX_ATTR_FLAGS,
 		.call_flags = MBX_SEND_FLAGS | MBX_RECV_FLAGS |
 			      MBOX_WAITFORONE | MBOX_CTRUNC | MBOX_LOST,
+		.msg_max_limit = mbx_msg_max_limit(),
 	};
+	struct mbx_usage usage;
+	int ret = mbx_usage(&usage);
 
+	if (ret)
+		return ret;
+	info.user_mailboxes = usage.mailboxes_max;
+	info.mailboxes = usage.mailboxes;
+	info.user_bytes = usage.bytes_max;
+	info.bytes = usage.bytes;
+	info.fds = usage.fds;
 	return mbx_ioctl_respond(uarg, usize, &info, sizeof(info));
 }
 

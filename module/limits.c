@@ -284,6 +284,35 @@ bool mbx_unlimited(void)
 }
 
 /**
+ * mbx_usage() - what the user of the current process has
+ * @usage: filled; of the accounts that are charged, it has the largest figures, because
+ *	they decide
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int mbx_usage(struct mbx_usage *usage)
+{
+	struct mbx_user *user = mbx_user_get(), *u;
+
+	if (!user)
+		return -ENOMEM;
+	*usage = (struct mbx_usage){
+		.mailboxes_max = READ_ONCE(user_mailboxes),
+		.bytes_max = READ_ONCE(mbx_user_bytes),
+	};
+	for (u = user; u; u = u->parent) {
+		usage->mailboxes = max_t(unsigned int, usage->mailboxes,
+					 atomic_read(&u->mailboxes));
+		usage->bytes = max_t(unsigned long, usage->bytes,
+				     atomic_long_read(&u->bytes));
+		usage->fds = max_t(unsigned int, usage->fds, atomic_read(&u->fds));
+	}
+	mbx_user_put(user);
+	return 0;
+}
+
+/**
  * mbx_charge_mailbox() - charge a mailbox
  * @user: its creator
  *

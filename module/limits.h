@@ -136,10 +136,27 @@ struct mbx_want {
 	struct mbx_need need;
 };
 
+/**
+ * struct mbx_usage - what a user has, and may have
+ * @mailboxes: mailboxes
+ * @mailboxes_max: the limit
+ * @bytes: memory
+ * @bytes_max: the limit
+ * @fds: descriptors in messages
+ */
+struct mbx_usage {
+	unsigned int mailboxes;
+	unsigned int mailboxes_max;
+	unsigned long bytes;
+	unsigned long bytes_max;
+	unsigned int fds;
+};
+
 extern unsigned long mbx_user_bytes;
 
 bool mbx_unlimited(void);
 struct mbx_user *mbx_user_get(void);
+int mbx_usage(struct mbx_usage *usage);
 void mbx_user_put(struct mbx_user *user);
 kuid_t mbx_uid_seen_from(const struct user_namespace *viewer,
 			 const struct user_namespace *ns, kuid_t uid);

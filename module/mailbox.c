@@ -67,6 +67,14 @@ module_param(msg_max_limit, uint, 0644);
 MODULE_PARM_DESC(msg_max_limit, "largest msg_max of a new mailbox (1 MiB)");
 
 /**
+ * mbx_msg_max_limit() - the largest msg_max of a new mailbox of an ordinary user
+ */
+unsigned int mbx_msg_max_limit(void)
+{
+	return READ_ONCE(msg_max_limit);
+}
+
+/**
  * mbx_attr_check() - check attributes from user space
  * @attr: the attributes
  *
@@ -98,7 +106,7 @@ int mbx_attr_check(const struct mbox_attr *attr)
 		return -EINVAL;
 	if (!attr->msg_max || attr->msg_max > MSG_MAX_HARD)
 		return -EINVAL;
-	if (attr->msg_max > READ_ONCE(msg_max_limit) && !mbx_unlimited())
+	if (attr->msg_max > mbx_msg_max_limit() && !mbx_unlimited())
 		return -EINVAL;
 	return attr->mode == MBOX_RING ? mbx_ring_attr_check(attr) : 0;
 }

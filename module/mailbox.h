@@ -343,6 +343,7 @@ static inline bool mbx_senders_gone(const struct mailbox *mb)
 /* The options of a mailbox for which none are given. */
 extern const struct mbox_options mbx_no_options;
 
+unsigned int mbx_msg_max_limit(void);
 int mbx_attr_check(const struct mbox_attr *attr);
 int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr);
 struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,

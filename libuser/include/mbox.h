@@ -285,7 +285,7 @@ int mbox_expel(struct mbox *mb, uint64_t *reader, uint64_t *unread, unsigned int
 int mbox_walk(struct mbox_walk *pos);
 
 /**
- * mbox_info() - get the features of the loaded module
+ * mbox_info() - get the features of the loaded module, and limits
  * @info: filled on success, see struct mbox_info in <linux/mbox.h>
  *
  * Return: 0, or -1 and errno.

@@ -49,6 +49,10 @@ TEST_F(fields, info_agrees_with_the_header)
 	EXPECT_EQ(SEND_FLAGS | RECV_FLAGS | MBOX_WAITFORONE |
 		  MBOX_CTRUNC | MBOX_LOST, raw_info.call_flags);
 
+	EXPECT_EQ(param_get("user_mailboxes"), (long)raw_info.user_mailboxes);
+	EXPECT_EQ(param_get("user_bytes"), (long)raw_info.user_bytes);
+	EXPECT_EQ(param_get("msg_max_limit"), (long)raw_info.msg_max_limit);
+
 	memset(&info, POISON, sizeof(info));
 	ASSERT_EQ(0, mbox_info(&info));
 	EXPECT_EQ(0, memcmp(&info, &raw_info, sizeof(info)));

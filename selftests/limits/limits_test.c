@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "costs.h"
+#include "fds.h"
 #include "peers.h"
 #include "slow.h"
 
@@ -226,6 +227,43 @@ TEST_F(limits, CAP_SYS_RESOURCE_overrides_limits)
 #ifndef CLONE_NEWUSER
 #define CLONE_NEWUSER 0x10000000
 #endif
+
+static int info_counts(void *arg)
+{
+	int fd, memory = memfd_create("limits", MFD_CLOEXEC);
+	struct mbox_info before, info;
+
+	(void)arg;
+	CHECK(memory >= 0);
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(0, mbox_info(&before));
+	CHECK_EQ(0U, before.mailboxes);
+	CHECK_EQ(0ULL, before.bytes);
+	CHECK_EQ(0U, before.fds);
+	fd = new_mailbox(0, 4);
+	CHECK(fd >= 0);
+	CHECK_EQ(0, send_fds(fd, 0, &memory, 1));
+	CHECK_EQ(0, mbox_info(&info));
+	CHECK_EQ(1U, info.mailboxes);
+	CHECK(info.bytes >= sizeof(__u32));
+	CHECK_EQ(1U, info.fds);
+	if (!unshare(CLONE_NEWUSER)) {
+		/* What is above counts, since it is charged. */
+		CHECK(new_mailbox(0, 1) >= 0);
+		CHECK_EQ(0, mbox_info(&info));
+		CHECK_EQ(2U, info.mailboxes);
+		CHECK_EQ(1U, info.fds);
+	}
+	CHECK_EQ(0, close(fd));
+	CHECK_EQ(0, mbox_info(&info));
+	CHECK_EQ(0U, info.fds);
+	return 0;
+}
+
+TEST_F(limits, info_tells_what_the_user_has)
+{
+	EXPECT_EQ(0, in_child(info_counts, NULL));
+}
 
 /* Its capabilities are not those of the system. */
 static int root_of_a_user_namespace(void *arg)

@@ -174,17 +174,33 @@ struct mbox_attr {
 };
 
 /**
- * struct mbox_info - the features of the module
+ * struct mbox_info - the features of the module, and limits
  * @abi: out: MBOX_ABI_VERSION of the module
  * @modes: out: bit n is set when mode n exists
  * @attr_flags: out: the mailbox flags that exist
  * @call_flags: out: the call flags that exist
+ * @user_mailboxes: out: how many mailboxes a user may have
+ * @mailboxes: out: how many the user of the calling process has
+ * @user_bytes: out: how many bytes of memory a user may have
+ * @bytes: out: how many the user of the calling process has
+ * @msg_max_limit: out: the largest msg_max of a new mailbox
+ * @fds: out: descriptors in messages of the user of the calling process; RLIMIT_NOFILE
+ *	is their limit
+ *
+ * In a user namespace, the user that created it is charged too, and so on above. Of
+ * these users, @mailboxes, @bytes and @fds are each those of the one that has most.
  */
 struct mbox_info {
 	__u32 abi;
 	__u32 modes;
 	__u32 attr_flags;
 	__u32 call_flags;
+	__u32 user_mailboxes;
+	__u32 mailboxes;
+	__aligned_u64 user_bytes;
+	__aligned_u64 bytes;
+	__u32 msg_max_limit;
+	__u32 fds;
 };
 
 /**
