@@ -10,6 +10,7 @@
 
 #include "attr.h"
 #include "common.h"
+#include "explain.h"
 
 /* No user and no group has the number that stands for "unchanged". */
 #define ID_MAX (UINT32_MAX - 1)
@@ -280,16 +281,24 @@ struct mbox *wish_create(const struct wish *wish, const char *name, int oflags)
 	struct mbox *mb = mbox_create_with(name, oflags | O_EXCL, &wish->attr, &wish->options);
 	uid_t uid = wish->given & ATTR_UID ? wish->uid : (uid_t)-1;
 	gid_t gid = wish->given & ATTR_GID ? wish->gid : (gid_t)-1;
+	const char *why;
+	char text[256];
+	int error;
 
 	if (!mb && errno == EEXIST)
 		return NULL;
 	if (mb && mbox_set_perm(mb, uid, gid, -1) == 0)
 		return mb;
 
+	error = errno;
+	why = explain_create(name, &wish->attr, &wish->options, text, sizeof(text));
+	errno = error;
 	if (mb) {
 		print_perror("cannot change the owner of '%s'", name);
 		mbox_unlink(name);
 		mbox_close(mb);
+	} else if (errno == EINVAL && why) {
+		print_error("cannot create '%s': %s: %s", name, strerror(EINVAL), why);
 	} else {
 		print_perror("cannot create '%s'", name);
 	}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "explain.h"
 #include "text.h"
 
 #define NSEC_PER_SEC 1000000000
@@ -73,16 +74,12 @@ void print_error(const char *fmt, ...)
 
 void print_perror(const char *fmt, ...)
 {
-	const char *text = strerror(errno);
+	char text[256];
+	const char *why = explain_error(errno, text, sizeof(text));
 	va_list va;
 
-	if (errno == ENODEV)
-		text = "/dev/mbox is missing (is the module loaded?)";
-	else if (errno == EIDRM)
-		text = "The mailbox was destroyed";
-
 	va_start(va, fmt);
-	print_prefixed(fmt, va, text);
+	print_prefixed(fmt, va, why);
 	va_end(va);
 }
 

@@ -43,14 +43,14 @@ _mboxctl()
 	local help line word i n=0
 
 	COMPREPLY=()
-	if [[ $COMP_CWORD == 1 ]]; then
+	if [[ $COMP_CWORD == 1 || ($COMP_CWORD == 2 && $command == help) ]]; then
 		help=$("$program" --help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
 		mapfile -t COMPREPLY < <(compgen -W "$help --help --version" -- "$current")
 		return
 	fi
 	help=$("$program" "$command" --help 2>/dev/null) || return
 	while IFS= read -r line; do
-		if [[ $line =~ ^'Usage: mboxctl '[a-z-]+' [OPTIONS] '(.*) ]]; then
+		if [[ $line =~ ^'Usage: mboxctl '[a-z-]+' [OPTIONS]'(.*) ]]; then
 			word=${BASH_REMATCH[1]//[\[\]]/}
 			read -ra operands <<<"$word"
 		elif [[ $line =~ ^'  '('   '|(-.),)' '(--[a-z-]+)(' '([A-Z]+))?'  ' ]]; then
@@ -90,7 +90,7 @@ _mboxctl()
 	fi
 	# The last operand may be one that can be repeated.
 	word=${operands[n]-}
-	[[ -n $word || ${operands[-1]} != *... ]] || word=${operands[-1]}
+	[[ -n $word || ${operands[*]: -1} != *... ]] || word=${operands[*]: -1}
 	_mboxctl_argument "$program" "${word%...}" "$current"
 }
 

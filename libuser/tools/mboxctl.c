@@ -26,6 +26,9 @@ static const struct command *const commands[] = {
 	&chown_command,
 	&unlink_command,
 	&rm_command,
+	&info_command,
+	&doctor_command,
+	&help_command,
 	NULL,
 };
 
@@ -44,9 +47,51 @@ static const struct command mboxctl = {
 	.options_first = true,
 };
 
-int main(int argc, char **argv)
+static const struct command *find_command(const char *name)
 {
 	const struct command *const *command;
+
+	for (command = commands; *command; command++) {
+		if (!strcmp(name, (*command)->name))
+			return *command;
+	}
+
+	return NULL;
+}
+
+static int run_help(int argc, char **argv)
+{
+	char *ask[3] = { prog_name, "--help" };
+	const struct command *command = &mboxctl;
+	int status;
+
+	status = parse_options(&help_command, argc, argv, NULL);
+	if (status >= 0)
+		return status;
+	if (argc - optind > 1)
+		return usage_error("help is for one command at a time");
+	if (optind < argc)
+		command = find_command(argv[optind]);
+	if (!command)
+		return usage_error("unknown command '%s'", argv[optind]);
+
+	snprintf(prog_name, sizeof(prog_name), "mboxctl%s%s", command->name ? " " : "",
+		 command->name ? command->name : "");
+
+	return parse_options(command, 2, ask, NULL);
+}
+
+const struct command help_command = {
+	.name = "help",
+	.operands = "[COMMAND]",
+	.summary = "explain a command",
+	.about = "Explain a command, as its option --help does.\n",
+	.run = run_help,
+};
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
 	int status;
 
 	/* A write to a pipe without a reader fails, and mboxctl says so. */
@@ -64,12 +109,10 @@ int main(int argc, char **argv)
 	if (argc <= 0)
 		return usage_error("no command given");
 
-	for (command = commands; *command; command++) {
-		if (strcmp(argv[0], (*command)->name))
-			continue;
-		snprintf(prog_name, sizeof(prog_name), "mboxctl %s", (*command)->name);
-		return finish_stdout((*command)->run(argc, argv));
-	}
+	command = find_command(argv[0]);
+	if (!command)
+		return usage_error("unknown command '%s'", argv[0]);
+	snprintf(prog_name, sizeof(prog_name), "mboxctl %s", command->name);
 
-	return usage_error("unknown command '%s'", argv[0]);
+	return finish_stdout(command->run(argc, argv));
 }

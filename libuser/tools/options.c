@@ -77,7 +77,8 @@ static void print_help(const struct command *command)
 {
 	const struct command *const *sub = command->commands;
 
-	printf("Usage: %s %s%s\n", prog_name, sub ? "" : "[OPTIONS] ", command->operands);
+	printf("Usage: %s%s%s%s\n", prog_name, sub ? "" : " [OPTIONS]",
+	       *command->operands ? " " : "", command->operands);
 	printf("\n%s", command->about);
 	if (sub)
 		printf("\nCommands:\n");

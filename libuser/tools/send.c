@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* mboxctl send. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ static bool send_message(const struct send_job *job, const void *data, size_t le
 		.type = job->type,
 		.lifespan_ns = job->lifespan_ns,
 	};
+	struct mbox_stat st;
 	int error;
 
 	if (job->timed)
@@ -61,7 +63,12 @@ static bool send_message(const struct send_job *job, const void *data, size_t le
 		return true;
 
 	error = errno;
-	print_perror("cannot send to '%s'", job->mailbox);
+	if (error == EMSGSIZE && mbox_stat(job->mb, &st) == 0)
+		print_error("cannot send to '%s': %s: it has %s %" PRIu32 " bytes here",
+			    job->mailbox, strerror(error),
+			    st.attr.flags & MBOX_FIXED ? "exactly" : "at most", st.attr.msg_max);
+	else
+		print_perror("cannot send to '%s'", job->mailbox);
 	if (error == EAGAIN || error == ETIMEDOUT) {
 		*status = EXIT_TIMEOUT;
 		return false;

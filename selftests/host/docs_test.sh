@@ -472,7 +472,7 @@ synopsis_of_the_help()
 {
 	options_of_the_help | awk '{ print $1, $2 == "-" ? $3 : $2, $4 }' | sed 's/ $//'
 	while read -r command; do
-		sed -n "s/^Usage: mboxctl $command \[OPTIONS\] /$command: /p" "$tmp/help/$command"
+		sed -n "s/^Usage: mboxctl $command \[OPTIONS\]/$command:/p" "$tmp/help/$command"
 	done <"$tmp/ctl"
 }
 

@@ -270,8 +270,8 @@ offers()
 test_completion_offers_commands_and_options()
 {
 	install_completion
-	offers "--help --version apply call chmod chown create export ls monitor recv rm send \
-serve set-capacity stat tap unlink who" mboxctl ""
+	offers "--help --version apply call chmod chown create doctor expel export help info ls monitor recv \
+rm send serve set-capacity stat tap unlink who" mboxctl ""
 	offers "send serve set-capacity" mboxctl se
 	offers "--dead-letter --deliveries --drop-newest --drop-oldest" mboxctl create --d
 	offers "--destroy --help --version" mboxctl rm --
@@ -279,6 +279,8 @@ serve set-capacity stat tap unlink who" mboxctl ""
 	# It has options of its own.
 	offers "" mboxctl serve jobs cat -
 	offers "" mboxctl nothing --
+	offers "send serve set-capacity" mboxctl help se
+	offers "" mboxctl info x
 }
 
 test_completion_offers_mailboxes()

@@ -221,7 +221,7 @@ test_create_sets_the_owner()
 
 test_create_goes_on_after_an_error()
 {
-	check 1 '' "mboxctl create: cannot create 'a/b': Invalid argument" \
+	check 1 '' "mboxctl create: cannot create 'a/b': Invalid argument: *no slash*" \
 		mboxctl create a/b "$m"
 	ok mboxctl rm "$m"
 	check 1 '' "*as 'id:5'" mboxctl create id:5 "$m"
@@ -242,14 +242,14 @@ test_create_refuses_wrong_arguments()
 	check 2 '' "*exclude each other$try" mboxctl create --drop-oldest --drop-newest "$m"
 	check 2 '' "mboxctl create: unrecognized option *$try" mboxctl create --nonsense "$m"
 	check 2 '' "mboxctl create: option requires an argument *$try" mboxctl create -c
-	check 1 '' "*Invalid argument" mboxctl create -s 0 "$m"
+	check 1 '' "*Invalid argument: *" mboxctl create -s 0 "$m"
 	check 1 '' "*No such file or directory" mboxctl rm "$m"
 }
 
 test_names_can_be_long_and_odd()
 {
 	check 1 '' "*File name too long" mboxctl create "${longest}0"
-	check 1 '' "*Invalid argument" mboxctl create ''
+	check 1 '' "*Invalid argument: *not empty*" mboxctl create ''
 	ok mboxctl create "$longest" "$odd" "name:id:$m"
 	for name in "$longest" "$odd" "name:id:$m"; do
 		ok mboxctl send "$name" text
@@ -436,7 +436,7 @@ test_send_carries_any_bytes()
 test_send_goes_on_after_a_message_that_is_refused()
 {
 	ok mboxctl create -s 10 "$m"
-	check 1 '' "mboxctl send: cannot send to '$m': Message too long" \
+	check 1 '' "mboxctl send: cannot send to '$m': Message too long: it has at most 10 bytes here" \
 		mboxctl send "$m" first 12345678901 after
 	check 0 "firstafter" '' mboxctl recv -n 0 -d "$m"
 	check 1 '' "mboxctl send: cannot open '$tmp/none': No such file or directory" \
@@ -445,7 +445,7 @@ test_send_goes_on_after_a_message_that_is_refused()
 	check 1 '' "mboxctl send: cannot read '$tmp'" mboxctl send -f "$tmp" "$m" after
 	check 0 after '' mboxctl recv -d "$m"
 	ok mboxctl create --fixed -s 4 "$m-f"
-	check 1 '' "*too long" mboxctl send "$m-f" abc abcd
+	check 1 '' "*too long: it has exactly 4 bytes here" mboxctl send "$m-f" abc abcd
 	check 0 abcd '' mboxctl recv -n 0 -d "$m-f"
 	ok mboxctl rm "$m" "$m-f"
 }
@@ -454,7 +454,7 @@ test_send_goes_on_after_a_message_that_is_refused()
 test_send_reads_no_more_than_a_message()
 {
 	ok mboxctl create -s 10 "$m"
-	long="mboxctl send: cannot send to '$m': Message too long"
+	long="mboxctl send: cannot send to '$m': Message too long: it has at most 10 bytes here"
 	{
 		echo first
 		dd if=/dev/zero bs=64k count=512 2>/dev/null | tr '\0' x
@@ -851,8 +851,8 @@ test_ring_refuses_what_only_queues_can_do()
 	check 2 '' "*one-sender and one-receiver are for rings$try" \
 		mboxctl create --one-sender "$m"
 	check 2 '' "*a ring drops no messages$try" mboxctl create --ring --drop-oldest "$m"
-	check 1 '' "*cannot create '$m': Invalid argument" mboxctl create --ring -c 0 "$m"
-	check 1 '' "*cannot create '$m': Invalid argument" \
+	check 1 '' "*cannot create '$m': Invalid argument: *" mboxctl create --ring -c 0 "$m"
+	check 1 '' "*cannot create '$m': Invalid argument: the capacity of a ring*" \
 		mboxctl create --ring -c unbounded "$m"
 	check 1 '' "*No such file*" mboxctl recv -d "$m"
 }
@@ -938,8 +938,8 @@ test_each_command_prints_help_and_version()
 	"mboxctl (libmbox) v"[0-9]*) ;;
 	*) wrong "$version" ;;
 	esac
-	for command in '' create apply ls stat who monitor tap export send recv call serve set-capacity \
-		chmod chown unlink rm; do
+	for command in '' create apply ls stat who monitor tap export send recv call serve set-capacity expel \
+		chmod chown unlink rm info doctor help; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
 		case $help in
@@ -954,7 +954,96 @@ test_each_command_prints_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create apply ls stat who monitor tap export send recv call serve set-capacity chmod chown unlink rm "
+		"create apply ls stat who monitor tap export send recv call serve set-capacity expel chmod chown unlink rm info doctor help "
+}
+
+test_help_explains_a_command()
+{
+	check 0 "$(mboxctl --help)" '' mboxctl help
+	check 0 "$(mboxctl send --help)" '' mboxctl help send
+	check 2 '' "mboxctl help: unknown command 'lst'${nl}try mboxctl help --help" mboxctl help lst
+	check 2 '' "*one command at a time$nl*" mboxctl help ls stat
+}
+
+test_info_tells_limits_and_what_is_used()
+{
+	had=$(mboxctl info --json | sed 's/.*"mailboxes":\([0-9]*\).*/\1/')
+	ok mboxctl create "$m"
+	check 0 $((had + 1)) '' sh -c "mboxctl info -j | sed 's/.*\"mailboxes\":\([0-9]*\).*/\1/'"
+	check 0 "$(cat /sys/module/mbox/parameters/user_bytes)" '' \
+		sh -c "mboxctl info | sed -n 's/^bytes:  *[0-9]* of //p'"
+	check 0 1 '' sh -c "mboxctl info | grep -c '^flags:  *fixed,.*leaf'"
+	check 2 '' "*no operands$nl*" mboxctl info "$m"
+	ok mboxctl rm "$m"
+}
+
+# What doctor says that is neither ok nor a note.
+doctor_fails() { mboxctl doctor | grep -A 1 '^FAIL'; }
+
+test_doctor_finds_nothing_where_mailboxes_work()
+{
+	mboxctl doctor >"$tmp/doctor" || wrong "status $?: $(cat "$tmp/doctor")"
+	for what in "module: .*, loaded into Linux $(uname -r)" '/dev/mbox: mode 0666' \
+		'kernel interface: ABI' 'mailboxes of this user: [0-9]* of 256' \
+		'trial: a message through a new queue' 'trial: a message through a new ring'; do
+		grep -q "^ok    $what" "$tmp/doctor" || wrong "no '$what': $(cat "$tmp/doctor")"
+	done
+	check 1 0 '' sh -c "mboxctl doctor | grep -c '$(printf '\033')'"
+	check 0 0 '' sh -c "su -s /bin/sh nobody -c 'mboxctl doctor' >/dev/null; echo \$?"
+	check 2 '' "*no operands$nl*" mboxctl doctor "$m"
+}
+
+test_doctor_says_what_is_wrong()
+{
+	# No node, with and without a module that shows.
+	check 0 '' '' unshare -m sh -c 'mount -t tmpfs none /dev; mboxctl doctor >/dev/null && echo works
+		mboxctl doctor | grep -q "^FAIL  /dev/mbox: No such file" || echo no node
+		mboxctl doctor | grep -q "^      -> hidden here" || echo no advice
+		mount -t tmpfs none /sys; mboxctl doctor | grep -q "^FAIL  module: not loaded" || echo module
+		mboxctl doctor | grep -q -- "-> modprobe mbox\|-> install the package" || echo no advice'
+	check 0 '' '' unshare -m sh -c 'mount -t tmpfs none /dev; >/dev/mbox
+		mboxctl doctor | grep -q "^FAIL  /dev/mbox: not a device" || echo no device'
+	check 0 '' '' sh -c "chmod 600 /dev/mbox; su -s /bin/sh nobody -c 'mboxctl doctor' |
+		grep -q -- '-> chmod 666 /dev/mbox' || echo no advice; chmod 666 /dev/mbox"
+	# A limit that is reached.
+	old=$(cat /sys/module/mbox/parameters/user_mailboxes)
+	echo 1 >/sys/module/mbox/parameters/user_mailboxes
+	ok as_nobody mboxctl create "$m"
+	check 1 "" '' sh -c "su -s /bin/sh nobody -c 'mboxctl doctor' | sed -n 's/^FAIL  //p' |
+		grep -v '^mailboxes of this user: 1 of 1$\|^trial: .*Disk quota exceeded'"
+	check 1 '' "*Disk quota exceeded: you have 1 of 1 mailboxes (*user_mailboxes)" \
+		as_nobody mboxctl create "$m-2"
+	ok as_nobody mboxctl rm "$m"
+	echo "$old" >/sys/module/mbox/parameters/user_mailboxes
+}
+
+test_errors_say_which_limit_and_which_option()
+{
+	invalid="mboxctl create: cannot create '$m': Invalid argument: "
+	check 1 '' "$invalid*at least 1 byte (--msg-max)" mboxctl create -s 0 "$m"
+	check 1 '' "$invalid*at least 1 message (--capacity)" mboxctl create --broadcast -c 0 "$m"
+	check 1 '' "${invalid}the capacity of a ring is from 1 to [0-9]* (--capacity)" \
+		mboxctl create --ring -c 0 "$m"
+	check 1 '' "${invalid}only a broadcast mailbox has a history (--broadcast)" \
+		mboxctl create --history 1 "$m"
+	check 1 '' "${invalid}the history is at most the capacity*" \
+		mboxctl create --broadcast -c 1 --history 2 "$m"
+	check 1 '' "${invalid}there are leases on queues*" \
+		mboxctl create --broadcast --deliveries 2 "$m"
+	check 1 '' "${invalid}a ring has no limit of bytes (--max-bytes)" \
+		mboxctl create --ring --max-bytes 10 "$m"
+	check 1 '' "${invalid}the largest message has at most 1048576 bytes (*msg_max_limit)" \
+		as_nobody mboxctl create -s 2000000 "$m"
+	ok mboxctl create -s 3 "$m"
+	check 1 '' "*Message too long: it has at most 3 bytes here" mboxctl send "$m" four
+	ok mboxctl rm "$m"
+	old=$(cat /sys/module/mbox/parameters/user_bytes)
+	echo 4000 >/sys/module/mbox/parameters/user_bytes
+	ok mboxctl create -m 0666 "$m"
+	check 1 '' "*Disk quota exceeded: you have *of 4000 bytes of messages and rings (*user_bytes)" \
+		as_nobody sh -c "head -c 5000 /dev/zero | mboxctl send -d '$m' -"
+	echo "$old" >/sys/module/mbox/parameters/user_bytes
+	ok mboxctl rm "$m"
 }
 
 test_unknown_commands_and_options_are_refused()
@@ -975,7 +1064,7 @@ test_create_history_and_max_bytes()
 	ok mboxctl create --max-bytes 10 "$m-b"
 	ok mboxctl send -d "$m-b" 1234567
 	check 3 '' "*Resource temporarily unavailable" mboxctl send -d "$m-b" 1234
-	check 1 '' "*Invalid argument" mboxctl create --history 1 "$m-c"
+	check 1 '' "*Invalid argument: only a broadcast*" mboxctl create --history 1 "$m-c"
 	ok mboxctl rm "$m-a" "$m-b"
 }
 
@@ -1100,7 +1189,7 @@ test_broadcast_reaches_every_receiver()
 	try="${nl}try mboxctl create --help"
 	check 2 '' "*not for rings$try" mboxctl create --ring --broadcast "$m"
 	check 2 '' "*excludes fair and inherit$try" mboxctl create --fair --broadcast "$m"
-	check 1 '' "*Invalid argument" mboxctl create -c 0 --broadcast "$m"
+	check 1 '' "*Invalid argument: *" mboxctl create -c 0 --broadcast "$m"
 }
 
 test_monitor_prints_what_has_changed()
@@ -1583,7 +1672,7 @@ test_output_that_cannot_be_written_exits_with_1()
 
 test_each_command_says_that_the_device_is_missing()
 {
-	missing='/dev/mbox is missing (is the module loaded?)'
+	missing='/dev/mbox is missing, though the module is loaded (is it hidden here?)'
 	if ! unshare -m sh -c 'mount -t tmpfs tmpfs /dev' 2>/dev/null; then
 		skip="cannot hide /dev"
 		return
@@ -1594,6 +1683,8 @@ test_each_command_says_that_the_device_is_missing()
 		check 1 '' "mboxctl ${command%% *}: *: $missing" \
 			unshare -m sh -c "mount -t tmpfs tmpfs /dev && exec mboxctl $command"
 	done
+	check 1 '' "*: /dev/mbox is missing (is the module loaded?)" \
+		unshare -m sh -c "mount -t tmpfs tmpfs /dev && mount -t tmpfs tmpfs /sys && mboxctl ls"
 }
 
 test_chmod_and_chown_change_who_may()
@@ -1890,10 +1981,10 @@ $(place 11) drop-oldest and drop-newest exclude each other
 $(place 12) one-sender and one-receiver are for rings
 $(place 13) invalid escape in the name: '*x'
 $(place 14) invalid escape in the name: '*x00'
-$(place 15) cannot create '$m/x': Invalid argument
-$(place 16) cannot create '..': Invalid argument
+$(place 15) cannot create '$m/x': Invalid argument: *no slash*
+$(place 16) cannot create '..': Invalid argument: *no slash*
 $(place 17) cannot create '${longest}0': File name too long
-$(place 18) cannot create '$m': Invalid argument
+$(place 18) cannot create '$m': Invalid argument: *at least 1 message*
 $(place 19) '$m' is already in $tmp/list:18
 $(place 20) '$m' is already in $tmp/list:18
 $(place 22) '$m' is already in $tmp/list:18" mboxctl apply "$tmp/list"

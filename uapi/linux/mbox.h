@@ -75,7 +75,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	11
+#define MBOX_ABI_VERSION	12
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
