@@ -1138,9 +1138,12 @@ TEST(handle_with_many_leases_ends)
 static int peer_sends(void *arg)
 {
 	int fd = raw_direct(getppid(), O_RDWR | O_CLOEXEC);
+	const int *opened = arg;
+	char c;
 
-	(void)arg;
 	CHECK(fd >= 0);
+	/* Nobody can open a link to a process that has exited. */
+	CHECK_EQ(1, read(opened[0], &c, 1));
 	CHECK_EQ(0, put(fd, 1));
 	CHECK_EQ(0, put(fd, 2));
 	return 0;
@@ -1148,13 +1151,17 @@ static int peer_sends(void *arg)
 
 TEST(direct_links_have_leases)
 {
-	pid_t pid = spawn(peer_sends, NULL);
-	int fd = raw_direct(pid, O_RDWR | O_CLOEXEC), other;
+	int opened[2], fd, other;
 	struct mbox_msg msg;
+	pid_t pid;
 
+	ASSERT_EQ(0, pipe(opened));
+	pid = spawn(peer_sends, opened);
+	fd = raw_direct(pid, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	other = raw_direct(pid, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, other);
+	ASSERT_EQ(1, write(opened[1], "", 1));
 	EXPECT_EQ(1, lease_msg(fd, 0, WAIT, &msg));
 	EXPECT_EQ(0, reap(pid));
 	/* The peer has gone, and this message can come back. */
@@ -1165,6 +1172,8 @@ TEST(direct_links_have_leases)
 	EXPECT_EQ(-EPIPE, take(other));
 	close(fd);
 	close(other);
+	close(opened[0]);
+	close(opened[1]);
 }
 
 TEST_HARNESS_MAIN
