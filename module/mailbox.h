@@ -132,7 +132,6 @@ struct mailbox {
 		struct rb_root contenders;
 		struct {
 			u64 next_seq;
-			u32 caught_up;
 			u64 last_reader;
 			struct rb_root readers;
 		};
@@ -167,12 +166,16 @@ struct mailbox {
 	struct list_head lessees;
 	struct mbx_delays *delays;
 	u32 held;
+	/* There are no leases with MBOX_BROADCAST. */
+	union {
+		u32 max_deliveries;
+		u32 caught_up;
+	};
 	u64 expired;
 	u64 max_bytes;
 	u64 held_bytes;
 	struct mbx_lifespans *lifespans;
 	struct mbx_history *history;
-	u32 max_deliveries;
 	struct list_head pollers;
 	bool dead;
 	bool published;
