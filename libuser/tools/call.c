@@ -116,7 +116,7 @@ static int do_call(struct call_job *job, const char *text)
 	}
 	/* The server does its work only for a reply that has somewhere to go. */
 	if (!output_ready(stdout, (size_t)job->msg_max + 1)) {
-		print_perror("cannot write to standard output");
+		print_file_perror("cannot write to standard output");
 		return EXIT_FAILED;
 	}
 

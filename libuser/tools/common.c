@@ -83,6 +83,16 @@ void print_perror(const char *fmt, ...)
 	va_end(va);
 }
 
+void print_file_perror(const char *fmt, ...)
+{
+	const char *why = strerror(errno);
+	va_list va;
+
+	va_start(va, fmt);
+	print_prefixed(fmt, va, why);
+	va_end(va);
+}
+
 bool parse_u64(const char *text, const char *what, uint64_t max, uint64_t *value)
 {
 	unsigned long long number;
@@ -230,7 +240,7 @@ int finish_stdout(int status)
 		return status;
 
 	errno = error;
-	print_perror("cannot write to standard output");
+	print_file_perror("cannot write to standard output");
 
 	return EXIT_FAILED;
 }

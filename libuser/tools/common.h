@@ -49,6 +49,8 @@ __attribute__((format(printf, 1, 2))) void print_error(const char *fmt, ...);
 __attribute__((format(printf, 1, 0))) void print_verror(const char *fmt, va_list va);
 /* print_error() and what errno says. */
 __attribute__((format(printf, 1, 2))) void print_perror(const char *fmt, ...);
+/* The same of a file: there, EDQUOT and ENODEV say nothing of mailboxes. */
+__attribute__((format(printf, 1, 2))) void print_file_perror(const char *fmt, ...);
 
 /* What errors begin with from now on: "FILE:LINE: "; @file NULL: nothing. */
 void set_error_place(const char *file, unsigned long line);

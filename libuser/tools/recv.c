@@ -72,11 +72,11 @@ static bool write_message(const struct recv_job *job, const struct mbox_msg *msg
 		return true;
 	/* It stays, or comes back when the handle is closed. */
 	if (job->flags & (MBOX_PEEK | MBOX_LEASE))
-		print_perror("cannot write to '%s'", job->output_name);
+		print_file_perror("cannot write to '%s'", job->output_name);
 	else
-		print_perror("a message of %" PRIu32
-			     " bytes is lost: it was received, and cannot be written to '%s'",
-			     msg->len, job->output_name);
+		print_file_perror("a message of %" PRIu32
+				  " bytes is lost: it was received, and cannot be written to '%s'",
+				  msg->len, job->output_name);
 
 	return false;
 }
@@ -111,7 +111,7 @@ static bool check_output(const struct recv_job *job, uint32_t msg_max)
 		return true;
 	if (output_gone())
 		errno = EPIPE;
-	print_perror("cannot write to '%s'", job->output_name);
+	print_file_perror("cannot write to '%s'", job->output_name);
 
 	return false;
 }
@@ -123,7 +123,7 @@ static int recv_failed(const struct recv_job *job, int error)
 
 	if (error == EINTR && output_gone()) {
 		errno = EPIPE;
-		print_perror("cannot write to '%s'", job->output_name);
+		print_file_perror("cannot write to '%s'", job->output_name);
 		return EXIT_FAILED;
 	}
 
@@ -243,7 +243,7 @@ static int run_job(struct recv_job *job)
 		status = recv_all(job);
 
 	if (job->output != stdout && fclose(job->output)) {
-		print_perror("cannot write to '%s'", job->output_name);
+		print_file_perror("cannot write to '%s'", job->output_name);
 		status = EXIT_FAILED;
 	}
 	mbox_close(job->mb);
