@@ -684,6 +684,9 @@ static int wait_at_share(struct mbx_outlet *outlet, const struct mbx_send_args *
 	mbx_want_init(&want, NULL, current);
 	count_sender(mb, 1);
 	ret = sleep_at_share(mb, &want, sender, cost, args->nfds, args->lifespan_end, opts);
+	/* The room may have come later than the end. */
+	if (!ret && args->lifespan_end && args->lifespan_end <= ktime_get())
+		ret = OVER;
 	count_sender(mb, -1);
 	mbx_want_cancel(&want);
 	mbx_alarm_free(alarm);
