@@ -477,7 +477,7 @@ int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 		if (!capacity)
 			mbx_wake_peekers(mb, &deferred);
 		/* And a waiting receiver makes the mailbox writable. */
-		if (!mb->limit && mbx_receivers_wait(mb))
+		if (mbx_passes_on(mb))
 			mbx_queue_events(mb, MBX_POLL_OUT, &deferred);
 		/* There may be room for many: wake all exclusive pollers. */
 		deferred.everyone = true;

@@ -300,8 +300,11 @@ static noinline void note_refused(struct mbx_outlet *outlet, u32 len)
 	if (!mb->max_bytes)
 		return;
 	spin_lock(&mb->lock);
-	if (!mbx_drops(mb) && !mbx_has_room_for(mb, mbx_current_key(mb), len))
+	outlet->refused = 0;
+	if (!mbx_drops(mb) && !mbx_has_room_for(mb, mbx_current_key(mb), len)) {
 		outlet->refused = len;
+		outlet->refused_to = task_tgid_nr(current);
+	}
 	spin_unlock(&mb->lock);
 }
 
@@ -880,6 +883,8 @@ static int send_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 
 	if (likely(!txn && !(opts->flags & MBOX_SYNC) && mb->capacity))
 		ret = try_send(mb, msg, opts, false, false, &deferred);
+	if (unlikely(outlet->refused) && !ret)
+		outlet->refused = 0;
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
 	if (likely(!ret))

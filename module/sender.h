@@ -68,7 +68,8 @@ struct mbx_sender {
  *	@lock
  * @privileged: limits did not apply to the process that opened the handle; constant
  * @refused: length of a message that mailbox.max_bytes left no room for; 0 once there is
- *	room for it; under the lock of @to
+ *	room for it, or a later send succeeded; under the lock of @to
+ * @refused_to: process whose send that was; likewise
  * @lock: protects @sender, and what the handle needs to be polled
  */
 struct mbx_outlet {
@@ -76,6 +77,7 @@ struct mbx_outlet {
 	struct mbx_sender __rcu *sender;
 	bool privileged;
 	u32 refused;
+	pid_t refused_to;
 	spinlock_t lock;
 };
 

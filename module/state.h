@@ -34,6 +34,16 @@ static inline bool mbx_receivers_wait(const struct mailbox *mb)
 	       !RB_EMPTY_ROOT(&mb->choosers);
 }
 
+/*
+ * Whether a message would be delivered to a receiver that waits, although there is no room
+ * for it: without capacity, or while what is on lease takes the room.
+ */
+static inline bool mbx_passes_on(const struct mailbox *mb)
+{
+	return (!mb->limit || (mb->max_bytes && mb->held_bytes)) &&
+	       mbx_receivers_wait(mb);
+}
+
 static inline bool mbx_drops(const struct mailbox *mb)
 {
 	return mb->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST);

@@ -378,8 +378,10 @@ TEST_F(max_bytes, refused_send_is_not_polled_until_it_fits)
 			TH_LOG("way %u", i);
 		/* It is this handle that waits for so much. */
 		EXPECT_EQ(POLLOUT, events_of(other));
-		/* A shorter one has room, and changes nothing. */
+		/* A shorter one has room: the sender no longer waits for more. */
 		EXPECT_EQ(0, send_len(fd, 5));
+		EXPECT_EQ(POLLOUT, events_of(fd));
+		ASSERT_EQ(-EAGAIN, refused_ways[i](fd, 60));
 		EXPECT_EQ(0, events_of(fd));
 		EXPECT_EQ(30, recv_len(fd));
 		EXPECT_EQ(0, events_of(fd));
@@ -391,6 +393,22 @@ TEST_F(max_bytes, refused_send_is_not_polled_until_it_fits)
 		close(other);
 		close(fd);
 	}
+}
+
+static int refused_in_a_child(void *arg)
+{
+	int fd = *(int *)arg;
+
+	CHECK_EQ(-EAGAIN, send_len(fd, 60));
+	CHECK_EQ(0, events_of(fd));
+	return 0;
+}
+
+TEST_F(max_bytes, refusal_concerns_the_process_that_sent)
+{
+	ASSERT_EQ(0, send_len(self->fd, 60));
+	EXPECT_EQ(0, in_child(refused_in_a_child, &self->fd));
+	EXPECT_EQ(POLLOUT, events_of(self->fd));
 }
 
 TEST_F(max_bytes, refused_at_the_capacity_waits_for_a_place)
@@ -523,6 +541,25 @@ TEST_F(max_bytes, lease_keeps_its_bytes)
 	ack.token = msg.token;
 	ASSERT_EQ(0, raw(self->fd, MBOX_IOC_ACK, &ack));
 	EXPECT_EQ(0, send_len(self->fd, 60));
+}
+
+/* While leases take the room, a message goes straight to a receiver that waits. */
+TEST_F(max_bytes, receiver_that_waits_beside_a_lease_makes_it_writable)
+{
+	char buf[100];
+	struct mbox_msg msg = msg_of(buf, sizeof(buf), MBOX_DONTWAIT | MBOX_LEASE);
+	struct poller poller;
+	struct call receiver = { .msg = msg_of(payload, sizeof(payload), 0) };
+
+	ASSERT_EQ(0, send_len(self->fd, 60));
+	ASSERT_EQ(60, raw(self->fd, MBOX_IOC_RECV, &msg));
+	ASSERT_EQ(-EAGAIN, send_len(self->fd, 60));
+	EXPECT_EQ(0, events_of(self->fd));
+	ASSERT_EQ(0, poller_start(&poller, self->fd, POLLOUT));
+	ASSERT_EQ(0, recv_start(&receiver, self->fd));
+	EXPECT_EQ(POLLOUT, poller_join(&poller));
+	EXPECT_EQ(0, send_len(self->fd, 60));
+	EXPECT_EQ(60, call_join(&receiver));
 }
 
 TEST_F(max_bytes, ring_is_EINVAL)
