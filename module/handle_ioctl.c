@@ -608,6 +608,9 @@ static long ioctl_notify(struct file *file, union mbx_arg *arg,
 
 	if (!(handle->rights & MBX_MAY_RECV))
 		return -EBADF;
+	if (arg->notify.kind != MBOX_NOTIFY_OFF &&
+	    mbx_mailbox_has_expelled(handle->mb, &handle->reader))
+		return -ENOTCONN;
 	return mbx_notify(handle->mb, handle, &arg->notify);
 }
 

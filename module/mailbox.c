@@ -361,12 +361,21 @@ out:
  */
 void mbx_mailbox_arrived(struct mailbox *mb, unsigned int rights)
 {
+	struct mbx_deferred deferred;
+
+	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
-	if (rights & MBX_MAY_RECV)
+	if (rights & MBX_MAY_RECV) {
 		mb->had_receivers = true;
+		/* The owner may have expelled it already. */
+		if (unlikely(mb->flags & MBOX_BROADCAST && mb->flags & MBOX_HANGUP) &&
+		    !mb->dead && mbx_receivers_gone(mb))
+			end_side(mb, true, &deferred);
+	}
 	if (rights & MBX_MAY_SEND)
 		mb->had_senders = true;
 	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
 }
 
 /*
@@ -530,13 +539,13 @@ static int expel_one(struct mailbox *mb, u64 number, struct mbox_expel *expel,
  * @expel: which one; set to what it was on success
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EOPNOTSUPP, -EPERM, -ESRCH, -EIDRM, -EINTR.
+ * Return: 0, or -EOPNOTSUPP, -EPERM, -ESRCH, -EIDRM, -EINTR, -ERESTARTSYS.
  */
 int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel)
 {
 	bool slowest = !expel->reader, again;
 	struct mbx_deferred deferred;
-	u64 number = expel->reader;
+	u64 number = expel->reader, most = 0;
 	int ret;
 
 	if (!(mb->flags & MBOX_BROADCAST))
@@ -547,19 +556,38 @@ int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel)
 	if (slowest)
 		expel->unread = max_t(u64, expel->unread, 1);
 	do {
+		if (slowest)
+			number = mbx_reader_slowest(mb, &most);
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (slowest)
-			number = mbx_reader_slowest(mb);
 		mbx_deferred_init(&deferred);
 		spin_lock(&mb->lock);
 		ret = expel_one(mb, number, expel, &deferred);
-		/* It may have been closed in the meantime. */
-		again = slowest && ret == -ESRCH && number && !find_reader(mb, number);
 		spin_unlock(&mb->lock);
 		mbx_flush_deferred(mb, &deferred);
+		/* Meanwhile it may have been closed, or have gone on. Others may be as slow. */
+		again = slowest && ret == -ESRCH && number && most >= expel->unread;
+		if (again && signal_pending(current))
+			return -ERESTARTSYS;
 	} while (again);
 	return ret;
+}
+
+/**
+ * mbx_mailbox_has_expelled() - whether a handle can receive nothing more
+ * @mb: the mailbox
+ * @reader: the reader of the handle
+ */
+bool mbx_mailbox_has_expelled(struct mailbox *mb, const struct mbx_reader *reader)
+{
+	bool expelled;
+
+	if (!(mb->flags & MBOX_BROADCAST))
+		return false;
+	spin_lock(&mb->lock);
+	expelled = mbx_reader_expelled(reader);
+	spin_unlock(&mb->lock);
+	return expelled;
 }
 
 /**

@@ -190,14 +190,17 @@ struct mbx_reader *mbx_reader_from(const struct mailbox *mb, u64 number)
 /**
  * mbx_reader_slowest() - find the reader with the most messages to receive
  * @mb: a mailbox with MBOX_BROADCAST
+ * @unread: set to how many messages that reader had to receive
  *
  * Readers that go on meanwhile can have been compared with an older state, and those that
  * come meanwhile are left out. Of equal ones, the first that was opened is found.
  *
+ * A fatal signal ends the search early; the caller must check for it.
+ *
  * Context: Process context, without mailbox.lock.
  * Return: the number of the reader, which may be gone, or 0 when there is none.
  */
-u64 mbx_reader_slowest(struct mailbox *mb)
+u64 mbx_reader_slowest(struct mailbox *mb, u64 *unread)
 {
 	u64 next = 1, last, most = 0, slowest = 0;
 	struct mbx_reader *reader;
@@ -222,6 +225,7 @@ u64 mbx_reader_slowest(struct mailbox *mb)
 		spin_unlock(&mb->lock);
 		cond_resched();
 	} while (n == COMPARE_AT_ONCE && !fatal_signal_pending(current));
+	*unread = most;
 	return slowest;
 }
 

@@ -36,7 +36,7 @@ void mbx_reader_join(struct mailbox *mb, struct mbx_reader *reader);
 void mbx_reader_leave(struct mailbox *mb, struct mbx_reader *reader);
 void mbx_reader_expel(struct mailbox *mb, struct mbx_reader *reader);
 struct mbx_reader *mbx_reader_from(const struct mailbox *mb, u64 number);
-u64 mbx_reader_slowest(struct mailbox *mb);
+u64 mbx_reader_slowest(struct mailbox *mb, u64 *unread);
 u64 mbx_reader_unread(const struct mailbox *mb, const struct mbx_reader *reader);
 u64 mbx_reader_lost(const struct mailbox *mb, const struct mbx_reader *reader);
 bool mbx_reader_has_unread(const struct mailbox *mb,

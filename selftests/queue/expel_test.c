@@ -119,6 +119,17 @@ TEST_F(expel, slowest_is_found_and_told)
 	EXPECT_EQ(0, stat_of(self->fd).queued);
 }
 
+TEST_F(expel, expelled_handle_is_notified_of_nothing)
+{
+	struct mbox_notify arg = { .kind = MBOX_NOTIFY_NONE };
+
+	ASSERT_EQ(1, expel(self->fd, 1));
+	EXPECT_EQ(-ENOTCONN, raw(self->reader[0], MBOX_IOC_NOTIFY, &arg));
+	EXPECT_EQ(0, raw(self->reader[1], MBOX_IOC_NOTIFY, &arg));
+	arg.kind = MBOX_NOTIFY_OFF;
+	EXPECT_EQ(0, raw(self->reader[0], MBOX_IOC_NOTIFY, &arg));
+}
+
 TEST_F(expel, nobody_is_slow_who_has_received_all)
 {
 	struct mbox_expel arg;
