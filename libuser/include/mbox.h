@@ -990,7 +990,7 @@ int mbox_cond_broadcast(struct mbox_cond *cond);
  * @name: as for mbox_sem_open(); a second mailbox has the name with ".lock" behind it
  * @oflags: as for mbox_sem_open()
  * @perm: as for mbox_sem_open()
- * @n: number of threads that a new barrier waits for
+ * @n: number of threads that a new barrier waits for; not used without O_CREAT
  *
  * Return: a barrier that the caller owns and ends with mbox_barrier_close(), or NULL and
  * errno.

@@ -582,7 +582,7 @@ MBOX_API struct mbox_barrier *mbox_barrier_open(const char *name, int oflags, mo
 	struct mbox_stat st;
 	bool created;
 
-	if (!n || n >= MBOX_UNBOUNDED) {
+	if ((!n && (!name || oflags & O_CREAT)) || n >= MBOX_UNBOUNDED) {
 		errno = EINVAL;
 		return NULL;
 	}

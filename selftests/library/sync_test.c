@@ -79,6 +79,7 @@ TEST_F(sync, opening_follows_the_flags)
 	EXPECT_TRUE(!mbox_mutex_open(self->name, O_CREAT | O_EXCL, 0600) && errno == EEXIST);
 	EXPECT_TRUE(!mbox_cond_open(self->name, O_CREAT | O_EXCL, 0600) && errno == EEXIST);
 	EXPECT_TRUE(!mbox_barrier_open(self->name, O_CREAT, 0600, 0) && errno == EINVAL);
+	EXPECT_TRUE(!mbox_barrier_open(NULL, 0, 0600, 0) && errno == EINVAL);
 	mbox_sem_close(sem);
 	sem = mbox_sem_open(NULL, O_CREAT, 0600, 1);
 	ASSERT_TRUE(!!sem);
@@ -432,7 +433,7 @@ TEST_F(sync, barrier_holds_all_until_the_last)
 		/* Half of them by an object of their own. */
 		parties[i] = (struct party){ barrier, &arrived, &last, 0 };
 		if (i % 2 == 0)
-			parties[i].barrier = mbox_barrier_open(self->name, 0, 0, 99);
+			parties[i].barrier = mbox_barrier_open(self->name, 0, 0, i * 99);
 		ASSERT_TRUE(!!parties[i].barrier);
 	}
 	for (i = 0; i < PARTIES; i++)
