@@ -407,8 +407,8 @@ static struct mbx_lease *take_any(struct mailbox *mb)
 	struct mbx_lease *lease;
 
 	lockdep_assert_held(&mb->lock);
-	if (!list_empty(&mb->lessees)) {
-		leases = list_first_entry(&mb->lessees, struct mbx_leases, lessee);
+	if (!hlist_empty(&mb->lessees)) {
+		leases = hlist_entry(mb->lessees.first, struct mbx_leases, lessee);
 		lease = rb_entry(rb_first(&leases->root), struct mbx_lease, node);
 		mbx_lease_remove(mb, lease);
 		return lease;

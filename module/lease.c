@@ -169,7 +169,7 @@ void mbx_lease_add(struct mailbox *mb, struct mbx_lease *lease)
 	rb_link_node(&lease->node, parent, link);
 	rb_insert_color(&lease->node, &leases->root);
 	if (!leases->count++)
-		list_add_tail(&leases->lessee, &mb->lessees);
+		hlist_add_head(&leases->lessee, &mb->lessees);
 }
 
 /**
@@ -184,7 +184,7 @@ void mbx_lease_remove(struct mailbox *mb, struct mbx_lease *lease)
 	lockdep_assert_held(&mb->lock);
 	rb_erase(&lease->node, &leases->root);
 	if (!--leases->count)
-		list_del(&leases->lessee);
+		hlist_del(&leases->lessee);
 }
 
 /**

@@ -25,7 +25,7 @@ struct mbx_user;
  */
 struct mbx_leases {
 	struct rb_root root;
-	struct list_head lessee;
+	struct hlist_node lessee;
 	struct hlist_head waiters;
 	u32 count;
 };

@@ -216,7 +216,7 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	 * end of the numbers.
 	 */
 	mb->arrivals = get_random_u64() >> 1;
-	INIT_LIST_HEAD(&mb->lessees);
+	INIT_HLIST_HEAD(&mb->lessees);
 	INIT_LIST_HEAD(&mb->pollers);
 	mb->history = history;
 	mb->len_max = attr->msg_max;

@@ -163,7 +163,7 @@ struct mailbox {
 	struct mailbox *dead_letter;
 	u64 dead_letters;
 	u64 redelivered;
-	struct list_head lessees;
+	struct hlist_head lessees;
 	struct mbx_delays *delays;
 	u32 held;
 	/* There are no leases with MBOX_BROADCAST. */

@@ -101,9 +101,9 @@ static inline struct mbx_leases *mbx_only_lessee(const struct mailbox *mb)
 {
 	struct mbx_leases *first;
 
-	if (list_empty(&mb->lessees))
+	if (hlist_empty(&mb->lessees))
 		return NULL;
-	first = list_first_entry(&mb->lessees, struct mbx_leases, lessee);
+	first = hlist_entry(mb->lessees.first, struct mbx_leases, lessee);
 	return first->count == mb->held ? first : NULL;
 }
 
