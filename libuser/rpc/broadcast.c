@@ -38,7 +38,7 @@ static int send_request(CLIENT *cl, struct attempt *a, uint32_t len, struct mbox
 }
 
 static void collect(CLIENT *cl, struct attempt *a, struct mbox *replies, uint64_t deadline,
-		    xdrproc_t xres, void *res,
+		    xdrproc_t xres, void *res, size_t res_size,
 		    bool_t (*each)(void *res, const struct mbox_rpc_peer *server))
 {
 	XDR freeing = { .x_op = XDR_FREE };
@@ -59,6 +59,9 @@ static void collect(CLIENT *cl, struct attempt *a, struct mbox *replies, uint64_
 								RPC_CANTRECV;
 			return;
 		}
+		/* A decoder writes to where the pointers that it finds there point. */
+		if (res)
+			memset(res, 0, res_size);
 		/* As for UDP: a server that has no such program is none. */
 		rpc_decode(cl, a, msg.len, xres, res);
 		if (a->err.re_status == RPC_SUCCESS) {
@@ -75,6 +78,7 @@ static void collect(CLIENT *cl, struct attempt *a, struct mbox *replies, uint64_
 
 MBOX_API enum clnt_stat clnt_mbox_broadcast(CLIENT *cl, rpcproc_t proc, xdrproc_t xargs,
 					    void *args, xdrproc_t xres, void *res,
+					    size_t res_size,
 					    bool_t (*each)(void *res,
 							   const struct mbox_rpc_peer *server),
 					    struct timeval timeout)
@@ -110,7 +114,7 @@ MBOX_API enum clnt_stat clnt_mbox_broadcast(CLIENT *cl, rpcproc_t proc, xdrproc_
 		mbox_close(replies);
 		return rpc_end(&a);
 	}
-	collect(cl, &a, replies, deadline, xres, res, each);
+	collect(cl, &a, replies, deadline, xres, res, res_size, each);
 	mbox_close(replies);
 
 	return rpc_end(&a);

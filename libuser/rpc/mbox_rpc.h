@@ -68,7 +68,8 @@ CLIENT *clnt_mbox_create_handle(struct mbox *mb, rpcprog_t prog, rpcvers_t vers)
  * @xargs: codes the arguments
  * @args: the arguments
  * @xres: decodes a result
- * @res: where each result goes; its pointers are NULL at first
+ * @res: where each result goes
+ * @res_size: bytes at @res, which are set to 0 before each result
  * @each: called for each result with @res and the server that has sent it; what it
  *	decoded is freed afterwards. TRUE: no more are wanted
  * @timeout: how long to wait for all of them
@@ -79,7 +80,7 @@ CLIENT *clnt_mbox_create_handle(struct mbox *mb, rpcprog_t prog, rpcvers_t vers)
  * RPC_TIMEDOUT: not every server has; or another error.
  */
 enum clnt_stat clnt_mbox_broadcast(CLIENT *cl, rpcproc_t proc, xdrproc_t xargs, void *args,
-				   xdrproc_t xres, void *res,
+				   xdrproc_t xres, void *res, size_t res_size,
 				   bool_t (*each)(void *res, const struct mbox_rpc_peer *server),
 				   struct timeval timeout);
 

@@ -1047,7 +1047,7 @@ static int ask_all(CLIENT *cl, int proc, int arg, int enough, struct timeval tim
 	memset(&results, 0, sizeof(results));
 	results.enough = enough;
 	stat = clnt_mbox_broadcast(cl, proc, (xdrproc_t)xdr_int, &arg, (xdrproc_t)xdr_int,
-				   &results.value, got, timeout);
+				   &results.value, sizeof(results.value), got, timeout);
 	if (results.bad)
 		return -1000;
 	return stat ? -(int)stat : results.n;
@@ -1181,6 +1181,172 @@ TEST_F(broadcast, descriptors_of_other_kinds)
 	for (i = 0; i < 3; i++)
 		close(fds[i]);
 	mbox_close(ring);
+}
+
+/* ---- servers that make their replies themselves ------------------------------- */
+
+/* A union as rpcgen makes them, whose number has the memory of its pointer. */
+struct either {
+	int is_text;
+	union {
+		uint64_t number;
+		char *text;
+	};
+};
+
+static bool_t xdr_either(XDR *xdrs, struct either *either)
+{
+	if (!xdr_int(xdrs, &either->is_text))
+		return FALSE;
+	if (either->is_text)
+		return xdr_string(xdrs, &either->text, 100);
+	return xdr_uint64_t(xdrs, &either->number);
+}
+
+/**
+ * struct forger - a thread that sends replies to each broadcast
+ * @mb: where it receives
+ * @sent: it writes a byte when they are sent
+ * @replies: what they have as results
+ */
+struct forger {
+	pthread_t thread;
+	struct mbox *mb;
+	int sent[2];
+	struct either replies[2];
+};
+
+/* @xid has the byte order of the request. */
+static void forge(struct mbox *answer, uint32_t xid, struct either *result)
+{
+	uint32_t reply[32] = { xid, htonl(REPLY), htonl(MSG_ACCEPTED), htonl(AUTH_NONE), 0,
+			       htonl(SUCCESS) };
+	const size_t head = 6 * sizeof(reply[0]);
+	XDR xdrs;
+
+	xdrmem_create(&xdrs, (char *)reply + head, sizeof(reply) - head, XDR_ENCODE);
+	if (!xdr_either(&xdrs, result))
+		abort();
+	/* The client may have given up. */
+	mbox_send(answer, reply, head + XDR_GETPOS(&xdrs), 0);
+}
+
+static void *forge_replies(void *arg)
+{
+	struct forger *f = arg;
+	struct mbox *answer;
+	uint32_t request[64];
+	unsigned int i;
+	int fd;
+
+	for (;;) {
+		struct mbox_msg msg = MBOX_MSG_INIT(request, sizeof(request));
+
+		msg.fds = MBOX_PTR(&fd);
+		msg.nfds = 1;
+		/* The end of the client. */
+		if (mbox_recvmsg(f->mb, &msg) < 0)
+			return NULL;
+		answer = mbox_from_fd(fd);
+		for (i = 0; i < ARRAY_SIZE(f->replies); i++)
+			forge(answer, request[0], &f->replies[i]);
+		mbox_close(answer);
+		if (write(f->sent[1], "", 1) != 1)
+			abort();
+	}
+}
+
+FIXTURE(forged)
+{
+	struct forger forger;
+	struct mbox *mb;
+	CLIENT *cl;
+};
+
+FIXTURE_SETUP(forged)
+{
+	struct mbox_attr attr = MBOX_ATTR_INIT;
+
+	attr.flags = MBOX_BROADCAST | MBOX_HANGUP;
+	self->mb = mbox_create(NULL, O_WRONLY, &attr);
+	ASSERT_TRUE(!!self->mb);
+	self->forger.mb = mbox_reopen(self->mb, O_RDONLY);
+	ASSERT_TRUE(!!self->forger.mb);
+	ASSERT_EQ(0, pipe(self->forger.sent));
+	self->cl = clnt_mbox_create_handle(self->mb, PROG, LOW);
+	ASSERT_TRUE(!!self->cl);
+	ASSERT_EQ(0, thread_start(&self->forger.thread, forge_replies, &self->forger));
+}
+
+FIXTURE_TEARDOWN(forged)
+{
+	clnt_destroy(self->cl);
+	mbox_close(self->mb);
+	pthread_join(self->forger.thread, NULL);
+	mbox_close(self->forger.mb);
+	close(self->forger.sent[0]);
+	close(self->forger.sent[1]);
+}
+
+static char victim[16];
+
+/**
+ * struct taken - the results of a broadcast
+ * @either: decoded, one after the other
+ * @n: how many
+ * @bad: those that are not as sent
+ * @sent: to read from when the first one is there, unless -1
+ * @wait_ms: how long to wait then
+ */
+static struct taken {
+	struct either either;
+	int n;
+	int bad;
+	int sent;
+	int wait_ms;
+} taken;
+
+static bool_t take_either(void *res, const struct mbox_rpc_peer *server)
+{
+	struct either *either = res;
+	__s64 limit = in_ms(CLOCK_MONOTONIC, taken.wait_ms);
+	char c;
+
+	if (either->is_text)
+		taken.bad += !strcmp(either->text, "text") ? either->text == victim : 1;
+	else
+		taken.bad += either->number != (uintptr_t)victim;
+	if (!taken.n++ && taken.sent >= 0) {
+		taken.bad += read(taken.sent, &c, 1) != 1;
+		while (now_ns(CLOCK_MONOTONIC) <= limit)
+			pause_briefly();
+	}
+	return FALSE;
+}
+
+static enum clnt_stat take_all(CLIENT *cl, int sent, struct timeval timeout)
+{
+	memset(&taken, 0, sizeof(taken));
+	taken.sent = sent;
+	taken.wait_ms = timeout.tv_sec * 1000 + timeout.tv_usec / 1000 + 1;
+	return clnt_mbox_broadcast(cl, DOUBLE, nothing, NULL, (xdrproc_t)xdr_either,
+				   &taken.either, sizeof(taken.either), take_either, timeout);
+}
+
+/* Nothing of a result is there when the next is decoded: it would be taken as a pointer. */
+TEST_F(forged, results_of_other_kinds_one_after_the_other)
+{
+	int i;
+
+	strcpy(victim, "untouched");
+	self->forger.replies[0] = (struct either){ .number = (uintptr_t)victim };
+	self->forger.replies[1] = (struct either){ .is_text = 1, .text = "text" };
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(RPC_SUCCESS, take_all(self->cl, -1, forever));
+		EXPECT_EQ(2, taken.n);
+		EXPECT_EQ(0, taken.bad);
+		EXPECT_STREQ("untouched", victim);
+	}
 }
 
 TEST_HARNESS_MAIN
