@@ -41,6 +41,7 @@ static void collect(CLIENT *cl, struct attempt *a, struct mbox *replies, uint64_
 		    xdrproc_t xres, void *res, size_t res_size,
 		    bool_t (*each)(void *res, const struct mbox_rpc_peer *server))
 {
+	static const struct timeval at_once;
 	XDR freeing = { .x_op = XDR_FREE };
 	struct mbox_rpc_peer server;
 	bool_t enough = FALSE;
@@ -48,6 +49,12 @@ static void collect(CLIENT *cl, struct attempt *a, struct mbox *replies, uint64_
 	while (!enough) {
 		struct mbox_msg msg = MBOX_MSG_INIT(a->buffer->data, a->size);
 
+		/* A receive takes what is there at any time, and there may be more without end. */
+		if (rpc_deadline(&at_once) >= deadline) {
+			a->err.re_status = RPC_TIMEDOUT;
+			a->err.re_errno = ETIMEDOUT;
+			return;
+		}
 		msg.deadline_ns = deadline;
 		if (mbox_recvmsg(replies, &msg) < 0) {
 			a->err.re_errno = errno;

@@ -1349,6 +1349,27 @@ TEST_F(forged, results_of_other_kinds_one_after_the_other)
 	}
 }
 
+/* However many replies wait, none is taken when the time is over. */
+TEST_F(forged, deadline_ends_a_broadcast)
+{
+	struct timeval timeout = { .tv_usec = 50000 };
+	char c;
+
+	self->forger.replies[0] = (struct either){ .number = (uintptr_t)victim };
+	self->forger.replies[1] = self->forger.replies[0];
+	for (;;) {
+		EXPECT_EQ(RPC_TIMEDOUT, take_all(self->cl, self->forger.sent[0], timeout));
+		EXPECT_EQ(ETIMEDOUT, error_of(self->cl).re_errno);
+		if (taken.n)
+			break;
+		/* The server was too slow. */
+		ASSERT_EQ(1, read(self->forger.sent[0], &c, 1));
+		timeout.tv_sec++;
+	}
+	EXPECT_EQ(1, taken.n);
+	EXPECT_EQ(0, taken.bad);
+}
+
 TEST_HARNESS_MAIN
 
 #else /* HAVE_TIRPC */
