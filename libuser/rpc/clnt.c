@@ -19,7 +19,9 @@
  * @close: the client owns it
  * @msg_max: length of the longest message
  * @id: no other client of the process has it
- * @lock: of all that follows, and of the credentials
+ * @none: the credentials that are none; they never change
+ * @lock: of all that follows, and of the credentials. Recursive: some kinds of credentials
+ *	make calls on the client to refresh themselves
  * @prog: the program
  * @vers: its version
  * @xid: of the last call
@@ -32,6 +34,7 @@ struct client {
 	bool close;
 	uint32_t msg_max;
 	unsigned long id;
+	AUTH *none;
 	pthread_mutex_t lock;
 	uint32_t prog;
 	uint32_t vers;
@@ -142,14 +145,14 @@ enum clnt_stat rpc_end(struct attempt *a)
 }
 
 /*
- * Some kinds of credentials change with each call, and none has a lock of its own. Those
- * that are no credentials never change.
+ * Some kinds of credentials change with each call, and none has a lock of its own. What they
+ * say of their kind is no guide: a reply can change that.
  */
 static bool lock_credentials(CLIENT *cl)
 {
 	struct client *c = cl->cl_private;
 
-	if (cl->cl_auth->ah_cred.oa_flavor == AUTH_NONE)
+	if (cl->cl_auth == c->none)
 		return false;
 	pthread_mutex_lock(&c->lock);
 
@@ -424,6 +427,7 @@ static CLIENT *create_failed(void)
 
 MBOX_API CLIENT *clnt_mbox_create_handle(struct mbox *mb, rpcprog_t prog, rpcvers_t vers)
 {
+	pthread_mutexattr_t recursive;
 	uint32_t msg_max, flags;
 	struct client *c;
 	CLIENT *cl;
@@ -441,7 +445,10 @@ MBOX_API CLIENT *clnt_mbox_create_handle(struct mbox *mb, rpcprog_t prog, rpcver
 		return create_failed();
 	}
 
-	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&c->lock, &recursive);
+	pthread_mutexattr_destroy(&recursive);
 	c->mb = mb;
 	c->msg_max = msg_max;
 	c->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
@@ -449,7 +456,8 @@ MBOX_API CLIENT *clnt_mbox_create_handle(struct mbox *mb, rpcprog_t prog, rpcver
 	c->vers = vers;
 	cl->cl_ops = &clnt_mbox_ops;
 	cl->cl_private = c;
-	cl->cl_auth = authnone_create();
+	c->none = authnone_create();
+	cl->cl_auth = c->none;
 
 	return cl;
 }

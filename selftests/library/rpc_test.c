@@ -734,6 +734,99 @@ TEST_F(rpc, many_threads_on_one_client)
 	auth_destroy(self->cl->cl_auth);
 }
 
+/**
+ * struct changing - credentials that change with each call
+ * @auth: the credentials
+ * @cl: their client
+ * @inside: how many threads change them
+ * @overlaps: how many found another one there
+ */
+static struct changing {
+	AUTH auth;
+	CLIENT *cl;
+	int inside;
+	int overlaps;
+} changing;
+
+static int changing_marshal(AUTH *auth, XDR *xdrs)
+{
+	int ok;
+
+	if (__atomic_add_fetch(&changing.inside, 1, __ATOMIC_SEQ_CST) != 1)
+		__atomic_add_fetch(&changing.overlaps, 1, __ATOMIC_SEQ_CST);
+	pause_briefly();
+	ok = xdr_opaque_auth(xdrs, &auth->ah_cred) && xdr_opaque_auth(xdrs, &auth->ah_verf);
+	__atomic_sub_fetch(&changing.inside, 1, __ATOMIC_SEQ_CST);
+	return ok;
+}
+
+static int changing_validate(AUTH *auth, struct opaque_auth *verf)
+{
+	return TRUE;
+}
+
+/* Those of RPCSEC_GSS ask the server, too. */
+static int changing_refresh(AUTH *auth, void *msg)
+{
+	auth->ah_cred.oa_flavor = AUTH_NONE;
+	return call_nothing(changing.cl, NULLPROC) == RPC_SUCCESS;
+}
+
+static int changing_wrap(AUTH *auth, XDR *xdrs, xdrproc_t code, caddr_t where)
+{
+	return (*code)(xdrs, where);
+}
+
+static struct auth_ops changing_ops = {
+	.ah_marshal = changing_marshal,
+	.ah_validate = changing_validate,
+	.ah_refresh = changing_refresh,
+	.ah_wrap = changing_wrap,
+	.ah_unwrap = changing_wrap,
+};
+
+static void *call_sometimes(void *arg)
+{
+	long bad = 0;
+	int i, res;
+
+	for (i = 0; i < 5; i++)
+		bad += call(arg, DOUBLE, i, &res, forever) != RPC_SUCCESS || res != 2 * i;
+	return (void *)bad;
+}
+
+/* A reply can change the kind of credentials to any other. */
+TEST_F(rpc, credentials_that_change_have_a_lock_whatever_their_kind)
+{
+	pthread_t threads[THREADS];
+	void *bad;
+	int i;
+
+	changing = (struct changing){ .auth.ah_ops = &changing_ops };
+	changing.auth.ah_cred.oa_flavor = AUTH_NONE;
+	self->cl->cl_auth = &changing.auth;
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, thread_start(&threads[i], call_sometimes, self->cl));
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], &bad);
+		EXPECT_EQ(NULL, bad);
+	}
+	EXPECT_EQ(0, changing.overlaps);
+}
+
+TEST_F(rpc, credentials_that_call_to_refresh_themselves)
+{
+	int res = POISON32;
+
+	changing = (struct changing){ .auth.ah_ops = &changing_ops, .cl = self->cl };
+	/* No server knows this kind. */
+	changing.auth.ah_cred.oa_flavor = 4711;
+	self->cl->cl_auth = &changing.auth;
+	EXPECT_EQ(RPC_SUCCESS, call(self->cl, DOUBLE, 21, &res, forever));
+	EXPECT_EQ(42, res);
+	EXPECT_EQ(AUTH_NONE, changing.auth.ah_cred.oa_flavor);
+}
+
 /* Two servers at one mailbox share the work, and a call does not wait for another. */
 TEST_F(rpc, call_beside_one_that_waits)
 {
