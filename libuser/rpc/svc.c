@@ -141,15 +141,26 @@ static bool set_credentials(struct service *s, struct opaque_auth *cred)
 	return true;
 }
 
-/* Take @fd, which came with a broadcast: where the reply goes, if it is a queue. */
+/*
+ * Whether @mb is such as clnt_mbox_broadcast() makes, and the client's own: or else a client
+ * could make the server send, in its name, to mailboxes of others.
+ */
+static bool is_for_replies(const struct service *s, struct mbox *mb)
+{
+	const uint32_t flags = MBOX_LEAF | MBOX_HANGUP;
+	struct mbox_stat st;
+
+	return mbox_stat(mb, &st) == 0 && st.attr.mode == MBOX_QUEUE &&
+	       (st.attr.flags & flags) == flags && st.uid == s->peer.uid;
+}
+
+/* Take @fd, which came with a broadcast: where the reply goes, if it is for that. */
 static void take_answer(struct service *s, int fd)
 {
-	uint32_t flags;
-
 	s->answer = mbox_from_fd(fd);
 	if (!s->answer)
 		close(fd);
-	else if (!rpc_msg_max(s->answer, &flags))
+	else if (!is_for_replies(s, s->answer))
 		drop_answer(s);
 }
 

@@ -1246,13 +1246,53 @@ TEST_F(broadcast, server_without_descriptors)
 	EXPECT_EQ(2, ask_all(self->cl, SUM, 0, 0, forever));
 }
 
+/* A call of SUM. */
+static const unsigned char request[] = {
+	0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0x20, 0, 0, 0x42, 0, 0, 0, LOW,
+	0, 0, 0, SUM, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+};
+
+/* How many replies come to a new mailbox of @flags and of @owner; -1: any. */
+static int replies_to(int flags, uid_t owner, struct mbox *mb, CLIENT *cl)
+{
+	struct mbox_msg msg = MBOX_MSG_INIT(request, sizeof(request));
+	struct mbox_attr attr = MBOX_ATTR_INIT;
+	struct mbox *answer;
+	char rep[64];
+	int fd, n;
+
+	attr.flags = flags;
+	answer = mbox_create(NULL, O_RDWR, &attr);
+	if (!answer || (owner != (uid_t)-1 && mbox_set_perm(answer, owner, -1, -1)))
+		return -1;
+	fd = mbox_fd(answer);
+	msg.fds = MBOX_PTR(&fd);
+	msg.nfds = 1;
+	if (mbox_sendmsg(mb, &msg) < 0)
+		return -2;
+	/* Each server is done with the one request when it has answered the next. */
+	if (ask_all(cl, DOUBLE, 21, 0, forever) != 2)
+		return -3;
+	for (n = 0; mbox_recv(answer, rep, sizeof(rep), MBOX_DONTWAIT) >= 0; n++)
+		;
+	mbox_close(answer);
+	return n;
+}
+
+/* A client cannot make a server send to any mailbox that the client can name. */
+TEST_F(broadcast, mailboxes_that_are_not_for_replies)
+{
+	/* That of another program, too: it says so. */
+	EXPECT_EQ(SERVERS, replies_to(MBOX_LEAF | MBOX_HANGUP, -1, self->mb, self->cl));
+	EXPECT_EQ(0, replies_to(MBOX_LEAF, -1, self->mb, self->cl));
+	if (getuid())
+		SKIP(return, "the rest needs root");
+	EXPECT_EQ(0, replies_to(MBOX_LEAF | MBOX_HANGUP, USER_A, self->mb, self->cl));
+}
+
 /* What comes with a broadcast need not be a mailbox for the reply. */
 TEST_F(broadcast, descriptors_of_other_kinds)
 {
-	static const unsigned char request[] = {
-		0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0x20, 0, 0, 0x42, 0, 0, 0, LOW,
-		0, 0, 0, SUM, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	};
 	struct mbox_attr attr = MBOX_ATTR_INIT;
 	struct mbox_msg msg = MBOX_MSG_INIT(request, sizeof(request));
 	struct mbox *ring;
