@@ -92,7 +92,8 @@ enum clnt_stat clnt_mbox_broadcast(CLIENT *cl, rpcproc_t proc, xdrproc_t xargs, 
  * Creates the mailbox if there is none of this name, for 64 requests of up to 64 KiB
  * and with MBOX_HANGUP, and registers the transport for svc_run() and its like.
  *
- * Return: a transport, which svc_destroy() ends, or NULL and errno.
+ * Return: a transport, which svc_destroy() ends, or NULL and errno. In a procedure, it ends
+ * when the procedure returns.
  */
 SVCXPRT *svc_mbox_create(const char *name, mode_t perm);
 

@@ -31,7 +31,9 @@
  * @ext: what libtirpc keeps beside it
  * @mb: the handle
  * @broadcast: requests come with a mailbox for the reply
- * @dead: the mailbox has ended
+ * @dead: the mailbox has ended, or the program has ended the transport
+ * @busy: how many svc_getreq_common() are between svc_mbox_recv() and svc_mbox_stat(); more
+ *	than one, if a procedure serves other requests
  * @buffer: the request, and then the reply in its place
  * @size: bytes in it
  * @xdrs: what is at the buffer
@@ -50,6 +52,7 @@ struct service {
 	struct mbox *mb;
 	bool broadcast;
 	bool dead;
+	unsigned int busy;
 	char *buffer;
 	uint32_t size;
 	XDR xdrs;
@@ -206,10 +209,12 @@ static bool_t svc_mbox_recv(SVCXPRT *xprt, struct rpc_msg *msg)
 	struct service *s = xprt->xp_p2;
 	ssize_t len;
 
+	s->busy++;
 	len = receive(s);
 	if (len < 0) {
 		/* All but what the next attempt may not meet. */
-		s->dead = errno != EAGAIN && errno != ENOMEM;
+		if (errno != EAGAIN && errno != ENOMEM)
+			s->dead = true;
 		return FALSE;
 	}
 
@@ -233,6 +238,8 @@ static enum xprt_stat svc_mbox_stat(SVCXPRT *xprt)
 	struct service *s = xprt->xp_p2;
 
 	drop_answer(s);
+	if (s->busy)
+		s->busy--;
 
 	return s->dead ? XPRT_DIED : XPRT_IDLE;
 }
@@ -282,10 +289,18 @@ static bool_t svc_mbox_reply(SVCXPRT *xprt, struct rpc_msg *msg)
 	return TRUE;
 }
 
+/*
+ * libtirpc uses the transport once more when a procedure has returned, and destroys it when
+ * it is told then that it is dead.
+ */
 static void svc_mbox_destroy(SVCXPRT *xprt)
 {
 	struct service *s = xprt->xp_p2;
 
+	if (s->busy) {
+		s->dead = true;
+		return;
+	}
 	xprt_unregister(xprt);
 	drop_answer(s);
 	mbox_close(s->mb);

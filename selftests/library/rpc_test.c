@@ -32,6 +32,8 @@
 #define HOLD 6
 /* So many bytes. */
 #define BYTES 7
+/* Ends the transport, and replies. */
+#define END 8
 #define UNKNOWN 99
 
 #define SEEN_MAX 8
@@ -146,6 +148,7 @@ static void dispatch(struct svc_req *req, SVCXPRT *xprt)
 	case NOTE:
 	case BYTES:
 	case HOLD:
+	case END:
 		if (!svc_getargs(xprt, (xdrproc_t)xdr_int, &n)) {
 			svcerr_decode(xprt);
 			return;
@@ -157,6 +160,10 @@ static void dispatch(struct svc_req *req, SVCXPRT *xprt)
 		break;
 	case DOUBLE:
 		n *= 2;
+		svc_sendreply(xprt, (xdrproc_t)xdr_int, &n);
+		break;
+	case END:
+		svc_destroy(xprt);
 		svc_sendreply(xprt, (xdrproc_t)xdr_int, &n);
 		break;
 	case SILENT:
@@ -991,6 +998,63 @@ TEST_F(rpc, loops_of_the_program)
 	svc_unreg(PROG, LOW);
 	clnt_destroy(cl);
 	EXPECT_EQ(before, open_descriptors());
+}
+
+/* A transport of this process at a mailbox of no name, and a client that is a thread. */
+FIXTURE(own)
+{
+	struct mbox *mb;
+	SVCXPRT *xprt;
+	CLIENT *cl;
+	int before;
+};
+
+FIXTURE_SETUP(own)
+{
+	self->before = open_descriptors();
+	self->mb = mbox_create(NULL, O_RDWR, NULL);
+	ASSERT_TRUE(!!self->mb);
+	self->cl = clnt_mbox_create_handle(self->mb, PROG, LOW);
+	ASSERT_TRUE(!!self->cl);
+	self->xprt = svc_mbox_create_handle(self->mb);
+	ASSERT_TRUE(!!self->xprt);
+	ASSERT_TRUE(svc_reg(self->xprt, PROG, LOW, dispatch, NULL));
+}
+
+FIXTURE_TEARDOWN(own)
+{
+	svc_unreg(PROG, LOW);
+	clnt_destroy(self->cl);
+	if (self->xprt)
+		svc_destroy(self->xprt);
+	EXPECT_EQ(self->before, open_descriptors());
+}
+
+static void serve_one(void)
+{
+	if (poll(svc_pollfd, svc_max_pollfd, -1) == 1)
+		svc_getreq_poll(svc_pollfd, 1);
+}
+
+static void *end_call(void *arg)
+{
+	int res = POISON32;
+	enum clnt_stat stat = call(arg, END, 42, &res, forever);
+
+	return (void *)(long)(stat == RPC_SUCCESS ? res : -1);
+}
+
+TEST_F(own, procedure_that_ends_its_transport)
+{
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, thread_start(&thread, end_call, self->cl));
+	serve_one();
+	self->xprt = NULL;
+	pthread_join(thread, &ret);
+	EXPECT_EQ(42, (long)ret);
+	EXPECT_EQ(0, poll(svc_pollfd, svc_max_pollfd, 0));
 }
 
 /* ---- beside sockets ---------------------------------------------------------- */
