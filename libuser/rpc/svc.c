@@ -218,8 +218,12 @@ static bool_t svc_mbox_recv(SVCXPRT *xprt, struct rpc_msg *msg)
 		return FALSE;
 	}
 
-	/* The caller's areas may be smaller than those of svc_getreq_common(). */
+	/*
+	 * The caller's areas may be smaller than those of svc_getreq_common(), and a reply that
+	 * is made later can have the verifier of the request.
+	 */
 	msg->rm_call.cb_cred.oa_base = s->cred;
+	msg->rm_call.cb_verf.oa_base = s->verf;
 	xdrmem_create(&s->xdrs, s->buffer, len, XDR_DECODE);
 	if (!xdr_callmsg(&s->xdrs, msg) ||
 	    (msg->rm_call.cb_cred.oa_flavor == AUTH_SYS &&

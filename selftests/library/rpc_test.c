@@ -34,6 +34,8 @@
 #define BYTES 7
 /* Ends the transport, and replies. */
 #define END 8
+/* Its reply is made later. */
+#define LATER 9
 #define UNKNOWN 99
 
 #define SEEN_MAX 8
@@ -165,6 +167,8 @@ static void dispatch(struct svc_req *req, SVCXPRT *xprt)
 	case END:
 		svc_destroy(xprt);
 		svc_sendreply(xprt, (xdrproc_t)xdr_int, &n);
+		break;
+	case LATER:
 		break;
 	case SILENT:
 		sum++;
@@ -1055,6 +1059,53 @@ TEST_F(own, procedure_that_ends_its_transport)
 	pthread_join(thread, &ret);
 	EXPECT_EQ(42, (long)ret);
 	EXPECT_EQ(0, poll(svc_pollfd, svc_max_pollfd, 0));
+}
+
+/* A request for LATER with AUTH_SYS, and 8 bytes of a verifier of kind 7. */
+static const unsigned char with_verifier[] = {
+	0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0x20, 0, 0, 0x42, 0, 0, 0, LOW, 0, 0, 0, LATER,
+	/* AUTH_SYS: 20 bytes of no time, no name, user and group 0, no other groups */
+	0, 0, 0, 1, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 7, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8,
+};
+
+/* xid, REPLY, MSG_ACCEPTED, the verifier, SUCCESS. */
+static const unsigned char verified[] = {
+	0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8,
+	0, 0, 0, 0,
+};
+
+static void *call_with_verifier(void *arg)
+{
+	unsigned char rep[64];
+
+	if (mbox_call(arg, with_verifier, sizeof(with_verifier), rep, sizeof(rep), NULL) !=
+	    sizeof(verified))
+		return (void *)-1L;
+	return (void *)(long)memcmp(verified, rep, sizeof(verified));
+}
+
+/* What svc_getreq_common() had there is gone. */
+static __attribute__((noinline)) void use_the_stack(void)
+{
+	volatile char bytes[16384];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = POISON;
+}
+
+TEST_F(own, reply_behind_its_procedure)
+{
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, thread_start(&thread, call_with_verifier, self->mb));
+	serve_one();
+	use_the_stack();
+	EXPECT_TRUE(svc_sendreply(self->xprt, nothing, NULL));
+	pthread_join(thread, &ret);
+	EXPECT_EQ(0, (long)ret);
 }
 
 /* ---- beside sockets ---------------------------------------------------------- */
