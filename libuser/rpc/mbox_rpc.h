@@ -29,6 +29,9 @@ extern "C" {
  * @pid: its number in the pid namespace of the receiver; 0: it has none there
  * @uid: its real user id in the user namespace of the receiver
  * @gid: its real group id, likewise
+ *
+ * Credentials of kind AUTH_SYS have these ids, too. RFC 5531 has the effective ones there: a
+ * daemon that has called seteuid(2) is seen as the user who has started it.
  */
 struct mbox_rpc_peer {
 	pid_t pid;
