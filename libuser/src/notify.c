@@ -49,6 +49,18 @@ struct mbox__helper {
 /* Orders registrations with the helpers that are kept for them. */
 static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;
 
+/* In a child of fork(2), no thread has it locked; another one of the parent's may have. */
+static void renew_lock(void)
+{
+	pthread_mutex_init(&registering, NULL);
+}
+
+/* There is no memory for it: then there will be none for a registration either. */
+static void __attribute__((constructor)) renew_lock_in_children(void)
+{
+	pthread_atfork(NULL, NULL, renew_lock);
+}
+
 static void put(struct mbox__helper *h)
 {
 	if (atomic_fetch_sub(&h->refs, 1) > 1)

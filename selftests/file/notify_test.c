@@ -953,6 +953,10 @@ TEST_F(mbox_notify, SIGEV_SIGNAL_sends_the_signal)
 
 /* In the place of the C library's: a signal comes while the library is in an ioctl. */
 static volatile sig_atomic_t raises;
+/* Or another thread forks. */
+static bool forks;
+
+static void fork_in_a_thread(void);
 
 int ioctl(int fd, unsigned long request, ...)
 {
@@ -967,6 +971,10 @@ int ioctl(int fd, unsigned long request, ...)
 	if (request == MBOX_IOC_NOTIFY && raises) {
 		raises = 0;
 		raise(SIGUSR2);
+	}
+	if (request == MBOX_IOC_NOTIFY && forks) {
+		forks = false;
+		fork_in_a_thread();
 	}
 	return ret;
 }
@@ -1202,6 +1210,47 @@ static int in_a_namespace(void *arg)
 TEST_F(mbox_notify, child_with_the_number_of_its_parent_does_not_wait)
 {
 	EXPECT_EQ(0, in_child(in_a_namespace, self));
+}
+
+static int forked_status;
+
+static void *fork_and_register(void *arg)
+{
+	sigset_t none;
+	pid_t child;
+
+	child = fork();
+	if (!child) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		alarm(WAIT_LIMIT_MS / 1000);
+		if (mbox_notify(told_mb, NULL))
+			_exit(2);
+		_exit(mbox_close(told_mb) ? 3 : 0);
+	}
+	forked_status = reap(child);
+	return NULL;
+}
+
+static void fork_in_a_thread(void)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, fork_and_register, NULL))
+		pthread_join(thread, NULL);
+}
+
+TEST_F(mbox_notify, child_forked_during_a_registration_can_register)
+{
+	struct sigevent sev = by_thread(tell);
+
+	told_mb = self->mb;
+	forked_status = -1;
+	forks = true;
+	ASSERT_EQ(0, neg(mbox_notify(self->mb, &sev)));
+	EXPECT_EQ(0, forked_status);
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_TRUE(is_told());
 }
 
 /* What a thread other than the first one does after it has closed a descriptor. */
