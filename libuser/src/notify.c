@@ -20,13 +20,13 @@
 
 /**
  * struct mbox__helper - a thread that waits for a notification
- * @lock: protects @ended and @closed
+ * @lock: protects @revoked and @closed
  * @has_closed: @closed has become true
  * @refs: the handle and the thread
  * @generation: number of the process that the thread is in
- * @eventfd: what it waits for; -1 from just before it is closed
- * @handle: descriptor of the handle, good unless @ended
- * @ended: the registration was taken back
+ * @eventfd: what it waits for, ENDED or a message; -1 from just before it is closed
+ * @handle: descriptor of the handle, good unless @revoked
+ * @revoked: the registration was taken back, so a message that came before does not count
  * @closed: @eventfd is
  * @function: to be run
  * @value: its argument
@@ -39,12 +39,15 @@ struct mbox__helper {
 	uint64_t generation;
 	atomic_int eventfd;
 	int handle;
-	bool ended;
+	bool revoked;
 	bool closed;
 	void (*function)(union sigval value);
 	union sigval value;
 	sigset_t mask;
 };
+
+/* Added to the eventfd when nobody waits for the thread any more. The kernel adds 1. */
+#define ENDED 2
 
 /* Orders registrations with the helpers that are kept for them. */
 static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;
@@ -81,14 +84,14 @@ static bool is_destroyed(int fd)
 static bool await(struct mbox__helper *h)
 {
 	int fd = h->eventfd;
+	uint64_t n = 0;
 	bool arrived;
-	uint64_t n;
 
 	while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
 		;
 
 	pthread_mutex_lock(&h->lock);
-	arrived = !h->ended && !is_destroyed(h->handle);
+	arrived = n % ENDED && !h->revoked && !is_destroyed(h->handle);
 	/* First, so that a child of a fork now does not close what it is not. */
 	h->eventfd = -1;
 	close(fd);
@@ -182,9 +185,9 @@ err_free:
 	return NULL;
 }
 
-static void end(struct mbox__helper *h)
+static void end(struct mbox__helper *h, bool revoke)
 {
-	uint64_t one = 1;
+	uint64_t ended = ENDED;
 
 	if (!h)
 		return;
@@ -201,8 +204,8 @@ static void end(struct mbox__helper *h)
 	}
 
 	pthread_mutex_lock(&h->lock);
-	h->ended = true;
-	if (h->eventfd >= 0 && write(h->eventfd, &one, sizeof(one)) < 0)
+	h->revoked = revoke;
+	if (h->eventfd >= 0 && write(h->eventfd, &ended, sizeof(ended)) < 0)
 		abort();
 	while (!h->closed)
 		pthread_cond_wait(&h->has_closed, &h->lock);
@@ -215,7 +218,7 @@ void mbox__helper_end(struct mbox__helper *h)
 	int cancel;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	end(h);
+	end(h, true);
 	pthread_setcancelstate(cancel, NULL);
 }
 
@@ -252,8 +255,8 @@ static int enter(struct mbox__registrant *r, struct mbox_notify *arg, struct mbo
 			*kept = h;
 	}
 	mbox__registrations_unlock(&mask);
-	/* It has done its work; or its registration has been taken back. */
-	end(old);
+	/* Its registration has ended, perhaps by a message that it has yet to see. */
+	end(old, ret || arg->kind == MBOX_NOTIFY_OFF);
 	errno = saved;
 
 	return ret;

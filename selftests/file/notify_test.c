@@ -1253,6 +1253,106 @@ TEST_F(mbox_notify, child_forked_during_a_registration_can_register)
 	EXPECT_TRUE(is_told());
 }
 
+/* What happens to a thread other than the first one in its next read(2), once. */
+enum { NOTHING, STOPS_BEFORE, STOPS_AFTER, FAILS };
+static int in_read;
+static bool stops;
+static sem_t stopped, resumed;
+
+static void stop(void)
+{
+	sem_post(&stopped);
+	while (sem_wait(&resumed))
+		;
+}
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+	int what = NOTHING;
+	ssize_t ret;
+
+	if (syscall(SYS_gettid) != getpid())
+		what = __atomic_exchange_n(&in_read, NOTHING, __ATOMIC_SEQ_CST);
+	if (what == FAILS) {
+		errno = EBADF;
+		return -1;
+	}
+	if (what == STOPS_BEFORE)
+		stop();
+	ret = syscall(SYS_read, fd, buf, len);
+	if (what == STOPS_AFTER)
+		stop();
+	return ret;
+}
+
+/* It goes on when the first thread has told it to end. */
+ssize_t write(int fd, const void *buf, size_t len)
+{
+	ssize_t ret = syscall(SYS_write, fd, buf, len);
+
+	if (stops && len == sizeof(__u64) && syscall(SYS_gettid) == getpid()) {
+		stops = false;
+		sem_post(&resumed);
+	}
+	return ret;
+}
+
+/* Register. A message comes, of which the thread does not know when this returns 0. */
+static int miss_a_message(struct mbox *mb, const struct sigevent *sev, int where)
+{
+	sem_init(&stopped, 0, 0);
+	sem_init(&resumed, 0, 0);
+	stops = true;
+	in_read = where;
+	if (mbox_notify(mb, sev))
+		return -1;
+	if (where == STOPS_BEFORE)
+		sem_wait(&stopped);
+	if (put(mbox_fd(mb), 1))
+		return -2;
+	if (where == STOPS_AFTER)
+		sem_wait(&stopped);
+	return take(mbox_fd(mb)) == 1 ? 0 : -3;
+}
+
+TEST_F(mbox_notify, message_just_before_another_registration_notifies)
+{
+	struct sigevent sev = by_thread(tell);
+	int where;
+
+	for (where = STOPS_BEFORE; where <= STOPS_AFTER; where++) {
+		ASSERT_EQ(0, miss_a_message(self->mb, &sev, where));
+		ASSERT_EQ(0, neg(mbox_notify(self->mb, &sev)));
+		EXPECT_TRUE(is_told());
+		ASSERT_EQ(0, put(self->fd, 2));
+		EXPECT_TRUE(is_told());
+		ASSERT_EQ(2, take(self->fd));
+	}
+}
+
+TEST_F(mbox_notify, message_just_before_it_is_cancelled_does_not_notify)
+{
+	struct sigevent sev = by_thread(tell);
+	int where;
+
+	for (where = STOPS_BEFORE; where <= STOPS_AFTER; where++) {
+		ASSERT_EQ(0, miss_a_message(self->mb, &sev, where));
+		ASSERT_EQ(0, neg(mbox_notify(self->mb, NULL)));
+		EXPECT_TRUE(threads_become(self->threads));
+		EXPECT_EQ(-1, sem_trywait(&told));
+	}
+}
+
+TEST_F(mbox_notify, thread_that_cannot_wait_does_not_notify)
+{
+	struct sigevent sev = by_thread(tell);
+
+	in_read = FAILS;
+	ASSERT_EQ(0, neg(mbox_notify(self->mb, &sev)));
+	EXPECT_TRUE(threads_become(self->threads));
+	EXPECT_EQ(-1, sem_trywait(&told));
+}
+
 /* What a thread other than the first one does after it has closed a descriptor. */
 static void (*after_close)(int fd);
 
