@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../src/internal.h"
@@ -245,13 +244,7 @@ MBOX_API mqd_t __mq_open_2(const char *name, int oflag)
 
 MBOX_API int mq_close(mqd_t mqd)
 {
-	/* close(2) is a cancellation point, mq_close(3) is none. */
-	int ret = syscall(SYS_close, mqd);
-
-	if (!ret)
-		mq__notify_closed(mqd);
-
-	return ret;
+	return mq__close(mqd);
 }
 
 MBOX_API int mq_unlink(const char *name)

@@ -12,7 +12,7 @@ struct mbox_stat;
 /* The state of a queue, or -1 and errno: EBADF for everything that is none. */
 int mq__stat(mqd_t mqd, struct mbox_stat *st);
 
-/* A descriptor was closed: a registration through it has ended. Keeps errno. */
-void mq__notify_closed(mqd_t mqd);
+/* close(2), which also ends a registration through the descriptor. */
+int mq__close(mqd_t mqd);
 
 #endif /* MBOX_MQ_H */

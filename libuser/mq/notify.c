@@ -11,62 +11,93 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../src/internal.h"
 #include "mq.h"
 
 /**
  * struct place - the thread of the registration with one mailbox
- * @base: for libmbox
  * @next: the next one in places
  * @dev: the mailbox, with @ino
  * @ino: its number in the file system
+ * @fd: the descriptor that registered last
  * @helper: the thread
- * @listed: this is in places
  */
 struct place {
-	struct mbox__registrant base;
 	struct place *next;
 	dev_t dev;
 	ino_t ino;
+	int fd;
 	struct mbox__helper *helper;
-	bool listed;
+};
+
+/**
+ * struct request - one call of mq_notify()
+ * @base: for libmbox
+ * @dev: the mailbox, with @ino
+ * @ino: its number in the file system
+ * @spare: becomes its place if there is none; NULL: it has become that
+ */
+struct request {
+	struct mbox__registrant base;
+	dev_t dev;
+	ino_t ino;
+	struct place *spare;
 };
 
 /* Changes while registrations are locked. */
 static struct place *_Atomic places;
+/* Number of the process whose places these are. */
+static uint64_t places_of;
+
+/*
+ * A child of fork(2) has neither the registrations nor the threads of its parent, and the
+ * list may have been in the middle of a change.
+ */
+static void forget_places_of_parent(void)
+{
+	uint64_t generation = mbox__generation();
+
+	if (places_of == generation)
+		return;
+	places = NULL;
+	places_of = generation;
+}
 
 static struct mbox__helper **find(struct mbox__registrant *r, bool make)
 {
-	struct place *own = (struct place *)r, *p;
+	struct request *own = (struct request *)r;
+	struct place *p;
 
+	forget_places_of_parent();
 	for (p = places; p; p = p->next)
 		if (p->dev == own->dev && p->ino == own->ino) {
-			p->base.fd = own->base.fd;
+			p->fd = own->base.fd;
 			return &p->helper;
 		}
 	if (!make)
 		return NULL;
-	own->listed = true;
-	own->next = places;
-	places = own;
+	p = own->spare;
+	own->spare = NULL;
+	*p = (struct place){ .next = places, .dev = own->dev, .ino = own->ino, .fd = own->base.fd };
+	places = p;
 
-	return &own->helper;
+	return &p->helper;
 }
 
-/* Wants a place on the heap, because it may stay. */
-static int register_thread(const struct place *at, const struct sigevent *sev)
+/* Once it is in the list, a place is another thread's to free. */
+static int register_thread(struct request *own, const struct sigevent *sev)
 {
-	struct place *p = malloc(sizeof(*p));
 	int saved, ret;
 
-	if (!p)
+	own->spare = malloc(sizeof(*own->spare));
+	if (!own->spare)
 		return -1;
-	*p = *at;
-	ret = mbox__register(&p->base, sev);
+	ret = mbox__register(&own->base, sev);
 	saved = errno;
-	if (!p->listed)
-		free(p);
+	free(own->spare);
 	errno = saved;
 
 	return ret;
@@ -74,7 +105,7 @@ static int register_thread(const struct place *at, const struct sigevent *sev)
 
 MBOX_API int mq_notify(mqd_t mqd, const struct sigevent *sev)
 {
-	struct place at = { .base = { mqd, find } };
+	struct request own = { .base = { mqd, find } };
 	struct mbox_stat mailbox;
 	struct sigevent other;
 	struct stat st;
@@ -98,32 +129,48 @@ MBOX_API int mq_notify(mqd_t mqd, const struct sigevent *sev)
 	}
 	if (mq__stat(mqd, &mailbox) < 0 || fstat(mqd, &st) < 0)
 		return -1;
-	at.dev = st.st_dev;
-	at.ino = st.st_ino;
+	own.dev = st.st_dev;
+	own.ino = st.st_ino;
 	if (sev && sev->sigev_notify == SIGEV_THREAD)
-		return register_thread(&at, sev);
+		return register_thread(&own, sev);
 
-	return mbox__register(&at.base, sev);
+	return mbox__register(&own.base, sev);
 }
 
-void mq__notify_closed(mqd_t mqd)
+/* Take those of a descriptor out of the list. */
+static struct place *take_out(mqd_t mqd)
 {
-	struct place *p, *next, *kept = NULL, *closed = NULL;
-	int saved = errno;
-	sigset_t mask;
+	struct place *p, *next, *kept = NULL, *taken = NULL;
 
-	if (!places)
-		return;
-
-	mbox__registrations_lock(&mask);
 	for (p = places; p; p = next) {
-		struct place **to = p->base.fd == mqd ? &closed : &kept;
+		struct place **to = p->fd == mqd ? &taken : &kept;
 
 		next = p->next;
 		p->next = *to;
 		*to = p;
 	}
 	places = kept;
+
+	return taken;
+}
+
+/* close(2) is a cancellation point, mq_close(3) is none. */
+int mq__close(mqd_t mqd)
+{
+	struct place *p, *closed = NULL;
+	int saved, ret;
+	sigset_t mask;
+
+	if (!places)
+		return syscall(SYS_close, mqd);
+
+	/* Locked: at once, the number can be that of another thread's queue. */
+	mbox__registrations_lock(&mask);
+	ret = syscall(SYS_close, mqd);
+	saved = errno;
+	forget_places_of_parent();
+	if (!ret)
+		closed = take_out(mqd);
 	mbox__registrations_unlock(&mask);
 	while (closed) {
 		p = closed;
@@ -132,4 +179,6 @@ void mq__notify_closed(mqd_t mqd)
 		free(p);
 	}
 	errno = saved;
+
+	return ret;
 }

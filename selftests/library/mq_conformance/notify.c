@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Rows about mq_notify(3). */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -562,6 +566,194 @@ static void thread_and_fork(void)
 	SHOW(value);
 }
 
+/* Of the numbers up to there, which the parent's library may have used. */
+#define FEW 32
+
+static void close_in_child(void)
+{
+	int fd, open = 0;
+	mqd_t q;
+
+	for (fd = 3; fd < FEW; fd++)
+		close(fd);
+	q = mq_open(name, O_RDWR);
+	if (q != queue) {
+		dup2(q, queue);
+		close(q);
+	}
+	for (fd = 3; fd < FEW; fd++)
+		if (fd != queue)
+			dup2(0, fd);
+	shared->result = mq_close(queue);
+	for (fd = 3; fd < FEW; fd++)
+		open += fcntl(fd, F_GETFD) >= 0;
+	shared->flag = open;
+}
+
+static void thread_and_numbers_of_a_child(void)
+{
+	pid_t pid;
+
+	begin_threads();
+	CALL(by_thread(queue, 1, function, NULL));
+	pid = fork();
+	if (!pid) {
+		close_in_child();
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	SHOW(shared->result);
+	/* All but the queue. */
+	SHOW(FEW - 3 - shared->flag);
+	put();
+	sem_wait(&called);
+	SHOW(calls);
+}
+
+/* ---- another thread gets the number of a queue that is being closed ------------------ */
+
+/* volatile, as the compiler is told that functions of <mqueue.h> call nothing in here. */
+static void (*volatile after_close)(void);
+
+/* In the place of the C library's, for a library that closes a queue by it. */
+long syscall(long number, ...)
+{
+	long (*real)(long number, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	void (*then)(void) = after_close;
+	long arg[6], ret;
+	va_list ap;
+	int i;
+
+	va_start(ap, number);
+	for (i = 0; i < 6; i++)
+		arg[i] = va_arg(ap, long);
+	va_end(ap);
+	ret = real(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+	if (number == SYS_close && then) {
+		after_close = NULL;
+		then();
+	}
+
+	return ret;
+}
+
+static pthread_t next;
+static atomic_int next_result;
+
+static void *open_and_register(void *arg)
+{
+	shared->tid = gettid();
+	queue = dup2(mq_open(name, O_RDWR | O_NONBLOCK), *(int *)arg);
+	next_result = by_thread(queue, 2, function, NULL);
+
+	return NULL;
+}
+
+static mqd_t closed_queue;
+
+/* Until it has registered, or waits for the thread that closes. */
+static void let_another_register(void)
+{
+	pthread_create(&next, NULL, open_and_register, &closed_queue);
+	await_asleep(&shared->tid);
+}
+
+static void thread_of_the_next_queue(void)
+{
+	begin_threads();
+	CALL(by_thread(queue, 1, function, NULL));
+	closed_queue = queue;
+	after_close = let_another_register;
+	CALL(mq_close(queue));
+	if (after_close)
+		let_another_register();
+	pthread_join(next, NULL);
+	SHOW(next_result);
+	put();
+	sem_wait(&called);
+	SHOW(calls);
+	SHOW(value);
+}
+
+/* ---- the function closes the queue before mq_notify() returns ------------------------ */
+
+static void (*volatile after_unlock)(void);
+static volatile bool watches;
+static void *freed[16];
+static atomic_int n_freed, freed_again;
+
+/* In the place of the C library's, as above: the first thread may be held up at any moment. */
+int pthread_mutex_unlock(pthread_mutex_t *m)
+{
+	int (*real)(pthread_mutex_t *m) =
+		(int (*)(pthread_mutex_t *))dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+	void (*then)(void) = NULL;
+	int ret;
+
+	if (after_unlock && pthread_equal(pthread_self(), main_thread)) {
+		then = after_unlock;
+		after_unlock = NULL;
+	}
+	ret = real(m);
+	if (then)
+		then();
+
+	return ret;
+}
+
+void __libc_free(void *p);
+
+/* What another thread has freed is overwritten at once, and not freed by the first one. */
+void free(void *p)
+{
+	int i;
+
+	if (p && watches && !pthread_equal(pthread_self(), main_thread)) {
+		memset(p, 0, malloc_usable_size(p));
+		if (n_freed < 16)
+			freed[n_freed++] = p;
+	} else if (p && watches) {
+		for (i = 0; i < n_freed; i++)
+			if (freed[i] == p) {
+				freed_again++;
+				return;
+			}
+	}
+	__libc_free(p);
+}
+
+static void close_in_function(union sigval v)
+{
+	value = mq_close(queue);
+	calls++;
+	sem_post(&called);
+}
+
+static void put_and_wait(void)
+{
+	put();
+	sem_wait(&called);
+}
+
+static void thread_closes_at_once(void)
+{
+	int ret;
+
+	begin_threads();
+	watches = true;
+	after_unlock = put_and_wait;
+	ret = by_thread(queue, 1, close_in_function, NULL);
+	if (after_unlock) {
+		after_unlock = NULL;
+		put_and_wait();
+	}
+	watches = false;
+	SHOW(ret);
+	SHOW(calls);
+	SHOW(value);
+	SHOW(freed_again);
+}
+
 static void exit_in_function(union sigval v)
 {
 	sem_post(&called);
@@ -670,6 +862,12 @@ const struct row notify_rows[] = {
 	{ "mq_notify: SIGEV_THREAD: the thread has the attributes", thread_attributes },
 	{ "mq_notify: SIGEV_THREAD: a message of another process", thread_by_another_process },
 	{ "mq_notify: SIGEV_THREAD: a child does not remove it", thread_and_fork },
+	{ "mq_notify: SIGEV_THREAD: a child closes no descriptor that only has a number of it",
+	  thread_and_numbers_of_a_child },
+	{ "mq_close: a request via the next descriptor with this number stays",
+	  thread_of_the_next_queue },
+	{ "mq_notify: SIGEV_THREAD: the function may close the queue before the call returns",
+	  thread_closes_at_once },
 	{ "mq_notify: SIGEV_THREAD: the function may end its thread", thread_exits },
 	{ "mq_notify: SIGEV_THREAD: EBADF", thread_bad_descriptor },
 	{ "mq_notify: SIGEV_THREAD: registered and removed many times", many_times },
