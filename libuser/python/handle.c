@@ -8,8 +8,20 @@
  * is not used for another file.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "mboxmodule.h"
+
+/* In a child of fork(2), the uses of its parent do not end. */
+static void adopt(struct handle *h)
+{
+	pid_t pid = getpid();
+
+	if (h->pid == pid)
+		return;
+	h->pid = pid;
+	h->uses = 0;
+}
 
 /* Begin a call on a handle. Returns NULL with an exception if it is closed. */
 struct mbox *handle_begin(struct handle *h)
@@ -18,6 +30,7 @@ struct mbox *handle_begin(struct handle *h)
 		PyErr_SetString(PyExc_ValueError, "the mailbox is closed");
 		return NULL;
 	}
+	adopt(h);
 	h->uses++;
 
 	return h->mb;
@@ -42,7 +55,10 @@ void handle_end(struct handle *h)
 {
 	int error;
 
-	h->uses--;
+	adopt(h);
+	/* A call in which a signal handler has forked ends in the child too. */
+	if (h->uses)
+		h->uses--;
 	if (!h->uses && h->closed && h->mb)
 		close_unused(h, &error);
 }
@@ -58,6 +74,7 @@ static PyObject *wrap(PyTypeObject *type, struct mbox *mb)
 		return NULL;
 	}
 	h->mb = mb;
+	h->pid = getpid();
 	/* Of one that is destroyed already, every call fails. */
 	if (mbox_stat(mb, &st) == 0)
 		h->msg_max = st.attr.msg_max;
@@ -211,6 +228,7 @@ static PyObject *handle_close(PyObject *self, PyObject *args)
 	if (h->closed)
 		Py_RETURN_NONE;
 	h->closed = true;
+	adopt(h);
 	if (!h->uses && close_unused(h, &error) < 0)
 		return raise_error(error, "close");
 

@@ -14,6 +14,7 @@
 #include <mbox.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /**
  * struct handle - a handle of a mailbox
@@ -21,6 +22,7 @@
  * @mb: the handle of the library
  * @msg_max: length of the longest message
  * @uses: calls and slots that use @mb. Protected by the GIL
+ * @pid: the process whose uses these are
  * @closed: no new call may begin; the last use closes @mb
  */
 struct handle {
@@ -28,6 +30,7 @@ struct handle {
 	struct mbox *mb;
 	uint32_t msg_max;
 	unsigned int uses;
+	pid_t pid;
 	bool closed;
 };
 

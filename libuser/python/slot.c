@@ -53,7 +53,9 @@ static struct slot *new_slot(struct handle *h, struct mbox *mb)
 static void forget(struct slot *s)
 {
 	s->memory = NULL;
-	handle_end(s->h);
+	/* A child has not begun to use it. */
+	if (s->pid == getpid())
+		handle_end(s->h);
 }
 
 /* A slot that an operation has got, or the exception of its error. */
@@ -134,6 +136,18 @@ static void *give_back(struct slot *s, bool reserved)
 	return s->memory;
 }
 
+/* The same for what needs the handle, which a child may have closed. */
+static void *give_back_to_ring(struct slot *s, bool reserved)
+{
+	void *memory = give_back(s, reserved);
+
+	if (!memory || s->pid == getpid())
+		return memory;
+	PyErr_SetString(PyExc_ValueError, "the slot is the parent's");
+
+	return NULL;
+}
+
 static PyObject *slot_commit(PyObject *self, PyObject *args)
 {
 	struct slot *s = (struct slot *)self;
@@ -143,7 +157,7 @@ static PyObject *slot_commit(PyObject *self, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "n", &len))
 		return NULL;
-	memory = give_back(s, true);
+	memory = give_back_to_ring(s, true);
 	if (!memory)
 		return NULL;
 	/* More was not reserved, and not shown. */
@@ -164,7 +178,7 @@ static PyObject *slot_commit(PyObject *self, PyObject *args)
 static PyObject *slot_discard(PyObject *self, PyObject *args)
 {
 	struct slot *s = (struct slot *)self;
-	void *memory = give_back(s, true);
+	void *memory = give_back_to_ring(s, true);
 	int ret, error;
 
 	(void)args;
@@ -182,7 +196,7 @@ static PyObject *slot_discard(PyObject *self, PyObject *args)
 static PyObject *slot_release(PyObject *self, PyObject *args)
 {
 	struct slot *s = (struct slot *)self;
-	void *memory = give_back(s, false);
+	void *memory = give_back_to_ring(s, false);
 	int ret, error;
 
 	(void)args;

@@ -639,6 +639,24 @@ def test_fork():
         there.send(b"open here")
 
 
+def test_fork_during_a_call():
+    """A child closes what another thread of its parent uses."""
+    for ring in False, True:
+        with Mailbox.create(ring=ring) as mb:
+            thread = Thread(mb.recv)
+            until(lambda: mb.stat().waiting_receivers)
+            descriptor = mb.fileno()
+
+            def child():
+                mb.close()
+                raises(OSError, os.fstat, descriptor)
+
+            assert in_child(child) == 0
+            mb.send(b"still open")
+            assert thread.end().data == b"still open"
+        raises(OSError, os.fstat, descriptor)
+
+
 def test_direct_link():
     parent = os.getpid()
 
@@ -784,7 +802,18 @@ def test_slots_and_fork():
             gc.collect()
             ring.send(b"child")
 
+        def child_that_closes():
+            descriptor = ring.fileno()
+            ring.close()
+            raises(OSError, os.fstat, descriptor)
+            slot.data.release()
+            raises(ValueError, slot._slot.commit, 4)
+            raises(ValueError, slot._slot.discard)
+            slot._slot = None
+            gc.collect()
+
         assert in_child(child) == 0
+        assert in_child(child_that_closes) == 0
         slot.data[:] = b"mine"
         slot.commit()
         assert ring.recv().data == b"mine"
