@@ -1050,6 +1050,41 @@ def test_two_loops():
         assert sorted(got) == sorted(b"%d" % i for i in range(100))
 
 
+def test_two_loops_at_once():
+    """Two threads are the first to wait for a mailbox: both have looked before either goes on,
+    and if both change it, the second does when the first waits."""
+    here = threading.get_ident()
+    both = threading.Barrier(2)
+    seen = set()
+    sets = []
+
+    class Watched(Mailbox):
+        def __getattribute__(self, name):
+            value = super().__getattribute__(name)
+            thread = threading.get_ident()
+            if name in ("_pollers", "__dict__") and thread not in {here} | seen:
+                seen.add(thread)
+                both.wait(100 * FACTOR)
+            return value
+
+        def __setattr__(self, name, value):
+            sets.append(name)
+            if sets.count("_pollers") == 2:
+                until(lambda: self.__dict__["_pollers"])
+            super().__setattr__(name, value)
+
+    async def receive(mb):
+        return (await mb.arecv()).data
+
+    with Watched.create() as mb:
+        threads = [Thread(asyncio.run, receive(mb)) for _ in range(2)]
+        until(lambda: len(mb.__dict__.get("_pollers") or ()) == 2)
+        for _ in range(2):
+            mb.send(b"x")
+        assert [thread.end() for thread in threads] == [b"x", b"x"]
+        assert mb._pollers == {}
+
+
 def test_poll():
     with Mailbox.create() as mb:
         assert select.select([mb], [mb], [], 0) == ([], [mb], [])

@@ -83,11 +83,11 @@ async def repeat(mailbox, events, attempt):
     except BlockingIOError:
         pass
     loop = asyncio.get_running_loop()
-    if mailbox._pollers is None:
-        mailbox._pollers = {}
-    poller = mailbox._pollers.get(loop)
+    # At once: the loop of another thread may be here too.
+    pollers = mailbox.__dict__.setdefault("_pollers", {})
+    poller = pollers.get(loop)
     if poller is None:
-        poller = mailbox._pollers[loop] = _Poller(mailbox, loop)
+        poller = pollers[loop] = _Poller(mailbox, loop)
     poller.users += 1
     try:
         poller.watch(events)
@@ -100,7 +100,7 @@ async def repeat(mailbox, events, attempt):
     finally:
         poller.users -= 1
         if not poller.users:
-            del mailbox._pollers[loop]
+            del pollers[loop]
             poller.end()
 
 
