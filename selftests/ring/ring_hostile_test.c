@@ -658,10 +658,11 @@ TEST_F(crafted, exit_releases_only_slots_with_the_own_number)
 /* A sleeper that is woken again and again, and never finds a message. */
 TEST_F_TIMEOUT(crafted, deadline_holds_despite_spurious_wake_ups, 120)
 {
+	/* Before the deadline is made: the process can be stopped in between. */
+	__s64 begin = now_ns(CLOCK_MONOTONIC);
 	struct timespec deadline = deadline_in(CLOCK_MONOTONIC, 300);
 	struct mbox_ring_wake wake = { .side = MBOX_RING_RECEIVERS, .n = ~0U };
 	struct ring_call receiver = { .deadline = &deadline };
-	__s64 begin = now_ns(CLOCK_MONOTONIC);
 	pid_t parent = getpid(), pid;
 
 	pid = fork();
