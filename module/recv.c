@@ -449,12 +449,8 @@ static void begin_wait(struct mailbox *mb, struct mbx_recv_waiter *w,
 		w->siblings = &args->tokens->leases.waiters;
 	mbx_waiter_add_receiver(mb, w);
 	/* Now a nonblocking send can succeed. */
-	if (mbx_passes_on(mb)) {
-		mbx_queue_events(mb, MBX_POLL_OUT, deferred);
-		/* One that was refused may need more room than the first poller. */
-		if (mb->max_bytes)
-			deferred->everyone = true;
-	}
+	if (mbx_passes_on(mb))
+		mbx_queue_room_events(mb, deferred);
 }
 
 /*
