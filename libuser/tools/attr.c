@@ -291,13 +291,14 @@ struct mbox *wish_create(const struct wish *wish, const char *name, int oflags)
 		return mb;
 
 	error = errno;
-	why = explain_create(name, &wish->attr, &wish->options, text, sizeof(text));
+	why = error == EINVAL ? explain_create(name, &wish->attr, &wish->options, text,
+					       sizeof(text)) : NULL;
 	errno = error;
 	if (mb) {
 		print_perror("cannot change the owner of '%s'", name);
 		mbox_unlink(name);
 		mbox_close(mb);
-	} else if (errno == EINVAL && why) {
+	} else if (why) {
 		print_error("cannot create '%s': %s: %s", name, strerror(EINVAL), why);
 	} else {
 		print_perror("cannot create '%s'", name);
