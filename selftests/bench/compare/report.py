@@ -19,9 +19,13 @@ import sys
 
 MARK = ".. bench/compare:"
 # How much more than what was reached is too much. Where processes wait for each other,
-# their order depends on when the timer ticks.
-SLACK = {"trip-batch": 1.05, "one-way-batch": 1.05, "fan-in-batch": 1.05}
+# their order depends on when the timer ticks, and so on the length of a run; most of all
+# where it can stop one sender of a ring between its reservation and its commit, which
+# holds up the others.
+SLACK = {"trip-batch": 1.05, "one-way-batch": 1.1, "fan-in-batch": 1.1}
+SLACK_OF = {("fan-in-batch", "ring"): 1.5}
 SLACK_ELSE = 1.02
+
 # These grow with what is there, and are compared with the smallest number of it.
 FLAT = ("depth", "queues", "priorities", "types")
 TITLES = {
@@ -102,6 +106,13 @@ def read_table(name):
     return [Row(names, line) for line in lines[1:]]
 
 
+def slack(row):
+    """Of a row of the table."""
+    kind = SLACK_OF.get((row.measure, row.transport))
+
+    return kind or SLACK.get(row.measure, SLACK_ELSE)
+
+
 def write_bounds(name, rows):
     """What the mailbox reached, and a little more."""
     with open(name, "w", encoding="ascii") as file:
@@ -112,7 +123,7 @@ def write_bounds(name, rows):
             value = row.columns[column]
             if row.kind != "ours" or value == "-":
                 continue
-            most = float(value) * SLACK.get(row.measure, SLACK_ELSE)
+            most = float(value) * slack(row)
             print("\t".join(row.key() + (column, f"{most:.3f}")), file=file)
 
 
