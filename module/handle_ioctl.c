@@ -15,13 +15,29 @@
 #include "ioctl.h"
 #include "lifespan.h"
 #include "notify.h"
+#include "recv.h"
 #include "ring.h"
+#include "send.h"
 
 /* The numbers of the ioctls of handles. */
 #define FIRST_NR 0x10
 #define N_IOCTLS 21
 /* Largest size of the caller's struct mbox_msg in a batch. */
 #define VEC_MSG_SIZE_MAX 4096
+
+/* Flags that do not matter to a call that need not wait. */
+#define SIMPLE_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME)
+
+/*
+ * Whether a message with no more than some flags has nothing, and asks for nothing, that
+ * takes longer than to store it, or to take the first one.
+ */
+static bool is_simple(const struct mbox_msg *m, u32 flags, bool send)
+{
+	if (m->flags & ~flags || m->skip || m->nfds || m->fds || m->reserved)
+		return false;
+	return !send || (m->prio <= MBOX_PRIO_MAX && !m->token && !m->lifespan_ns);
+}
 
 /* ---- send --------------------------------------------------------------- */
 
@@ -65,6 +81,11 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 static long ioctl_send(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
+	struct handle *handle = file->private_data;
+
+	if (likely(is_simple(&arg->msg, SIMPLE_FLAGS, true) && file->f_mode & FMODE_WRITE &&
+		   mbx_send_at_once(&handle->outlet, &arg->msg)))
+		return 0;
 	return send_msg(file, &arg->msg);
 }
 
@@ -130,9 +151,19 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 static long ioctl_recv(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
-	int ret = recv_check(file, &arg->msg);
+	const struct mbx_recv_args args = { .umsg = uarg, .kmsg = &arg->msg, .usize = usize };
+	const struct handle *handle = file->private_data;
+	ssize_t ret = recv_check(file, &arg->msg);
 
-	return ret ? ret : recv_msg(file, &arg->msg, uarg, usize);
+	if (ret)
+		return ret;
+	/* recv_check() has seen to MBOX_LONGEST. */
+	if (likely(is_simple(&arg->msg, SIMPLE_FLAGS | MBOX_LONGEST, false))) {
+		ret = mbx_recv_at_once(handle->mb, &args);
+		if (likely(ret != MBX_OTHERWISE))
+			return ret;
+	}
+	return recv_msg(file, &arg->msg, uarg, usize);
 }
 
 /* ---- batches ------------------------------------------------------------ */
@@ -154,15 +185,6 @@ static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
 		return send_msg(file, &m);
 	ret = recv_check(file, &m);
 	return ret ? ret : recv_msg(file, &m, umsg, vec->msg_size);
-}
-
-/* Whether a message has nothing, and asks for nothing, that would take its own call. */
-static bool is_simple(const struct mbox_msg *m, bool send)
-{
-	if (m->flags & ~(MBOX_DONTWAIT | MBOX_REALTIME) || m->skip || m->nfds || m->fds ||
-	    m->reserved)
-		return false;
-	return !send || (m->prio <= MBOX_PRIO_MAX && !m->token && !m->lifespan_ns);
 }
 
 /*
@@ -190,7 +212,7 @@ static unsigned int batch_some(struct file *file, const struct mbox_vec *vec, u3
 		return 0;
 	for (i = 0; i < n; i++) {
 		msgs[i].flags |= flags;
-		if (!is_simple(&msgs[i], send))
+		if (!is_simple(&msgs[i], SIMPLE_FLAGS, send))
 			break;
 	}
 	if (send)

@@ -730,6 +730,48 @@ ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len)
 	return ret;
 }
 
+/* Copy a message that take_first() returned. If it cannot be done, the message is put back. */
+static inline bool copy_first(struct mailbox *mb, struct mbx_message *msg,
+			      const struct mbx_recv_args *args, struct mbx_seen_sender *seen)
+{
+	if (likely(mbx_message_copy_to(msg, u64_to_user_ptr(args->kmsg->buf)) &&
+		   !mbx_copy_out_meta(msg, 0, 0, args, seen)))
+		return true;
+	mbx_undo_copy_out(args);
+	put_back_uncopied(mb, msg);
+	return false;
+}
+
+/**
+ * mbx_recv_at_once() - receive any message
+ * @mb: the mailbox; with MBOX_BROADCAST, no message is received
+ * @args: buffer of the receiver, whose length is that of @args->kmsg
+ *
+ * The same as mbx_recv() without options, but in few steps, and only if there is a message
+ * and nobody waits.
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_recv(), or MBX_OTHERWISE: the caller has to call mbx_recv(), which waits
+ * or says what is wrong.
+ */
+ssize_t mbx_recv_at_once(struct mailbox *mb, const struct mbx_recv_args *args)
+{
+	struct mbx_seen_sender seen = {};
+	struct mbx_message *msg;
+	ssize_t ret;
+
+	spin_lock(&mb->lock);
+	msg = take_first(mb, args->kmsg->len);
+	spin_unlock(&mb->lock);
+	if (unlikely(!msg))
+		return MBX_OTHERWISE;
+	ret = msg->len;
+	if (unlikely(!copy_first(mb, msg, args, &seen)))
+		return MBX_OTHERWISE;
+	mbx_message_received(mb, msg);
+	return ret;
+}
+
 /**
  * mbx_recv_some() - receive messages until one cannot be received at once
  * @mb: the mailbox; with MBOX_BROADCAST, no message is received
@@ -761,12 +803,8 @@ unsigned int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_m
 			break;
 		args.umsg = umsgs + i * usize;
 		args.kmsg = &msgs[i];
-		if (unlikely(!mbx_message_copy_to(msg, u64_to_user_ptr(msgs[i].buf)) ||
-			     mbx_copy_out_meta(msg, 0, 0, &args, &seen))) {
-			mbx_undo_copy_out(&args);
-			put_back_uncopied(mb, msg);
+		if (unlikely(!copy_first(mb, msg, &args, &seen)))
 			break;
-		}
 		received[i] = msg;
 	}
 	mbx_messages_received(mb, received, i);

@@ -979,6 +979,42 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
 }
 
 /**
+ * mbx_send_at_once() - send a message that has nothing but bytes, type and priority
+ * @outlet: where the handle sends to
+ * @m: the message
+ *
+ * The same as mbx_send(), but in few steps, and only if the mailbox has room and nobody
+ * waits.
+ *
+ * Context: Process context, may sleep.
+ * Return: whether it was sent; if not, the caller has to call mbx_send(), which waits or
+ * says what is wrong with the message.
+ */
+bool mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m)
+{
+	struct mailbox *mb = outlet->to;
+	struct mbx_message *msg;
+
+	/* A data race: to make a message that cannot be stored would be useless. */
+	if (mb->flags & ~MBX_PLAIN_FLAGS || m->len > mb->len_max || !data_race(can_store(mb)))
+		return false;
+	msg = mbx_message_of(outlet, u64_to_user_ptr(m->buf), m->len);
+	if (IS_ERR(msg))
+		return false;
+	msg->prio = m->prio;
+	msg->type = m->type;
+	spin_lock(&mb->lock);
+	if (can_store(mb)) {
+		store_plainly(mb, msg);
+		spin_unlock(&mb->lock);
+		return true;
+	}
+	spin_unlock(&mb->lock);
+	mbx_message_free(msg);
+	return false;
+}
+
+/**
  * mbx_send_some() - send messages until one cannot be sent at once
  * @outlet: where the handle sends to
  * @msgs: the messages, which have nothing but bytes, type and priority
