@@ -44,7 +44,7 @@ struct message sent, got;
 
 const struct transport *const transports[] = {
 	&queue_rw, &queue_ioctl, &queue_sendmsg, &ring_many, &ring_one,
-	&direct, &calls, &posix_mq, &system_v, &seqpacket,
+	&direct, &calls, &mq_drop_in, &posix_mq, &system_v, &seqpacket,
 	&dgram, &byte_pipe, &packet_pipe, &shared_eventfd, &shared_futex,
 };
 

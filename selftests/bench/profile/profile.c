@@ -98,6 +98,15 @@ static void do_pair(void)
 	check(mbox_send(mb, out, size, 0) || mbox_recv(mb, in, sizeof(in), 0) < 0, "pair");
 }
 
+static void do_pair_msg(void)
+{
+	struct mbox_msg msg = { .buf = (uintptr_t)out, .len = size, .prio = 1 };
+
+	check(mbox_sendmsg(mb, &msg), "sendmsg");
+	msg = (struct mbox_msg){ .buf = (uintptr_t)in, .len = sizeof(in) };
+	check(mbox_recvmsg(mb, &msg) < 0, "recvmsg");
+}
+
 static void do_pair_mq(void)
 {
 	check(mq_send(mq, out, size, 0) || mq_receive(mq, in, sizeof(in), NULL) < 0, "mq");
@@ -184,6 +193,7 @@ static const struct operation {
 	void *(*other)(void *arg);
 } operations[] = {
 	{ "pair", do_pair },
+	{ "pair_msg", do_pair_msg },
 	{ "pair_mq", do_pair_mq },
 	{ "pair_sysv", do_pair_sysv },
 	{ "pair_pipe", do_pair_pipe },
