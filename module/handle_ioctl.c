@@ -47,6 +47,12 @@ static bool fds_valid(const struct mbox_msg *m)
 	return m->nfds <= MBOX_FDS_MAX && !m->nfds == !m->fds;
 }
 
+/* What a call returns that has to begin again unless a signal handler runs. */
+static int interrupted(const struct mbox_msg *m)
+{
+	return m->flags & MBOX_NORESTART ? -ERESTARTNOHAND : -ERESTARTSYS;
+}
+
 static int send_msg(struct file *file, const struct mbox_msg *m)
 {
 	struct mbx_send_args args = {
@@ -74,8 +80,10 @@ static int send_msg(struct file *file, const struct mbox_msg *m)
 		return -EOPNOTSUPP;
 	mbx_wait_opts_init(&opts, m->flags, m->deadline_ns, mbx_nonblock(file));
 	ret = mbx_handle_send(file->private_data, &args, &opts);
+	if (likely(ret != -ERESTARTSYS))
+		return ret;
 	/* If the call began again, so would the lifespan. */
-	return unlikely(m->lifespan_ns) && ret == -ERESTARTSYS ? -EINTR : ret;
+	return m->lifespan_ns ? -EINTR : interrupted(m);
 }
 
 static long ioctl_send(struct file *file, union mbx_arg *arg,
@@ -145,7 +153,7 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 	ret = mbx_handle_recv(handle, &args, &match, &opts);
 	if (unlikely(args.pi_task))
 		mbx_pi_task_put(args.pi_task);
-	return ret;
+	return likely(ret != -ERESTARTSYS) ? ret : interrupted(m);
 }
 
 static long ioctl_recv(struct file *file, union mbx_arg *arg,
@@ -522,7 +530,7 @@ static long ioctl_reply_recv(struct file *file, union mbx_arg *arg,
 		mbx_pi_task_put(pi_task);
 	/* A restarted call must not reply again. */
 	if (ret < 0 && replied && put_user(0, &ur->reply.token) &&
-	    ret == -ERESTARTSYS)
+	    (ret == -ERESTARTSYS || ret == -ERESTARTNOHAND))
 		return -EINTR;
 	return ret;
 }

@@ -241,7 +241,7 @@ static inline int finish(struct mbox *mb, struct mbox__side *s, int side,
 static inline int check_flags(uint32_t flags, uint32_t known)
 {
 	const uint32_t others = MBOX_SYNC | MBOX_PEEK | MBOX_TRUNC | MBOX_MATCH | MBOX_MATCH_NOT |
-				MBOX_MATCH_LE | MBOX_LONGEST;
+				MBOX_MATCH_LE | MBOX_LONGEST | MBOX_NORESTART;
 
 	if (!(flags & ~known))
 		return 0;

@@ -206,6 +206,17 @@ TEST_F(blocked, signal_with_SA_RESTART_restarts)
 	EXPECT_EQ(0, release(self, variant));
 }
 
+TEST_F(blocked, signal_with_SA_RESTART_is_EINTR_if_asked_for)
+{
+	self->call.msg.flags |= MBOX_NORESTART;
+	ASSERT_EQ(0, catch_signal(SIGUSR1, SA_RESTART));
+	ASSERT_EQ(0, start(self, variant));
+	ASSERT_EQ(0, pthread_kill(self->call.thread, SIGUSR1));
+	EXPECT_EQ(-EINTR, call_join(&self->call));
+	EXPECT_EQ(1, signals_seen);
+	EXPECT_NO_TRACE(self, variant);
+}
+
 TEST_F(blocked, restart_keeps_the_deadline)
 {
 	__s64 deadline = in_ms(CLOCK_MONOTONIC, 500);

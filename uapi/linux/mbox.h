@@ -19,8 +19,9 @@
  *   EAGAIN      the call would have to wait, and MBOX_DONTWAIT or O_NONBLOCK is
  *               set
  *   ETIMEDOUT   the deadline passed before the call could complete
- *   EINTR       a signal handler without SA_RESTART interrupted the call; send with
- *               lifespan_ns: any signal did
+ *   EINTR       a signal handler without SA_RESTART interrupted the call;
+ *               MBOX_NORESTART: any signal handler did; send with lifespan_ns: any
+ *               signal did
  *   EMSGSIZE    send: longer than msg_max or than max_bytes, or not msg_max bytes
  *               on an MBOX_FIXED mailbox; receive: the buffer is shorter than
  *               the message and MBOX_TRUNC is not set (the message stays queued),
@@ -75,7 +76,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	12
+#define MBOX_ABI_VERSION	13
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -147,6 +148,8 @@
 #define MBOX_LEASE		(1U << 11)
 /* Receive: EMSGSIZE if the buffer is shorter than msg_max, whatever the message has. */
 #define MBOX_LONGEST		(1U << 12)
+/* EINTR after any signal handler, also after one with SA_RESTART. */
+#define MBOX_NORESTART		(1U << 13)
 
 /**
  * struct mbox_attr - what a mailbox is
