@@ -77,7 +77,8 @@ static_assert(sizeof(struct mbox_vec) ==
 		      FIELD(mbox_vec, reserved));
 static_assert(sizeof(struct mbox_set_capacity) ==
 	      FIELD(mbox_set_capacity, capacity) +
-		      FIELD(mbox_set_capacity, reserved));
+		      FIELD(mbox_set_capacity, reserved) +
+		      FIELD(mbox_set_capacity, max_bytes));
 static_assert(sizeof(struct mbox_ring_info) ==
 	      FIELD(mbox_ring_info, version) + FIELD(mbox_ring_info, owner) +
 		      FIELD(mbox_ring_info, capacity) + FIELD(mbox_ring_info, slots) +
@@ -142,7 +143,7 @@ static_assert(sizeof(struct mbox_walk) == 608);
 static_assert(sizeof(struct mbox_direct) == 16);
 static_assert(sizeof(struct mbox_msg) == 96);
 static_assert(sizeof(struct mbox_vec) == 24);
-static_assert(sizeof(struct mbox_set_capacity) == 8);
+static_assert(sizeof(struct mbox_set_capacity) == 16);
 static_assert(sizeof(struct mbox_ring_info) == 40);
 static_assert(sizeof(struct mbox_ring_kernel) == 192);
 static_assert(offsetof(struct mbox_ring_kernel, receivers) == 64);

@@ -583,10 +583,10 @@ int mbx_direct_set_capacity(struct mbx_endpoint *endpoint, u32 capacity)
 	rt_mutex_unlock(&links_lock);
 	/* When calls race, the last one sets both queues to the last request. */
 	do {
-		ret = mbx_mailbox_set_capacity(endpoint->mb, capacity);
+		ret = mbx_mailbox_set_capacity(endpoint->mb, capacity, 0);
 		if (!ret)
 			ret = mbx_mailbox_set_capacity(peer_of(endpoint)->mb,
-						       capacity);
+						       capacity, 0);
 		rt_mutex_lock(&links_lock);
 		changed = link->capacity != capacity;
 		capacity = link->capacity;

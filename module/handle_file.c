@@ -478,8 +478,8 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 		show_reader(m, handle);
 	if (mb->history)
 		show_history(m, mb);
-	if (mb->max_bytes)
-		seq_printf(m, "mbox-max-bytes:\t%llu\n", mb->max_bytes);
+	if (READ_ONCE(mb->max_bytes))
+		seq_printf(m, "mbox-max-bytes:\t%llu\n", READ_ONCE(mb->max_bytes));
 	show_registration(m, mb);
 }
 

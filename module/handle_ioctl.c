@@ -592,12 +592,15 @@ static long ioctl_set_capacity(struct file *file, union mbx_arg *arg,
 {
 	struct handle *handle = file->private_data;
 	u32 capacity = arg->set_capacity.capacity;
+	u64 max_bytes = arg->set_capacity.max_bytes;
 
 	if (arg->set_capacity.reserved)
 		return -EINVAL;
-	if (handle->endpoint)
-		return mbx_direct_set_capacity(handle->endpoint, capacity);
-	return mbx_mailbox_set_capacity(handle->mb, capacity);
+	if (!handle->endpoint)
+		return mbx_mailbox_set_capacity(handle->mb, capacity, max_bytes);
+	if (max_bytes)
+		return -EOPNOTSUPP;
+	return mbx_direct_set_capacity(handle->endpoint, capacity);
 }
 
 static long ioctl_expel(struct file *file, union mbx_arg *arg,

@@ -459,15 +459,21 @@ void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
  * mbx_mailbox_set_capacity() - change the capacity
  * @mb: the mailbox
  * @capacity: the new one
+ * @max_bytes: the new limit of bytes; 0: it stays as it is
  *
  * Return: 0, or -EOPNOTSUPP, -EINVAL, -EPERM, -EIDRM.
  */
-int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
+int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity, u64 max_bytes)
 {
 	struct mbx_deferred deferred;
 	int ret = 0;
 
 	if (mb->ring)
+		return -EOPNOTSUPP;
+	/* What these do with a message relies on that it can have room. */
+	if (max_bytes && (!READ_ONCE(mb->max_bytes) ||
+			  mb->flags & (MBOX_FIXED | MBOX_DROP_OLDEST |
+				       MBOX_DROP_NEWEST | MBOX_FAIR | MBOX_BROADCAST)))
 		return -EOPNOTSUPP;
 	if (!capacity && mb->flags & MBOX_BROADCAST)
 		return -EINVAL;
@@ -480,6 +486,11 @@ int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity)
 		ret = -EIDRM;
 	} else {
 		mb->capacity = capacity;
+		if (max_bytes) {
+			/* Read without the lock, to fail before a message is made. */
+			WRITE_ONCE(mb->max_bytes, max_bytes);
+			WRITE_ONCE(mb->len_max, min_t(u64, mb->msg_max, max_bytes));
+		}
 		mbx_limit_update(mb);
 		mbx_admit_senders(mb, &deferred);
 		/* Without capacity, peeking shows the messages of blocked sends. */

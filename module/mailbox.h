@@ -29,7 +29,8 @@ struct user_namespace;
  *	what @held takes of it (mbx_limit_update()); under @lock
  * @held: number of messages on lease, in flight to a lease, or delayed; under @lock
  * @msg_max: largest message, as the mailbox was created
- * @len_max: largest message that has room: @msg_max, or @max_bytes if that is less
+ * @len_max: largest message that has room: @msg_max, or @max_bytes if that is less;
+ *	changes under @lock
  * @flags: MBOX_FIXED and so on
  * @dead: the mailbox is destroyed; under @lock, also read without it to fail early
  * @stored: accepted messages; under @lock
@@ -92,7 +93,7 @@ struct user_namespace;
  * @history: MBOX_BROADCAST: messages that stay for later handles, or NULL; constant
  * @expired: number of messages dropped because their lifespan ended; under @lock
  * @max_bytes: how many bytes of payload @stored and messages on lease may have; 0: any
- *	number; constant
+ *	number, and then constant; changes under @lock
  * @held_bytes: payload of messages on lease, as far as it counts; under @lock
  * @lifespans: lifespans of messages, NULL until the first one; set once, under @lock,
  *	with release order
@@ -360,7 +361,7 @@ int mbx_mailbox_attach(struct mailbox *mb, unsigned int rights,
 void mbx_mailbox_arrived(struct mailbox *mb, unsigned int rights);
 void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
 			struct mbx_reader *reader);
-int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity);
+int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity, u64 max_bytes);
 int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel);
 bool mbx_mailbox_has_expelled(struct mailbox *mb, const struct mbx_reader *reader);
 int mbx_mailbox_destroy(struct mailbox *mb);

@@ -607,7 +607,7 @@ unsigned int mbx_messages_of(struct mbx_outlet *outlet, const struct mbox_msg *m
 	if (unlikely(!sender))
 		return 0;
 	spares = take_spares(mb);
-	for (i = 0; i < n && msgs[i].len <= mb->len_max; i++) {
+	for (i = 0; i < n && msgs[i].len <= READ_ONCE(mb->len_max); i++) {
 		cost = message_cost(msgs[i].len, false);
 		if (mbx_sender_charge(sender, cost))
 			break;

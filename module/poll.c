@@ -77,7 +77,7 @@ bool mbx_poll_refused(struct mbx_outlet *outlet)
 	struct mailbox *mb = outlet->to;
 	bool refused = false;
 
-	if (likely(!mb->max_bytes))
+	if (likely(!READ_ONCE(mb->max_bytes)))
 		return false;
 	spin_lock(&mb->lock);
 	if (outlet->refused && outlet->refused_to == task_tgid_nr(current)) {

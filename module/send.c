@@ -297,7 +297,7 @@ static noinline void note_refused(struct mbx_outlet *outlet, u32 len)
 {
 	struct mailbox *mb = outlet->to;
 
-	if (!mb->max_bytes)
+	if (!READ_ONCE(mb->max_bytes))
 		return;
 	spin_lock(&mb->lock);
 	outlet->refused = 0;
@@ -496,7 +496,7 @@ static inline int send_check(struct mbx_outlet *outlet, const struct mbx_send_ar
 	/* Pairs with mbx_mailbox_destroy(); checked again later, under the lock. */
 	if (unlikely(READ_ONCE(mb->dead)))
 		return -EIDRM;
-	if (unlikely(len > mb->len_max ||
+	if (unlikely(len > READ_ONCE(mb->len_max) ||
 		     (mb->flags & MBOX_FIXED && len != mb->msg_max)))
 		return -EMSGSIZE;
 	if (unlikely(opts->nowait_err || mb->flags & MBOX_HANGUP))
@@ -952,7 +952,7 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
 	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg;
 
-	if (unlikely(mb->flags & ~MBX_PLAIN_FLAGS || len > mb->len_max))
+	if (unlikely(mb->flags & ~MBX_PLAIN_FLAGS || len > READ_ONCE(mb->len_max)))
 		return send_otherwise(outlet, user, len, nonblock);
 	/*
 	 * A call that may not wait does not make a message for a full mailbox. A data race:

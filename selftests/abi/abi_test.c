@@ -127,7 +127,7 @@ IOC_VARIANT(RECV, mbox_msg, MBOX_MSG_SIZE_MIN, false, true, TEXT_LEN);
 IOC_VARIANT(SENDV, mbox_vec, sizeof(struct mbox_vec), false, false, 1);
 IOC_VARIANT(RECVV, mbox_vec, sizeof(struct mbox_vec), false, false, 1);
 IOC_VARIANT(STAT, mbox_stat, 8, false, true, 0);
-IOC_VARIANT(SET_CAPACITY, mbox_set_capacity, sizeof(struct mbox_set_capacity), false, false, 0);
+IOC_VARIANT(SET_CAPACITY, mbox_set_capacity, 8, false, false, 0);
 
 /* No thread replies, and none calls. */
 IOC_VARIANT(CALL, mbox_request, MBOX_REQUEST_SIZE_MIN, false, false, -ETIMEDOUT);

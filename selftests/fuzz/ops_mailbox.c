@@ -334,6 +334,9 @@ long op_set_capacity(struct worker *l, const struct op *op)
 
 	set.capacity = op->a[1] < 224 ? capacities[op->a[1] & 7] :
 					pick32(op->a[1] & 31);
+	/* Of few mailboxes: the others refuse it. */
+	if (op->a[1] & 16)
+		set.max_bytes = 1 + (op->a[1] >> 5) * 100;
 	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_SET_CAPACITY, &set,
 			sizeof(set));
 }

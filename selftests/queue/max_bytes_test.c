@@ -562,6 +562,129 @@ TEST_F(max_bytes, receiver_that_waits_beside_a_lease_makes_it_writable)
 	EXPECT_EQ(60, call_join(&receiver));
 }
 
+static long set_max_bytes(int fd, __u32 capacity, __u64 max_bytes)
+{
+	struct mbox_set_capacity arg = { .capacity = capacity, .max_bytes = max_bytes };
+
+	return raw(fd, MBOX_IOC_SET_CAPACITY, &arg);
+}
+
+TEST_F(max_bytes, change_takes_effect_at_once)
+{
+	EXPECT_EQ(0, send_len(self->fd, 100));
+	EXPECT_EQ(-EAGAIN, send_len(self->fd, 1));
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 150));
+	EXPECT_EQ(0, send_len(self->fd, 50));
+	EXPECT_EQ(-EAGAIN, send_len(self->fd, 1));
+	EXPECT_EQ(-EMSGSIZE, send_len(self->fd, 151));
+	/* Less than there is: nothing is lost, and nothing more comes in. */
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 60));
+	EXPECT_EQ(2U, stat_of(self->fd).queued);
+	EXPECT_EQ(-EAGAIN, send_len(self->fd, 10));
+	EXPECT_EQ(-EMSGSIZE, send_len(self->fd, 61));
+	EXPECT_EQ(100, recv_len(self->fd));
+	EXPECT_EQ(-EAGAIN, send_len(self->fd, 11));
+	EXPECT_EQ(0, send_len(self->fd, 10));
+	EXPECT_EQ(50, recv_len(self->fd));
+	EXPECT_EQ(10, recv_len(self->fd));
+}
+
+TEST_F(max_bytes, without_a_new_one_it_stays)
+{
+	ASSERT_EQ(0, set_max_bytes(self->fd, 3, 0));
+	EXPECT_EQ(3U, stat_of(self->fd).attr.capacity);
+	EXPECT_EQ(-EMSGSIZE, send_len(self->fd, 101));
+	EXPECT_EQ(0, send_len(self->fd, 100));
+	EXPECT_EQ(-EAGAIN, send_len(self->fd, 1));
+}
+
+TEST_F(max_bytes, more_than_msg_max_after_a_change)
+{
+	struct mbox_attr attr = stat_of(self->fd).attr;
+
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, UINT64_MAX));
+	EXPECT_EQ(attr.msg_max, stat_of(self->fd).attr.msg_max);
+	EXPECT_EQ(-EMSGSIZE, send_len(self->fd, (size_t)attr.msg_max + 1));
+	EXPECT_EQ(0, send_len(self->fd, 150));
+	EXPECT_EQ(0, send_len(self->fd, 150));
+}
+
+TEST_F(max_bytes, waiting_sends_go_on_when_it_grows)
+{
+	struct call first, second;
+
+	ASSERT_EQ(0, send_len(self->fd, 100));
+	ASSERT_EQ(0, send_len_start(&first, self->fd, 60));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	ASSERT_EQ(0, send_len_start(&second, self->fd, 30));
+	ASSERT_EQ(0, await_waiting(self->fd, 2, 0));
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 160));
+	EXPECT_EQ(0, call_join(&first));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 190));
+	EXPECT_EQ(0, call_join(&second));
+	EXPECT_EQ(190, stat_of(self->fd).bytes);
+}
+
+TEST_F(max_bytes, waiting_message_that_never_fits_waits_until_it_grows)
+{
+	struct call sender;
+
+	ASSERT_EQ(0, send_len(self->fd, 50));
+	ASSERT_EQ(0, send_len_start(&sender, self->fd, 100));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 99));
+	EXPECT_EQ(50, recv_len(self->fd));
+	EXPECT_EQ(1, stat_of(self->fd).waiting_senders);
+	EXPECT_EQ(-EAGAIN, recv_len(self->fd));
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 100));
+	EXPECT_EQ(0, call_join(&sender));
+	EXPECT_EQ(100, recv_len(self->fd));
+}
+
+TEST_F(max_bytes, pollers_are_told_when_it_grows)
+{
+	struct pollfd p = { .fd = self->fd, .events = POLLOUT };
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	ASSERT_LE(0, epoll);
+	ASSERT_EQ(0, send_len(self->fd, 90));
+	EXPECT_EQ(-EAGAIN, send_len(self->fd, 20));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->fd, &event));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 110));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 1000));
+	EXPECT_EQ(1, poll(&p, 1, 0));
+	EXPECT_EQ(0, send_len(self->fd, 20));
+	close(epoll);
+}
+
+TEST_F(max_bytes, change_is_EOPNOTSUPP_where_it_is_fixed)
+{
+	static const __u32 flags[] = {
+		MBOX_FIXED, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST, MBOX_FAIR, MBOX_BROADCAST,
+	};
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		fd = new_with(flags[i], 10, 100);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-EOPNOTSUPP, set_max_bytes(fd, 5, 200));
+		EXPECT_EQ(10U, stat_of(fd).attr.capacity);
+		EXPECT_EQ(0, set_max_bytes(fd, 5, 0));
+		close(fd);
+	}
+	/* It has none that could be changed. */
+	fd = new_with(0, 10, 0);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EOPNOTSUPP, set_max_bytes(fd, 5, 200));
+	EXPECT_EQ(10U, stat_of(fd).attr.capacity);
+	close(fd);
+}
+
 TEST_F(max_bytes, ring_is_EINVAL)
 {
 	struct mbox_create arg = { .oflags = O_RDWR, .attr = attr_of(0, 4),

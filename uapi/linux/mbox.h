@@ -76,7 +76,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	13
+#define MBOX_ABI_VERSION	14
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -488,14 +488,17 @@ struct mbox_vec {
  * struct mbox_set_capacity - change the capacity of a mailbox in use
  * @capacity: as in struct mbox_attr
  * @reserved: must be zero
+ * @max_bytes: as in struct mbox_options; 0: it stays as it is. Only of a mailbox that
+ *	was created with max_bytes, and with none of MBOX_FIXED, MBOX_DROP_OLDEST,
+ *	MBOX_DROP_NEWEST, MBOX_FAIR and MBOX_BROADCAST
  *
- * Needs the owner or CAP_IPC_OWNER. If the capacity grows, waiting senders
- * continue; if it shrinks below the number of queued messages, nothing is
- * dropped.
+ * Needs the owner or CAP_IPC_OWNER. If a limit grows, waiting senders continue; if
+ * it shrinks below what is queued, nothing is dropped.
  */
 struct mbox_set_capacity {
 	__u32 capacity;
 	__u32 reserved;
+	__aligned_u64 max_bytes;
 };
 
 /*
