@@ -54,6 +54,7 @@ readable()
 has()
 {
 	for file in bin/mboxctl lib/libmbox.so lib/libmbox.so.0 lib/libmbox.a lib/libmbox-mq.so \
+		lib/libmbox-sysv.so share/man/man7/mbox_sysv.7 \
 		include/mbox.h include/mbox.hpp \
 		include/linux/mbox.h lib/pkgconfig/libmbox.pc share/man/man1/mboxctl.1 \
 		share/man/man7/mbox_mq.7 share/man/man3/mbox_send.3 share/man/man3/mbox_timedsend.3 \

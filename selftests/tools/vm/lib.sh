@@ -180,6 +180,7 @@ user_files()
 	echo "$lib/tools/mboxctl:/usr/bin/"
 	echo "$lib/libmbox.so.0:/usr/lib/"
 	echo "$lib/libmbox-mq.so:/usr/lib/"
+	echo "$lib/libmbox-sysv.so:/usr/lib/"
 	for file in "$lib"/examples/*; do
 		case $file in
 		*.[od]) ;;

@@ -93,7 +93,8 @@ programs_compile()
 			int main(void) { return svc_mbox_create(\"\", 0) != NULL; }" >rpc.c &&
 		gcc -o rpc rpc.c $(pkg-config --cflags --libs libmbox-rpc) && ./rpc &&
 		{ ./hello || [ $? = 1 ]; } && mboxctl --version &&
-		LD_PRELOAD=libmbox-mq.so /bin/true && [ -e /usr/lib/*/libmbox-mq.so ] &&
+		LD_PRELOAD=libmbox-mq.so:libmbox-sysv.so /bin/true &&
+		[ -e /usr/lib/*/libmbox-mq.so ] && [ -e /usr/lib/*/libmbox-sysv.so ] &&
 		python3 -c "import mbox; mbox.Mailbox.create" &&
 		[ -e /lib/udev/rules.d/60-mbox-dkms.rules ] &&
 		[ -e /usr/lib/modules-load.d/mbox.conf ]'

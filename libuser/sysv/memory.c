@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Addresses that may be bad. The kernel returns EFAULT for them, and so does this library
+ * for what it reads and writes itself: the type of a message, and the structures of
+ * msgctl(2). It asks the kernel, and remembers the last pages that were good.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sysv.h"
+
+/* Parts of memory that are readable or not as a whole: no page is smaller. */
+#define PART_SHIFT 12
+#define PARTS 64
+
+/* What rt_sigprocmask(2) reads. */
+#define SIGSET_SIZE 8
+
+/* Each the number of a part, plus 1, in the place that its last bits say. */
+static atomic_uintptr_t good[PARTS];
+
+/*
+ * rt_sigprocmask(2) reads the set before it looks at what to do with it. At the beginning of
+ * the first part it would see none.
+ */
+static bool is_readable(uintptr_t part)
+{
+	return syscall(SYS_rt_sigprocmask, -1, (part << PART_SHIFT) + SIGSET_SIZE, NULL,
+		       SIGSET_SIZE) == 0 || errno != EFAULT;
+}
+
+bool sysv__can_read(const void *addr, size_t len)
+{
+	uintptr_t part = (uintptr_t)addr >> PART_SHIFT;
+	uintptr_t last = ((uintptr_t)addr + len - 1) >> PART_SHIFT;
+	int saved = errno;
+
+	for (; part <= last; part++) {
+		atomic_uintptr_t *place = &good[part % PARTS];
+
+		if (atomic_load_explicit(place, memory_order_relaxed) == part + 1)
+			continue;
+		if (!is_readable(part)) {
+			errno = EFAULT;
+			return false;
+		}
+		atomic_store_explicit(place, part + 1, memory_order_relaxed);
+	}
+	errno = saved;
+
+	return true;
+}
+
+/*
+ * The memory gets other content, so the caller must be about to write it. getrandom(3) is a
+ * cancellation point, the system call is none.
+ */
+bool sysv__can_write(void *addr, size_t len)
+{
+	int saved = errno;
+
+	if (syscall(SYS_getrandom, addr, len, GRND_NONBLOCK) < 0 && errno == EFAULT)
+		return false;
+	errno = saved;
+
+	return true;
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Queues: which mailbox is which queue, and which of them this process has open.
+ *
+ * The mailbox of a queue has a name, so that it survives without a process: "sysv-" and
+ * the key, or for IPC_PRIVATE a number that is used once. The id of the queue is that of
+ * the mailbox: the kernel gives an id to one mailbox only, so that the id of a queue that
+ * was removed never means another one.
+ *
+ * The calls of System V name a queue by its id alone. So a process keeps a handle for each
+ * id that it has used, in a table that calls read without a lock. A child of fork(2)
+ * begins with an empty table: it may have other rights than its parent.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../src/internal.h"
+#include "sysv.h"
+
+#define PREFIX "sysv-"
+#define PRIVATE "private-"
+
+/* Descriptors from here on, where programs do not expect to find or to get one. */
+#define FD_FIRST 500
+
+#define PLACES 256
+
+static struct sysv_queue *_Atomic table[PLACES];
+static struct sysv_queue *unused;
+/* Of changes to both, and to the descriptors of a queue. */
+static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- names -------------------------------------------------------------------- */
+
+void sysv__name_of_key(char *name, key_t key)
+{
+	snprintf(name, SYSV_NAME_SIZE, PREFIX "%08x", (unsigned int)key);
+}
+
+bool sysv__name_of_private(char *name)
+{
+	unsigned long long number;
+
+	if (syscall(SYS_getrandom, &number, sizeof(number), 0) != sizeof(number))
+		return false;
+	snprintf(name, SYSV_NAME_SIZE, PREFIX PRIVATE "%016llx", number);
+
+	return true;
+}
+
+bool sysv__key_of_name(const char *name, key_t *key)
+{
+	unsigned int number;
+	char text[SYSV_NAME_SIZE];
+
+	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1))
+		return false;
+	if (!strncmp(name + sizeof(PREFIX) - 1, PRIVATE, sizeof(PRIVATE) - 1)) {
+		*key = IPC_PRIVATE;
+		return true;
+	}
+	if (sscanf(name + sizeof(PREFIX) - 1, "%8x", &number) != 1)
+		return false;
+	sysv__name_of_key(text, number);
+	*key = number;
+
+	return !strcmp(name, text);
+}
+
+/* ---- asking the kernel --------------------------------------------------------- */
+
+int sysv__control(unsigned long cmd, void *arg)
+{
+	int ret = mbox__control(cmd, arg);
+
+	if (ret >= 0)
+		return ret;
+	switch (errno) {
+	case ENODEV:
+		errno = ENOSYS;
+		break;
+	case EDQUOT:
+		errno = ENOSPC;
+		break;
+	case EMFILE:
+	case ENFILE:
+		errno = ENOMEM;
+		break;
+	}
+
+	return ret;
+}
+
+int sysv__open_id(int id, int oflags)
+{
+	struct mbox_open arg = { .oflags = oflags | O_CLOEXEC, .id = id };
+	int fd = sysv__control(MBOX_IOC_OPEN, &arg);
+
+	if (fd < 0 && errno == ENOENT)
+		errno = EINVAL;
+
+	return fd;
+}
+
+bool sysv__look_up(int id, struct mbox_walk *walk, key_t *key)
+{
+	*walk = (struct mbox_walk){ .id = id - 1 };
+
+	return sysv__control(MBOX_IOC_WALK, walk) == 0 && walk->id == (uint64_t)id &&
+	       walk->stat.attr.mode == MBOX_QUEUE && sysv__key_of_name(walk->name, key);
+}
+
+/* ---- the table ------------------------------------------------------------------ */
+
+static void lock(sigset_t *mask)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, mask);
+	pthread_mutex_lock(&changing);
+}
+
+static void unlock(const sigset_t *mask)
+{
+	pthread_mutex_unlock(&changing);
+	pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+static inline struct sysv_queue *_Atomic *place_of(int id)
+{
+	return &table[(unsigned int)id % PLACES];
+}
+
+/* close(2) is a cancellation point, and the calls of System V that close are none. */
+static void close_quietly(int fd)
+{
+	int saved = errno;
+
+	if (fd >= 0)
+		syscall(SYS_close, fd);
+	errno = saved;
+}
+
+static void close_both(struct sysv_queue *queue)
+{
+	int receive = atomic_exchange(&queue->fd[SYSV_RECEIVE], -1);
+	int send = atomic_exchange(&queue->fd[SYSV_SEND], -1);
+
+	close_quietly(receive);
+	if (send != receive)
+		close_quietly(send);
+}
+
+void sysv__put(struct sysv_queue *queue)
+{
+	sigset_t mask;
+
+	if (atomic_fetch_sub_explicit(&queue->refs, 1, memory_order_release) != 1)
+		return;
+	atomic_thread_fence(memory_order_acquire);
+	close_both(queue);
+	lock(&mask);
+	queue->next = unused;
+	unused = queue;
+	unlock(&mask);
+}
+
+/*
+ * One that is in the table, with a reference. Its memory may belong to another queue at
+ * any time before there is a reference, but it remains memory of a queue.
+ */
+static inline struct sysv_queue *find(int id)
+{
+	struct sysv_queue *queue;
+	unsigned int refs;
+
+	queue = atomic_load_explicit(place_of(id), memory_order_acquire);
+	while (queue) {
+		if (atomic_load_explicit(&queue->id, memory_order_relaxed) != id) {
+			queue = atomic_load_explicit(&queue->next, memory_order_acquire);
+			continue;
+		}
+		refs = atomic_load_explicit(&queue->refs, memory_order_relaxed);
+		do {
+			if (!refs)
+				return NULL;
+		} while (!atomic_compare_exchange_weak_explicit(&queue->refs, &refs, refs + 1,
+								memory_order_acquire,
+								memory_order_relaxed));
+		if (atomic_load_explicit(&queue->id, memory_order_relaxed) == id)
+			return queue;
+		sysv__put(queue);
+		return NULL;
+	}
+
+	return NULL;
+}
+
+/* Under the lock: the queue, which is put into the table if it is not there; or NULL. */
+static struct sysv_queue *enter(int id, key_t key, uint32_t msg_max)
+{
+	struct sysv_queue *_Atomic *place = place_of(id);
+	struct sysv_queue *queue;
+
+	for (queue = *place; queue; queue = queue->next)
+		if (queue->id == id)
+			return queue;
+
+	queue = unused;
+	if (queue)
+		unused = queue->next;
+	else
+		queue = malloc(sizeof(*queue));
+	if (!queue)
+		return NULL;
+	queue->fd[SYSV_RECEIVE] = -1;
+	queue->fd[SYSV_SEND] = -1;
+	queue->key = key;
+	queue->msg_max = msg_max;
+	queue->id = id;
+	queue->next = *place;
+	atomic_store_explicit(&queue->refs, 1, memory_order_release);
+	atomic_store_explicit(place, queue, memory_order_release);
+
+	return queue;
+}
+
+/* Under the lock: out of the table. Returns whether it was there. */
+static struct sysv_queue *take_out(int id)
+{
+	struct sysv_queue *_Atomic *at;
+	struct sysv_queue *queue;
+
+	for (at = place_of(id); (queue = *at); at = &queue->next)
+		if (queue->id == id) {
+			*at = queue->next;
+			return queue;
+		}
+
+	return NULL;
+}
+
+/* Use up a descriptor: give it a high number if there is one. */
+static int move_up(int fd)
+{
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, FD_FIRST);
+
+	if (moved < 0)
+		return fd;
+	close_quietly(fd);
+
+	return moved;
+}
+
+/* Under the lock: keep a descriptor for the sides that it has rights for. */
+static void keep_for_sides(struct sysv_queue *queue, int fd, int oflags)
+{
+	bool kept = false;
+	int none = -1;
+
+	if (oflags != O_WRONLY)
+		kept = atomic_compare_exchange_strong(&queue->fd[SYSV_RECEIVE], &none, fd);
+	none = -1;
+	if (oflags != O_RDONLY)
+		kept |= atomic_compare_exchange_strong(&queue->fd[SYSV_SEND], &none, fd);
+	/* Another thread was faster. */
+	if (!kept)
+		close_quietly(fd);
+}
+
+void sysv__keep(int id, key_t key, uint32_t msg_max, int fd, int oflags)
+{
+	struct sysv_queue *queue;
+	sigset_t mask;
+
+	fd = move_up(fd);
+	lock(&mask);
+	queue = enter(id, key, msg_max);
+	if (queue)
+		keep_for_sides(queue, fd, oflags);
+	else
+		close_quietly(fd);
+	unlock(&mask);
+}
+
+void sysv__forget(int id, bool closed)
+{
+	struct sysv_queue *queue;
+	sigset_t mask;
+
+	lock(&mask);
+	queue = take_out(id);
+	unlock(&mask);
+	if (!queue)
+		return;
+	if (closed) {
+		queue->fd[SYSV_RECEIVE] = -1;
+		queue->fd[SYSV_SEND] = -1;
+	}
+	sysv__put(queue);
+}
+
+/* Both rights if there are both, so that one handle serves both sides. */
+static int open_side(int id, int side, int *oflags)
+{
+	int fd;
+
+	*oflags = O_RDWR;
+	fd = sysv__open_id(id, *oflags);
+	if (fd >= 0 || errno != EACCES)
+		return fd;
+	*oflags = side == SYSV_SEND ? O_WRONLY : O_RDONLY;
+
+	return sysv__open_id(id, *oflags);
+}
+
+/* Open a queue, or its other side, and put it into the table. */
+static bool open_queue(int id, int side)
+{
+	struct mbox_walk walk;
+	int oflags, fd;
+	key_t key;
+
+	if (id <= 0) {
+		errno = EINVAL;
+		return false;
+	}
+	/* Before it is known what it is: without permission, that cannot be seen. */
+	fd = open_side(id, side, &oflags);
+	if (fd < 0)
+		return false;
+	if (!sysv__look_up(id, &walk, &key)) {
+		close_quietly(fd);
+		errno = EINVAL;
+		return false;
+	}
+	sysv__keep(id, key, walk.stat.attr.msg_max, fd, oflags);
+
+	return true;
+}
+
+struct sysv_queue *sysv__get(int id, int side)
+{
+	struct sysv_queue *queue;
+	int tries;
+
+	/* Another thread may forget what this one has opened, for a new attempt of its own. */
+	for (tries = 0; tries < 100; tries++) {
+		queue = find(id);
+		if (queue) {
+			if (queue->fd[side] >= 0)
+				return queue;
+			sysv__put(queue);
+		}
+		if (!open_queue(id, side))
+			return NULL;
+	}
+	errno = ENOMEM;
+
+	return NULL;
+}
+
+/* ---- fork(2) --------------------------------------------------------------------- */
+
+/* Of the thread that forks. */
+static sigset_t mask_of_fork;
+
+static void before_fork(void)
+{
+	sigset_t mask;
+
+	lock(&mask);
+	mask_of_fork = mask;
+}
+
+static void after_fork_in_parent(void)
+{
+	sigset_t mask = mask_of_fork;
+
+	unlock(&mask);
+}
+
+/* The threads that had references are not there any more. */
+static void after_fork_in_child(void)
+{
+	struct sysv_queue *queue;
+	int i;
+
+	for (i = 0; i < PLACES; i++) {
+		while ((queue = table[i])) {
+			table[i] = queue->next;
+			close_both(queue);
+			queue->refs = 0;
+			queue->next = unused;
+			unused = queue;
+		}
+	}
+	pthread_mutex_init(&changing, NULL);
+	pthread_sigmask(SIG_SETMASK, &mask_of_fork, NULL);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}

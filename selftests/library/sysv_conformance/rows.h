@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the rows of sysv_conformance use.
+ */
+#ifndef SYSV_CONFORMANCE_H
+#define SYSV_CONFORMANCE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/types.h>
+
+/**
+ * struct row - a sentence, and the steps that show whether it is true
+ * @sentence: the page, and what it says
+ * @steps: run in a process of their own
+ * @difference: name of the difference between the two implementations, or NULL
+ * @copies: it needs MSG_COPY, which not every kernel has
+ */
+struct row {
+	const char *sentence;
+	void (*steps)(void);
+	const char *difference;
+	bool copies;
+};
+
+struct table {
+	const struct row *rows;
+};
+
+/* All rows; the last has none. */
+extern const struct table tables[];
+extern const struct row get_rows[], message_rows[], control_rows[], wait_rows[];
+
+/* Memory of all processes of a row. */
+struct shared {
+	atomic_int tid;
+	atomic_int flag;
+	atomic_int count;
+	atomic_int ids[16];
+};
+
+/* Of the row. */
+extern key_t key;
+extern struct shared *shared;
+
+/* Longest text of a message that take() can receive. */
+#define TEXT_MAX 16384
+
+struct message {
+	long type;
+	char text[TEXT_MAX];
+};
+
+void add(const char *format, ...) __attribute__((format(printf, 1, 2)));
+long add_result(const char *step, long ret);
+
+/* A step, and what it returns: 0, a number, or the name of its error. */
+#define CALL(step) add_result(#step, (step))
+/* Likewise, but the number does not matter. */
+#define GET(step) add_got(#step, (step))
+int add_got(const char *step, int ret);
+/* A value, under its own name. */
+#define SHOW(value) add(#value "=%ld; ", (long)(value))
+
+/* A queue that nobody else uses. */
+int make(int mode);
+/* Its state; the row ends if there is none. */
+struct msqid_ds state(int id);
+/* Set a part of it. */
+int set_mode(int id, int mode);
+int set_qbytes(int id, unsigned long qbytes);
+
+int snd(int id, long type, const char *text, int flags);
+int snd_len(int id, long type, size_t len, int flags);
+/* Receive without waiting, and add what came. */
+void take(int id, long type, int flags);
+void take_len(int id, size_t len, long type, int flags);
+
+char state_of(int tid);
+void await_asleep(atomic_int *tid);
+void become(unsigned int uid, unsigned int gid);
+void in_child(void (*steps)(void));
+int after_exec(int id);
+
+#endif /* SYSV_CONFORMANCE_H */
