@@ -126,6 +126,8 @@ static_assert(sizeof(struct mbox_callmsg) ==
 static_assert(sizeof(struct mbox_expel) ==
 	      FIELD(mbox_expel, reader) + FIELD(mbox_expel, unread) +
 		      FIELD(mbox_expel, flags) + FIELD(mbox_expel, reserved));
+static_assert(sizeof(struct mbox_set_reader) ==
+	      FIELD(mbox_set_reader, policy) + FIELD(mbox_set_reader, reserved));
 static_assert(sizeof(struct mbox_replymsg) ==
 	      FIELD(mbox_replymsg, token) + FIELD(mbox_replymsg, buf) +
 		      FIELD(mbox_replymsg, len) + FIELD(mbox_replymsg, nfds) +
@@ -162,6 +164,7 @@ static_assert(sizeof(struct mbox_call_cancel) == 8);
 static_assert(sizeof(struct mbox_callmsg) == 32);
 static_assert(sizeof(struct mbox_replymsg) == 32);
 static_assert(sizeof(struct mbox_expel) == 24);
+static_assert(sizeof(struct mbox_set_reader) == 8);
 static_assert(END(mbox_msg, deadline_ns) == 24);
 
 /* The part of each structure that an ioctl requires. */
@@ -188,6 +191,7 @@ static_assert(END(mbox_call_cancel, token) == 8);
 static_assert(END(mbox_callmsg, ticket) == 32);
 static_assert(END(mbox_replymsg, fds) == 32);
 static_assert(END(mbox_expel, reserved) == 24);
+static_assert(END(mbox_set_reader, reserved) == 8);
 static_assert(END(mbox_msg, flags) == MBOX_MSG_SIZE_MIN);
 static_assert(END(mbox_request, deadline_ns) == MBOX_REQUEST_SIZE_MIN);
 static_assert(END(mbox_create, id) == MBOX_CREATE_SIZE_MIN);

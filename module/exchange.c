@@ -65,6 +65,9 @@
 #include "transaction.h"
 #include "trace.h"
 
+/* How many messages are checked for readers that hold them, for each sender. */
+#define HELD_AT_ONCE 2
+
 /* ---- the end of a message ----------------------------------------------- */
 
 /**
@@ -161,6 +164,20 @@ void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
 	drop_stored(mb, mbx_store_ops(mb)->make_room(mb), deferred);
 }
 
+/*
+ * What readers have not received is held by fewer of them: if there was no room, there may
+ * be now. @room: a message has left.
+ */
+static void readers_went_on(struct mailbox *mb, bool room, struct mbx_deferred *deferred)
+{
+	if (mb->blocked_sends.count)
+		mbx_admit_senders(mb, deferred);
+	else if (room || mb->max_bytes || !mbx_has_room(mb))
+		mbx_queue_room_events(mb, deferred);
+	/* There may be room for many: wake all exclusive pollers. */
+	deferred->everyone = true;
+}
+
 /**
  * mbx_drop_read() - release the messages that every reader has received
  * @mb: a mailbox with MBOX_BROADCAST
@@ -185,7 +202,9 @@ void mbx_drop_read(struct mailbox *mb, struct mbx_deferred *deferred)
 			break;
 		mbx_defer_release(mb, msg, deferred);
 	}
-	if (room)
+	if (unlikely(mb->store_flags & MBX_STORE_CHOICES))
+		readers_went_on(mb, room, deferred);
+	else if (room)
 		mbx_room_made(mb, deferred);
 	if (n == MBX_DROP_AT_ONCE)
 		deferred->more |= MBX_MORE_TRIM;
@@ -235,6 +254,10 @@ static bool drop_some_own(struct mailbox *mb, struct mbx_share *share,
 		if (!ext)
 			break;
 		msg = mbx_ext_message(ext);
+		/* Since this was decided, a reader may have begun to hold messages. */
+		if (unlikely(mb->store_flags & MBX_STORE_CHOICES) &&
+		    (mbx_readers_hold_late(mb) || mbx_readers_hold(mb, msg)))
+			break;
 		if (!(msg->flags & MBX_MSG_PEEKED)) {
 			bytes = min_t(unsigned long, left->bytes, ext->cost);
 			left->bytes -= bytes;
@@ -714,6 +737,56 @@ static bool admit(struct mailbox *mb, struct mbx_send_waiter *w,
 	return true;
 }
 
+/*
+ * Drop messages that no reader holds, at most *@left of them, until there is room for
+ * @len bytes. Return whether there is, or may be in another hold of the lock.
+ */
+static enum mbx_spare make_room(struct mailbox *mb, u32 len, unsigned int *left,
+				struct mbx_deferred *deferred)
+{
+	enum mbx_spare spare;
+
+	if (mbx_can_take(mb, len))
+		return MBX_SPARE_ENOUGH;
+	spare = mbx_readers_spare(mb, len, HELD_AT_ONCE);
+	if (spare != MBX_SPARE_ENOUGH)
+		return spare;
+	for (; *left && !mbx_can_take(mb, len); --*left)
+		mbx_drop_oldest(mb, deferred);
+	return mbx_can_take(mb, len) ? MBX_SPARE_ENOUGH : MBX_SPARE_UNKNOWN;
+}
+
+/*
+ * mbx_admit_senders() with readers that have chosen their policy: in one hold of the lock
+ * fewer senders, because messages can have to be looked at and dropped for them.
+ */
+static void admit_past_readers(struct mailbox *mb, bool begun, struct mbx_deferred *deferred)
+{
+	unsigned int n, left = MBX_DROP_AT_ONCE;
+	struct mbx_waiter *w;
+	enum mbx_spare room;
+
+	lockdep_assert_held(&mb->lock);
+	for (n = 0;; n++) {
+		w = mbx_store_ops(mb)->next_sender(mb);
+		if (!w) {
+			mbx_queue_room_events(mb, deferred);
+			return;
+		}
+		room = MBX_SPARE_UNKNOWN;
+		if (n < MBX_DROP_AT_ONCE)
+			room = make_room(mb, mbx_send_waiter(w)->msg->len, &left, deferred);
+		if (room == MBX_SPARE_NONE)
+			return;
+		if (room == MBX_SPARE_UNKNOWN || !admit(mb, mbx_send_waiter(w), deferred)) {
+			mb->store_flags |= MBX_STORE_BACKLOG;
+			if (!begun)
+				deferred->more |= MBX_MORE_ADMIT;
+			return;
+		}
+	}
+}
+
 /**
  * mbx_admit_senders() - let senders in while there is room
  * @mb: the mailbox
@@ -734,6 +807,10 @@ void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred)
 	/* The waiting senders are being made to fail. */
 	if (mb->dead || mbx_no_receivers(mb))
 		return;
+	if (unlikely(mb->store_flags & MBX_STORE_CHOICES)) {
+		admit_past_readers(mb, begun, deferred);
+		return;
+	}
 	for (n = 0; mbx_has_room(mb); n++) {
 		w = mbx_store_ops(mb)->next_sender(mb);
 		if (!w) {

@@ -21,7 +21,7 @@
 
 /* The numbers of the ioctls of handles. */
 #define FIRST_NR 0x10
-#define N_IOCTLS 21
+#define N_IOCTLS 22
 /* Largest size of the caller's struct mbox_msg in a batch. */
 #define VEC_MSG_SIZE_MAX 4096
 
@@ -622,6 +622,19 @@ static long ioctl_expel(struct file *file, union mbx_arg *arg,
 	return 0;
 }
 
+static long ioctl_set_reader(struct file *file, union mbx_arg *arg,
+			     void __user *uarg, size_t usize)
+{
+	const struct mbox_set_reader *r = &arg->set_reader;
+	struct handle *handle = file->private_data;
+
+	if (r->policy > MBOX_READER_DROP || r->reserved)
+		return -EINVAL;
+	if (!(handle->rights & MBX_MAY_RECV))
+		return -EBADF;
+	return mbx_mailbox_set_reader(handle->mb, &handle->reader, r->policy);
+}
+
 static long ioctl_destroy(struct file *file, union mbx_arg *arg,
 			  void __user *uarg, size_t usize)
 {
@@ -713,6 +726,7 @@ static const struct mbx_ioctl handle_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_CALLMSG, ioctl_callmsg, mbox_callmsg, ticket),
 	IOCTL(MBOX_IOC_REPLYMSG, ioctl_replymsg, mbox_replymsg, fds),
 	IOCTL(MBOX_IOC_EXPEL, ioctl_expel, mbox_expel, reserved),
+	IOCTL(MBOX_IOC_SET_READER, ioctl_set_reader, mbox_set_reader, reserved),
 };
 
 static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
@@ -739,6 +753,7 @@ static const struct mbx_ioctl ring_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_CALLMSG, ioctl_unsupported, mbox_callmsg, ticket),
 	IOCTL(MBOX_IOC_REPLYMSG, ioctl_unsupported, mbox_replymsg, fds),
 	IOCTL(MBOX_IOC_EXPEL, ioctl_unsupported, mbox_expel, reserved),
+	IOCTL(MBOX_IOC_SET_READER, ioctl_unsupported, mbox_set_reader, reserved),
 };
 
 long mbx_handle_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

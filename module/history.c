@@ -95,6 +95,7 @@ struct mbx_message *mbx_history_take_copy(struct mailbox *mb, struct mbx_message
 	copy->arrival = msg->arrival;
 	mbx_ext(copy)->seq = ext->seq;
 	mbx_ext(copy)->cursors = 0;
+	mbx_ext(copy)->choosers = 0;
 	mbx_queue_add_last(&mb->history->kept, copy);
 	return copy;
 }

@@ -37,6 +37,7 @@ union mbx_arg {
 	struct mbox_callmsg callmsg;
 	struct mbox_replymsg replymsg;
 	struct mbox_expel expel;
+	struct mbox_set_reader set_reader;
 };
 
 /* Most arguments are at most so long: those of calls that are made for each message. */

@@ -98,6 +98,9 @@ int mbx_attr_check(const struct mbox_attr *attr)
 	}
 	if (attr->flags & ~flags || hweight32(attr->flags & overflow) > 1)
 		return -EINVAL;
+	if (attr->flags & MBOX_ALLOW_WAIT &&
+	    (!(attr->flags & MBOX_BROADCAST) || !(attr->flags & MBOX_DROP_OLDEST)))
+		return -EINVAL;
 	if (attr->flags & MBOX_BROADCAST &&
 	    (!attr->capacity ||
 	     attr->flags & (MBOX_FAIR | MBOX_INHERIT)))
@@ -277,6 +280,8 @@ void mbx_mailbox_release(struct mailbox *mb)
 	kfree(mb->watch);
 	kfree(mb->lifespans);
 	kfree(mb->history);
+	if (mb->store_flags & MBX_STORE_CHOICES)
+		kfree(mb->choices);
 }
 
 static bool has_override(struct mailbox *mb)
@@ -581,6 +586,53 @@ int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel)
 		if (again && signal_pending(current))
 			return -ERESTARTSYS;
 	} while (again);
+	return ret;
+}
+
+/* Whether a reader may have senders wait for it. */
+static bool may_wait(const struct mailbox *mb)
+{
+	return !mbx_drops(mb) || mb->flags & MBOX_ALLOW_WAIT;
+}
+
+/**
+ * mbx_mailbox_set_reader() - a reader chooses what senders do when it falls behind
+ * @mb: the mailbox
+ * @reader: the reader of a handle with the right to receive
+ * @policy: MBOX_READER_DEFAULT and so on
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EOPNOTSUPP, -EPERM, -ENOMEM, -EIDRM, -ENOTCONN.
+ */
+int mbx_mailbox_set_reader(struct mailbox *mb, struct mbx_reader *reader, u32 policy)
+{
+	struct mbx_deferred deferred;
+	bool chooses;
+	int ret = 0;
+
+	if (!(mb->flags & MBOX_BROADCAST))
+		return -EOPNOTSUPP;
+	if (policy == MBOX_READER_WAIT && !may_wait(mb))
+		return -EPERM;
+	chooses = policy == (mb->flags & MBOX_DROP_OLDEST ? MBOX_READER_WAIT : MBOX_READER_DROP);
+	if (chooses) {
+		ret = mbx_choices_make(mb);
+		if (ret)
+			return ret;
+	}
+	mbx_deferred_init(&deferred);
+	spin_lock(&mb->lock);
+	if (mb->dead) {
+		ret = -EIDRM;
+	} else if (mbx_reader_expelled(reader)) {
+		ret = -ENOTCONN;
+	} else {
+		mbx_reader_choose(mb, reader, chooses);
+		/* If nothing holds the first message any more, senders go on. */
+		mbx_drop_read(mb, &deferred);
+	}
+	spin_unlock(&mb->lock);
+	mbx_flush_deferred(mb, &deferred);
 	return ret;
 }
 

@@ -11,6 +11,7 @@
 
 #include "queue.h"
 
+struct mbx_choices;
 struct mbx_delays;
 struct mbx_history;
 struct mbx_lifespans;
@@ -103,6 +104,7 @@ struct user_namespace;
  * @published: the mailbox can be, or could be, looked up; set before the first lookup
  * @direct: the mailbox is one direction of a direct link
  * @dentry: the name, NULL if there is none; under inode.i_lock
+ * @choices: MBX_STORE_CHOICES: readers with another policy; set once, under @lock
  * @receiver_pid: @direct: the process that receives, one reference
  * @sender_pid: @direct: the process that sends, one reference
  * @id_node: in the ids of the namespace that knows the id, which inode.i_private points
@@ -187,9 +189,12 @@ struct mailbox {
 	u8 depth;
 	u64 id;
 	struct rb_node id_node;
-	/* A direct link has no name. */
+	/* A direct link has no name and no broadcasts. */
 	union {
-		struct dentry *dentry;
+		struct {
+			struct dentry *dentry;
+			struct mbx_choices *choices;
+		};
 		struct {
 			struct pid *receiver_pid;
 			struct pid *sender_pid;
@@ -205,7 +210,7 @@ struct mailbox {
 #define MBX_ATTR_FLAGS (MBX_QUEUE_FLAGS | MBX_RING_FLAGS)
 #define MBX_QUEUE_FLAGS (MBOX_FIXED | MBOX_DROP_OLDEST | MBOX_DROP_NEWEST | \
 			 MBOX_HANGUP | MBOX_FAIR | MBOX_BROADCAST | \
-			 MBOX_INHERIT | MBOX_LEAF | MBOX_TEMPORARY)
+			 MBOX_INHERIT | MBOX_LEAF | MBOX_TEMPORARY | MBOX_ALLOW_WAIT)
 #define MBX_RING_FLAGS (MBOX_FIXED | MBOX_HANGUP | MBOX_ONE_SENDER | \
 			MBOX_ONE_RECEIVER | MBOX_LEAF | MBOX_TEMPORARY)
 
@@ -226,6 +231,8 @@ struct mailbox {
 #define MBX_STORE_LIFESPANS BIT(28)
 /* Likewise: the mailbox has mailbox.max_bytes. */
 #define MBX_STORE_BYTES BIT(27)
+/* Likewise: readers of broadcasts have, or had, another policy than the mailbox. */
+#define MBX_STORE_CHOICES BIT(26)
 
 /* Without leases an empty queue has one segment for each rank: new messages make no others. */
 static inline void mbx_unpart(struct mailbox *mb)
@@ -363,6 +370,7 @@ void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
 			struct mbx_reader *reader);
 int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity, u64 max_bytes);
 int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel);
+int mbx_mailbox_set_reader(struct mailbox *mb, struct mbx_reader *reader, u32 policy);
 bool mbx_mailbox_has_expelled(struct mailbox *mb, const struct mbx_reader *reader);
 int mbx_mailbox_destroy(struct mailbox *mb);
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);

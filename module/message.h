@@ -138,6 +138,7 @@ struct mbx_message {
  *	mailbox.lock
  * @seq: MBOX_BROADCAST: its number; under mailbox.lock
  * @cursors: MBOX_BROADCAST: number of handles that read it next; under mailbox.lock
+ * @choosers: likewise, of them those with another policy than the mailbox
  * @more: the rest of a long payload
  * @txn: MBX_MSG_SPECIAL: the transaction of a request, one reference; otherwise NULL
  * @fds: MBX_MSG_SPECIAL: files in the message, or NULL
@@ -157,6 +158,7 @@ struct mbx_message_ext {
 		struct {
 			u64 seq;
 			u32 cursors;
+			u32 choosers;
 		};
 	};
 	struct mbx_chunk *more;

@@ -13,9 +13,15 @@
  * If the first message is dropped although it has cursors (MBOX_DROP_OLDEST), the next
  * message gets its cursors. Those readers later compute from their own number how many
  * messages they lost.
+ *
+ * A reader can choose another policy than that of the mailbox. Among the cursors of a
+ * message, such readers are counted once more (its choosers). So each message tells whether
+ * a reader holds it. Few mailboxes have such readers: struct mbx_choices is made for the
+ * first one.
  */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
 #include "history.h"
 #include "reader.h"
@@ -64,29 +70,63 @@ static struct mbx_message *find_seq(const struct mailbox *mb, u64 seq)
 	return NULL;
 }
 
-/* The counter of the readers that have read @msg and nothing after it. */
-static u32 *cursors_behind(struct mailbox *mb, struct mbx_message *msg)
+/* The message after another one, or NULL. */
+static struct mbx_message *next_of(const struct mailbox *mb, struct mbx_message *msg)
 {
 	struct rb_node *node = rb_next(&msg->rb);
 
 	/* What follows the last copy is stored. */
 	if (!node && is_kept(mb, mbx_ext(msg)->seq))
 		node = rb_first_cached(&mb->stored.leaders);
-	if (!node)
-		return &mb->caught_up;
-	return &mbx_ext(rb_entry(node, struct mbx_message, rb))->cursors;
+	return rb_entry_safe(node, struct mbx_message, rb);
+}
+
+/*
+ * Add readers to those that read @msg next, or if it is NULL, to those that have read all.
+ * @choosers: how many of them have chosen another policy.
+ */
+static void add_cursors(struct mailbox *mb, struct mbx_message *msg, int readers,
+			int choosers)
+{
+	if (msg) {
+		mbx_ext(msg)->cursors += readers;
+		mbx_ext(msg)->choosers += choosers;
+		return;
+	}
+	mb->caught_up += readers;
+	if (unlikely(choosers))
+		mb->choices->caught_up += choosers;
 }
 
 /* A reader begins or ceases to read a message next. */
-static void count_cursor(struct mailbox *mb, u64 seq, int change)
+static void count_cursor(struct mailbox *mb, u64 seq, int readers, int choosers)
 {
 	if (seq == mb->next_seq) {
-		mb->caught_up += change;
+		add_cursors(mb, NULL, readers, choosers);
 		return;
 	}
-	mbx_ext(find_seq(mb, seq))->cursors += change;
-	if (is_kept(mb, seq))
-		mb->history->late += change;
+	add_cursors(mb, find_seq(mb, seq), readers, choosers);
+	if (!is_kept(mb, seq))
+		return;
+	mb->history->late += readers;
+	if (unlikely(choosers))
+		mb->choices->late += choosers;
+}
+
+static bool has_choices(const struct mailbox *mb)
+{
+	return unlikely(mb->store_flags & MBX_STORE_CHOICES);
+}
+
+/* A reader that holds messages begins to read at @seq. */
+static void hold_from(struct mailbox *mb, u64 seq)
+{
+	struct mbx_choices *choices = mb->choices;
+
+	if (seq >= choices->clear)
+		return;
+	choices->clear = first_stored(mb);
+	choices->clear_bytes = 0;
 }
 
 /* ---- handles come and go -------------------------------------------------- */
@@ -116,12 +156,15 @@ void mbx_reader_join(struct mailbox *mb, struct mbx_reader *reader)
 	lockdep_assert_held(&mb->lock);
 	reader->seq = mb->next_seq;
 	reader->lost = 0;
+	reader->chooses = false;
 	reader->number = ++mb->last_reader;
 	add(mb, reader);
 	if (history)
 		reader->seq = max(history->first,
 				  mb->next_seq - min_t(u64, history->limit, mb->next_seq));
-	count_cursor(mb, reader->seq, 1);
+	count_cursor(mb, reader->seq, 1, 0);
+	if (has_choices(mb) && !(mb->flags & MBOX_DROP_OLDEST))
+		hold_from(mb, reader->seq);
 }
 
 /**
@@ -141,7 +184,7 @@ void mbx_reader_leave(struct mailbox *mb, struct mbx_reader *reader)
 	rb_erase(&reader->node, &mb->readers);
 	/* The messages are being freed, so their cursors do not matter. */
 	if (!mb->dead)
-		count_cursor(mb, seq, -1);
+		count_cursor(mb, seq, -1, -(int)reader->chooses);
 }
 
 /**
@@ -243,7 +286,10 @@ void mbx_readers_store(struct mailbox *mb, struct mbx_message *msg)
 	lockdep_assert_held(&mb->lock);
 	ext->seq = mb->next_seq++;
 	ext->cursors = mb->caught_up;
+	ext->choosers = 0;
 	mb->caught_up = 0;
+	if (has_choices(mb))
+		swap(ext->choosers, mb->choices->caught_up);
 	mbx_queue_add_last(&mb->stored, msg);
 }
 
@@ -297,9 +343,22 @@ static void leave_history(struct mailbox *mb, struct mbx_message *msg)
 		return;
 	if (mb->next_seq - seq <= history->limit)
 		history->missing++;
-	*cursors_behind(mb, msg) += history->late;
+	add_cursors(mb, next_of(mb, msg), history->late, has_choices(mb) ? mb->choices->late : 0);
 	history->late = 0;
+	if (has_choices(mb))
+		mb->choices->late = 0;
 	mbx_history_gap(mb, seq + 1);
+}
+
+/* The first message leaves. */
+static void unstore_clear(struct mbx_choices *choices, struct mbx_message *msg)
+{
+	u64 seq = mbx_ext(msg)->seq;
+
+	if (seq < choices->clear)
+		choices->clear_bytes -= msg->len;
+	else
+		choices->clear = seq + 1;
 }
 
 /**
@@ -314,7 +373,10 @@ bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg)
 	u32 cursors = mbx_ext(msg)->cursors;
 
 	lockdep_assert_held(&mb->lock);
-	*cursors_behind(mb, msg) += cursors;
+	if (cursors)
+		add_cursors(mb, next_of(mb, msg), cursors, mbx_ext(msg)->choosers);
+	if (has_choices(mb))
+		unstore_clear(mb->choices, msg);
 	if (unlikely(mb->history))
 		leave_history(mb, msg);
 	mbx_queue_remove(&mb->stored, msg);
@@ -336,6 +398,143 @@ struct mbx_message *mbx_readers_done(const struct mailbox *mb)
 	if (unlikely(mb->history && mb->history->late))
 		return NULL;
 	return msg && !mbx_ext(msg)->cursors ? msg : NULL;
+}
+
+/* ---- readers that choose what senders do ------------------------------------ */
+
+/**
+ * mbx_choices_make() - prepare a mailbox for readers with another policy
+ * @mb: a mailbox with MBOX_BROADCAST
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int mbx_choices_make(struct mailbox *mb)
+{
+	struct mbx_choices *choices = kzalloc(sizeof(*choices), GFP_KERNEL_ACCOUNT);
+
+	if (!choices)
+		return -ENOMEM;
+	spin_lock(&mb->lock);
+	if (!has_choices(mb)) {
+		choices->clear = first_stored(mb);
+		mb->choices = choices;
+		mb->store_flags |= MBX_STORE_CHOICES;
+		choices = NULL;
+	}
+	spin_unlock(&mb->lock);
+	kfree(choices);
+	return 0;
+}
+
+/**
+ * mbx_reader_choose() - a reader gets another policy, or that of the mailbox
+ * @mb: a mailbox with MBOX_BROADCAST; @chooses: with MBX_STORE_CHOICES
+ * @reader: the reader, which was not expelled
+ * @chooses: whether it is another one
+ *
+ * This can change what mbx_readers_spare() returns.
+ */
+void mbx_reader_choose(struct mailbox *mb, struct mbx_reader *reader, bool chooses)
+{
+	u64 seq = position(mb, reader);
+
+	lockdep_assert_held(&mb->lock);
+	if (reader->chooses == chooses)
+		return;
+	count_cursor(mb, seq, 0, chooses ? 1 : -1);
+	reader->chooses = chooses;
+	if (chooses == !!(mb->flags & MBOX_DROP_OLDEST))
+		hold_from(mb, seq);
+}
+
+/**
+ * mbx_reader_policy() - the name of what senders do when a reader falls behind
+ * @mb: a mailbox with MBOX_BROADCAST
+ * @reader: the reader
+ */
+const char *mbx_reader_policy(const struct mailbox *mb, const struct mbx_reader *reader)
+{
+	lockdep_assert_held(&mb->lock);
+	if (!!(mb->flags & MBOX_DROP_OLDEST) != reader->chooses)
+		return "drop-oldest";
+	return mb->flags & MBOX_DROP_NEWEST ? "drop-newest" : "wait";
+}
+
+/* How many of some readers hold the message that they read next. */
+static u32 holders(const struct mailbox *mb, u32 readers, u32 choosers)
+{
+	return mb->flags & MBOX_DROP_OLDEST ? choosers : readers - choosers;
+}
+
+/**
+ * mbx_readers_hold_late() - whether a reader that reads the history holds messages
+ * @mb: a mailbox with MBX_STORE_CHOICES
+ */
+bool mbx_readers_hold_late(const struct mailbox *mb)
+{
+	lockdep_assert_held(&mb->lock);
+	return mb->history && holders(mb, mb->history->late, mb->choices->late);
+}
+
+/**
+ * mbx_readers_hold() - whether a reader holds a message that it reads next
+ * @mb: a mailbox with MBX_STORE_CHOICES
+ * @msg: the message, which is stored
+ */
+bool mbx_readers_hold(const struct mailbox *mb, struct mbx_message *msg)
+{
+	lockdep_assert_held(&mb->lock);
+	return holders(mb, mbx_ext(msg)->cursors, mbx_ext(msg)->choosers);
+}
+
+/*
+ * Search on for the first stored message that a reader holds. Return false if that takes
+ * more than @steps.
+ */
+static bool find_held(struct mailbox *mb, unsigned int steps)
+{
+	struct mbx_choices *choices = mb->choices;
+	struct mbx_message *msg;
+
+	/* Without readers, messages get numbers without being stored. */
+	choices->clear = max(choices->clear, first_stored(mb));
+	if (choices->clear == mb->next_seq)
+		return true;
+	msg = find_seq(mb, choices->clear);
+	while (msg && !mbx_readers_hold(mb, msg)) {
+		if (!steps--)
+			return false;
+		choices->clear++;
+		choices->clear_bytes += msg->len;
+		msg = next_of(mb, msg);
+	}
+	return true;
+}
+
+/**
+ * mbx_readers_spare() - whether there would be room without messages that no reader holds
+ * @mb: a mailbox with MBX_STORE_CHOICES
+ * @len: length of the message that needs room
+ * @steps: how many messages to look at
+ *
+ * A message leaves from the front, so what comes after one that is held stays.
+ */
+enum mbx_spare mbx_readers_spare(struct mailbox *mb, u32 len, unsigned int steps)
+{
+	struct mbx_choices *choices = mb->choices;
+	bool known;
+	u64 rest;
+
+	lockdep_assert_held(&mb->lock);
+	if (mbx_readers_hold_late(mb))
+		return MBX_SPARE_NONE;
+	known = find_held(mb, steps);
+	rest = mb->next_seq - choices->clear;
+	if (rest < mb->limit &&
+	    (!mb->max_bytes || mb->stored.bytes - choices->clear_bytes + len <= mb->max_bytes))
+		return MBX_SPARE_ENOUGH;
+	return known ? MBX_SPARE_NONE : MBX_SPARE_UNKNOWN;
 }
 
 /* ---- reading ---------------------------------------------------------------- */
@@ -421,11 +620,11 @@ bool mbx_reader_advance(struct mailbox *mb, struct mbx_reader *reader,
 		return false;
 	/* If the message was dropped, mbx_readers_unstore() has moved its cursors. */
 	if (unlikely(mb->history) && seq >= first_seq(mb)) {
-		count_cursor(mb, seq, -1);
-		count_cursor(mb, seq + 1, 1);
+		count_cursor(mb, seq, -1, -(int)reader->chooses);
+		count_cursor(mb, seq + 1, 1, reader->chooses);
 	} else if (seq >= first_seq(mb)) {
-		mbx_ext(msg)->cursors--;
-		++*cursors_behind(mb, msg);
+		add_cursors(mb, msg, -1, -(int)reader->chooses);
+		add_cursors(mb, next_of(mb, msg), 1, reader->chooses);
 	}
 	reader->seq++;
 	reader->lost = 0;

@@ -10,6 +10,7 @@
  *	first message that is left. MBX_EXPELLED: it does not receive any more
  * @lost: number of messages before @seq that the handle lost and has not been told of
  * @number: of this reader in its mailbox, from 1 on, never used again
+ * @chooses: it has another policy than the mailbox, and counts in mailbox.choices
  * @node: in mailbox.readers
  *
  * Under mailbox.lock; @number is constant.
@@ -17,8 +18,35 @@
 struct mbx_reader {
 	u64 seq;
 	u64 lost;
-	u64 number;
+	u64 number : 63;
+	u64 chooses : 1;
 	struct rb_node node;
+};
+
+/**
+ * struct mbx_choices - readers whose policy is not that of the mailbox
+ * @caught_up: how many of them are in mailbox.caught_up
+ * @late: how many of them are in history.late
+ * @clear: number of a message that is stored or comes next: no reader holds one that is
+ *	stored before it
+ * @clear_bytes: payload of the messages that are stored before @clear
+ *
+ * Under mailbox.lock. A reader holds a message if senders wait for it, or drop theirs, as
+ * long as it has not received the message.
+ */
+struct mbx_choices {
+	u32 caught_up;
+	u32 late;
+	u64 clear;
+	u64 clear_bytes;
+};
+
+/* Whether dropping the messages that no reader holds makes room for another. */
+enum mbx_spare {
+	MBX_SPARE_NONE,
+	MBX_SPARE_ENOUGH,
+	/* Not known yet: ask again in another hold of the lock. */
+	MBX_SPARE_UNKNOWN,
 };
 
 /*
@@ -46,6 +74,13 @@ struct mbx_message *mbx_reader_find(const struct mailbox *mb,
 				    const struct mbx_reader *reader, u32 skip);
 bool mbx_reader_advance(struct mailbox *mb, struct mbx_reader *reader,
 			struct mbx_message *msg, u64 seq);
+
+int mbx_choices_make(struct mailbox *mb);
+void mbx_reader_choose(struct mailbox *mb, struct mbx_reader *reader, bool chooses);
+const char *mbx_reader_policy(const struct mailbox *mb, const struct mbx_reader *reader);
+bool mbx_readers_hold_late(const struct mailbox *mb);
+bool mbx_readers_hold(const struct mailbox *mb, struct mbx_message *msg);
+enum mbx_spare mbx_readers_spare(struct mailbox *mb, u32 len, unsigned int steps);
 
 void mbx_readers_skip(struct mailbox *mb, struct mbx_message *msg);
 struct mbx_message *mbx_readers_surplus(struct mailbox *mb);

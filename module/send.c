@@ -49,14 +49,10 @@ static bool lacks_copy(const struct mailbox *mb, const struct mbx_message *msg,
 	lockdep_assert_held(&mb->lock);
 	if (!mb->history || msg->flags & MBX_MSG_COPIED)
 		return false;
-	if (room || mb->flags & MBOX_DROP_OLDEST)
+	/* Readers can choose: whether there will be room is not known yet. */
+	if (room || mb->flags & MBOX_DROP_OLDEST || mb->store_flags & MBX_STORE_CHOICES)
 		return true;
 	return !mbx_drops(mb) && !opts->nowait_err && mbx_history_queues_copy(mb);
-}
-
-static bool can_take(const struct mailbox *mb, u32 len)
-{
-	return mbx_has_room(mb) && mbx_has_bytes_for(mb, len);
 }
 
 /*
@@ -67,9 +63,9 @@ static bool drop_oldest(struct mailbox *mb, u32 len, struct mbx_deferred *deferr
 {
 	unsigned int n;
 
-	for (n = 0; n < MBX_WAKE_AT_ONCE && !can_take(mb, len); n++)
+	for (n = 0; n < MBX_WAKE_AT_ONCE && !mbx_can_take(mb, len); n++)
 		mbx_drop_oldest(mb, deferred);
-	return can_take(mb, len);
+	return mbx_can_take(mb, len);
 }
 
 static void drop_newest(struct mailbox *mb, struct mbx_message *msg)
@@ -164,19 +160,24 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 			return UNCOPIED;
 	}
 	if (unlikely(!room)) {
-		if (!mbx_drops(mb))
+		switch (mbx_when_full(mb, msg->len)) {
+		case MBX_FULL_WAIT:
 			return opts->nowait_err ?: AWAIT_ROOM;
-		if (!(mb->flags & MBOX_DROP_OLDEST && mb->capacity)) {
+		case MBX_FULL_UNKNOWN:
+			return GO_ON;
+		case MBX_FULL_DROP_NEWEST:
 			drop_newest(mb, msg);
 			if (sync || request)
 				return -EPIPE;
 			mbx_defer_release(mb, msg, deferred);
 			return SENT;
+		case MBX_FULL_DROP_OLDEST:
+			if (!drop_oldest(mb, msg->len, deferred))
+				return GO_ON;
+			/* The message replaces another: it does not notify. */
+			arrived = false;
+			break;
 		}
-		if (!drop_oldest(mb, msg->len, deferred))
-			return GO_ON;
-		/* The message replaces another: it does not notify. */
-		arrived = false;
 	}
 	if (unlikely(sync))
 		msg->flags |= MBX_MSG_ACK;
@@ -301,7 +302,8 @@ static noinline void note_refused(struct mbx_outlet *outlet, u32 len)
 		return;
 	spin_lock(&mb->lock);
 	outlet->refused = 0;
-	if (!mbx_drops(mb) && !mbx_has_room_for(mb, mbx_current_key(mb), len)) {
+	if (!mbx_has_room_for(mb, mbx_current_key(mb), len) &&
+	    mbx_when_full(mb, len) == MBX_FULL_WAIT) {
 		outlet->refused = len;
 		outlet->refused_to = task_tgid_nr(current);
 	}
@@ -479,7 +481,7 @@ static noinline int precheck(struct mbx_outlet *outlet, size_t len,
 	else if (request || (!mbx_receivers_wait(mb) &&
 			     (opts->flags & MBOX_SYNC ||
 			      (!mbx_has_room_for(mb, mbx_current_key(mb), len) &&
-			       !mbx_drops(mb)))))
+			       mbx_when_full(mb, len) == MBX_FULL_WAIT))))
 		ret = opts->nowait_err;
 	spin_unlock(&mb->lock);
 	if (ret && ret == opts->nowait_err)

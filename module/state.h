@@ -25,6 +25,12 @@ static inline bool mbx_has_bytes_for(const struct mailbox *mb, u32 len)
 	return mb->stored.bytes + mb->held_bytes + len <= mb->max_bytes;
 }
 
+/* Whether a message of that length fits into the mailbox. */
+static inline bool mbx_can_take(const struct mailbox *mb, u32 len)
+{
+	return mbx_has_room(mb) && mbx_has_bytes_for(mb, len);
+}
+
 /* Whether calls wait for a message to be delivered to them. */
 static inline bool mbx_receivers_wait(const struct mailbox *mb)
 {

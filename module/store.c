@@ -204,23 +204,26 @@ static struct mbx_message *broadcast_make_room(const struct mailbox *mb)
 
 /*
  * Messages are dropped from the front, without gaps. So a user can drop its own only if
- * no message of another user comes first.
+ * no message of another user comes first, and none that a reader holds.
  */
 static bool broadcast_drops_own_first(const struct mailbox *mb,
 				      const struct mbx_share *share,
 				      const struct mbx_shortage *shortage)
 {
 	struct rb_node *node = rb_first_cached(&mb->stored.leaders);
+	bool choices = mb->store_flags & MBX_STORE_CHOICES;
 	struct mbx_message *msg;
 	unsigned int n, fds = 0;
 	u64 bytes = 0;
 
 	lockdep_assert_held(&mb->lock);
-	if (share->stored == mb->stored.count)
+	if (choices && mbx_readers_hold_late(mb))
+		return false;
+	if (share->stored == mb->stored.count && !choices)
 		return true;
 	for (n = 0; node && n < OWN_AT_ONCE; n++, node = rb_next(node)) {
 		msg = rb_entry(node, struct mbx_message, rb);
-		if (mbx_ext(msg)->share != share)
+		if (mbx_ext(msg)->share != share || (choices && mbx_readers_hold(mb, msg)))
 			return false;
 		if (!(msg->flags & MBX_MSG_PEEKED)) {
 			bytes += mbx_ext(msg)->cost;
@@ -230,6 +233,27 @@ static bool broadcast_drops_own_first(const struct mailbox *mb,
 			return true;
 	}
 	return false;
+}
+
+/* How many messages are checked for readers that hold them. */
+#define HELD_AT_ONCE 16
+
+/* mbx_when_full() if mailbox.store_flags has MBX_STORE_CHOICES. */
+enum mbx_full mbx_when_full_by_readers(struct mailbox *mb, u32 len)
+{
+	lockdep_assert_held(&mb->lock);
+	/* What is dropped makes room for the senders that wait. */
+	if (!mb->blocked_sends.count) {
+		switch (mbx_readers_spare(mb, len, HELD_AT_ONCE)) {
+		case MBX_SPARE_ENOUGH:
+			return MBX_FULL_DROP_OLDEST;
+		case MBX_SPARE_UNKNOWN:
+			return MBX_FULL_UNKNOWN;
+		case MBX_SPARE_NONE:
+			break;
+		}
+	}
+	return mb->flags & MBOX_DROP_NEWEST ? MBX_FULL_DROP_NEWEST : MBX_FULL_WAIT;
 }
 
 static const struct mbx_store_ops broadcast = {

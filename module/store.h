@@ -85,6 +85,27 @@ static inline bool mbx_has_room_for(const struct mailbox *mb, kuid_t uid, u32 le
 	return likely(!mb->store_flags) || mbx_has_room_by_policy(mb, uid, len);
 }
 
+/* What a send does if there is no room. */
+enum mbx_full {
+	MBX_FULL_WAIT,
+	MBX_FULL_DROP_OLDEST,
+	MBX_FULL_DROP_NEWEST,
+	/* Not known yet: ask again in another hold of the lock. */
+	MBX_FULL_UNKNOWN,
+};
+
+enum mbx_full mbx_when_full_by_readers(struct mailbox *mb, u32 len);
+
+/* What a send of @len bytes does, for which there is no room. */
+static inline enum mbx_full mbx_when_full(struct mailbox *mb, u32 len)
+{
+	if (unlikely(mb->store_flags & MBX_STORE_CHOICES))
+		return mbx_when_full_by_readers(mb, len);
+	if (mb->flags & MBOX_DROP_OLDEST && mb->capacity)
+		return MBX_FULL_DROP_OLDEST;
+	return mbx_drops(mb) ? MBX_FULL_DROP_NEWEST : MBX_FULL_WAIT;
+}
+
 /* Whether a message needs an entry for an index before it can be queued. */
 static inline bool mbx_needs_entry(const struct mailbox *mb,
 				   const struct mbx_message *msg)

@@ -274,6 +274,19 @@ int mbox_set_capacity(struct mbox *mb, uint32_t capacity);
 int mbox_expel(struct mbox *mb, uint64_t *reader, uint64_t *unread, unsigned int flags);
 
 /**
+ * mbox_set_reader() - choose what senders do when this handle falls behind
+ * @mb: a handle of an MBOX_BROADCAST mailbox, with the right to receive
+ * @policy: MBOX_READER_WAIT: they wait until it has received; MBOX_READER_DROP: it loses the
+ *	oldest messages; MBOX_READER_DEFAULT: what the flags of the mailbox say
+ *
+ * For use right after the open. Async-signal-safe. An extension without a standard.
+ *
+ * Return: 0, or -1 and errno: EPERM: MBOX_READER_WAIT at a mailbox that drops messages, and
+ * that is not MBOX_ALLOW_WAIT.
+ */
+int mbox_set_reader(struct mbox *mb, unsigned int policy);
+
+/**
  * mbox_walk() - find the next mailbox that the caller may see
  * @pos: in: pos->id, find the first mailbox with a greater id (0: the first of
  *	all); filled on success, see struct mbox_walk in <linux/mbox.h>

@@ -51,6 +51,13 @@ MBOX_API int mbox_expel(struct mbox *mb, uint64_t *reader, uint64_t *unread, uns
 	return 0;
 }
 
+MBOX_API int mbox_set_reader(struct mbox *mb, unsigned int policy)
+{
+	struct mbox_set_reader arg = { .policy = policy };
+
+	return ioctl(mb->fd, MBOX_IOC_SET_READER, &arg);
+}
+
 MBOX_API int mbox_destroy(struct mbox *mb)
 {
 	return ioctl(mb->fd, MBOX_IOC_DESTROY);

@@ -27,6 +27,7 @@ const struct flag_name flag_names[NFLAGS] = {
 	{ MBOX_INHERIT, "inherit" },
 	{ MBOX_LEAF, "leaf" },
 	{ MBOX_TEMPORARY, "temporary" },
+	{ MBOX_ALLOW_WAIT, "allow-wait" },
 };
 
 /* ---- words ----------------------------------------------------------------- */
@@ -202,6 +203,9 @@ const char *attr_conflict(const struct mbox_attr *attr)
 		return "broadcast excludes fair and inherit";
 	if (ring && attr->flags & MBOX_INHERIT)
 		return "inherit and ring exclude each other";
+	if (attr->flags & MBOX_ALLOW_WAIT &&
+	    (!(attr->flags & MBOX_BROADCAST) || !(attr->flags & MBOX_DROP_OLDEST)))
+		return "allow-wait needs broadcast and drop-oldest";
 	if (attr->flags & MBOX_FAIR && attr->flags & drop)
 		return "fair and the drop policies exclude each other";
 	if (attr->flags & MBOX_TEMPORARY)

@@ -10,7 +10,7 @@
 
 #include <mbox.h>
 
-#define NFLAGS 11
+#define NFLAGS 12
 
 /**
  * struct flag_name - a flag of a mailbox

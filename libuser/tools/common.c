@@ -183,6 +183,19 @@ struct mbox *open_target(const struct target *target, int oflags)
 	return mbox_open_id(target->id, oflags);
 }
 
+bool set_reader(struct mbox *mb, unsigned int policy, const char *mailbox)
+{
+	/* An older module knows no other. */
+	if (policy == MBOX_READER_DEFAULT || mbox_set_reader(mb, policy) == 0)
+		return true;
+	if (errno == EPERM)
+		print_error("'%s' drops messages and does not allow that senders wait", mailbox);
+	else
+		print_perror("cannot choose what senders to '%s' do", mailbox);
+
+	return false;
+}
+
 struct mbox *open_target_anyhow(const struct target *target)
 {
 	struct mbox *mb = open_target(target, O_RDONLY | O_CLOEXEC);

@@ -80,6 +80,8 @@ bool parse_target(const char *text, struct target *target);
 struct mbox *open_target(const struct target *target, int oflags);
 /* Any right will do: the owner may have left itself only one. */
 struct mbox *open_target_anyhow(const struct target *target);
+/* What senders do when this receiver of broadcasts falls behind: mbox_set_reader(). */
+bool set_reader(struct mbox *mb, unsigned int policy, const char *mailbox);
 /*
  * An O_PATH descriptor of the mailbox at a path. It gives no right and is no handle.
  * Prints an error and returns -1.

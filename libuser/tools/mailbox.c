@@ -17,6 +17,7 @@ enum {
 	OPT_HANGUP,
 	OPT_INHERIT,
 	OPT_LEAF,
+	OPT_ALLOW_WAIT,
 	OPT_RING,
 	OPT_ONE_SENDER,
 	OPT_ONE_RECEIVER,
@@ -59,6 +60,8 @@ static uint32_t flag_of_option(int id)
 		return MBOX_INHERIT;
 	case OPT_LEAF:
 		return MBOX_LEAF;
+	case OPT_ALLOW_WAIT:
+		return MBOX_ALLOW_WAIT;
 	case OPT_ONE_SENDER:
 		return MBOX_ONE_SENDER;
 	case OPT_ONE_RECEIVER:
@@ -244,6 +247,9 @@ const struct command create_command = {
 		  "a user can fill at most half of the room that other\n"
 		  "users leave" },
 		{ OPT_BROADCAST, "broadcast", NULL, "every receiver gets every message" },
+		{ OPT_ALLOW_WAIT, "allow-wait", NULL,
+		  "a receiver may have senders wait for it (with\n"
+		  "--broadcast --drop-oldest)" },
 		{ OPT_HANGUP, "hangup", NULL,
 		  "calls fail once the last handle of the other side is\n"
 		  "closed" },

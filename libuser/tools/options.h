@@ -14,7 +14,7 @@
 #define VALUE_OF(x) TEXT_OF(x)
 
 /* Room in a command's table, whose last row is empty. */
-#define OPTIONS_MAX 20
+#define OPTIONS_MAX 24
 
 /**
  * struct option_row - one option of a command

@@ -17,6 +17,8 @@ enum {
 	OPT_MATCH_NOT,
 	OPT_MATCH_LE,
 	OPT_NO_NEWLINE,
+	OPT_WAIT_FOR_ME,
+	OPT_DROP_FOR_ME,
 };
 
 enum newline {
@@ -40,6 +42,7 @@ enum newline {
  * @flags: of each call
  * @skip: messages to look past with MBOX_PEEK
  * @type: what MBOX_MATCH compares with
+ * @policy: what senders do when this falls behind a broadcast mailbox
  */
 struct recv_job {
 	struct mbox *mb;
@@ -55,6 +58,7 @@ struct recv_job {
 	uint32_t flags;
 	uint32_t skip;
 	uint64_t type;
+	unsigned int policy;
 };
 
 static bool write_message(const struct recv_job *job, const struct mbox_msg *msg, const char *data)
@@ -221,6 +225,10 @@ static int run_job(struct recv_job *job)
 		print_perror("cannot open '%s'", job->mailbox);
 		return EXIT_FAILED;
 	}
+	if (!set_reader(job->mb, job->policy, job->mailbox)) {
+		mbox_close(job->mb);
+		return EXIT_FAILED;
+	}
 
 	job->output = stdout;
 	if (job->output_name)
@@ -300,6 +308,12 @@ static bool set_option(void *data, int id, const char *arg)
 	case OPT_NO_NEWLINE:
 		job->newline = NEWLINE_NEVER;
 		break;
+	case OPT_WAIT_FOR_ME:
+		job->policy = MBOX_READER_WAIT;
+		break;
+	case OPT_DROP_FOR_ME:
+		job->policy = MBOX_READER_DROP;
+		break;
 	}
 
 	return true;
@@ -345,6 +359,12 @@ const struct command recv_command = {
 		  "write a newline after each message (default on a\n"
 		  "terminal)" },
 		{ OPT_NO_NEWLINE, "no-newline", NULL, "write no newline after messages" },
+		{ OPT_WAIT_FOR_ME, "wait-for-me", NULL,
+		  "broadcast: senders wait when this command falls\n"
+		  "behind, if the mailbox allows it" },
+		{ OPT_DROP_FOR_ME, "drop-for-me", NULL,
+		  "broadcast: never make senders wait: lose the oldest\n"
+		  "messages instead" },
 	},
 	.notes = "If the output cannot be written, the command fails before it receives a\n"
 		 "message.\n"

@@ -10,16 +10,23 @@
 #include "common.h"
 #include "text.h"
 
+enum {
+	OPT_WAIT_FOR_ME = OPT_FIRST,
+	OPT_DROP_FOR_ME,
+};
+
 /**
  * struct tap_job - what is shown
  * @count: how many messages; 0: without end
  * @timeout_ns: how long to wait for each
  * @timed: @timeout_ns counts
+ * @policy: what senders do when this falls behind
  */
 struct tap_job {
 	uint64_t count;
 	uint64_t timeout_ns;
 	bool timed;
+	unsigned int policy;
 };
 
 /* The text ends at a NUL, so what is behind it is printed by itself. */
@@ -94,6 +101,12 @@ static bool set_option(void *data, int id, const char *arg)
 	case 'T':
 		job->timed = true;
 		return parse_seconds(arg, &job->timeout_ns);
+	case OPT_WAIT_FOR_ME:
+		job->policy = MBOX_READER_WAIT;
+		break;
+	case OPT_DROP_FOR_ME:
+		job->policy = MBOX_READER_DROP;
+		break;
 	}
 
 	return true;
@@ -123,6 +136,8 @@ static int run_tap(int argc, char **argv)
 		/* A receive would take the message from its receiver. */
 		print_error("'%s' is not a broadcast mailbox", argv[optind]);
 		status = EXIT_FAILED;
+	} else if (!set_reader(mb, job.policy, argv[optind])) {
+		status = EXIT_FAILED;
 	} else {
 		status = tap(&job, mb, argv[optind], st.attr.msg_max);
 	}
@@ -138,10 +153,16 @@ const struct command tap_command = {
 	.summary = "show the messages of a broadcast mailbox",
 	.about = "Show each message of a broadcast mailbox on a line, with its time and sender.\n"
 		 "What is not printable is escaped. The command is one of the receivers: unless\n"
-		 "the mailbox drops messages, its senders wait for the command.\n",
+		 "the mailbox drops messages, its senders wait for the command (--drop-for-me).\n",
 	.options = {
 		{ 'n', "count", "COUNT", "end after that many messages (default: never)" },
 		{ 'T', "timeout", "SECONDS", "wait at most that long for each message" },
+		{ OPT_WAIT_FOR_ME, "wait-for-me", NULL,
+		  "senders wait when this command falls behind, if the\n"
+		  "mailbox allows it" },
+		{ OPT_DROP_FOR_ME, "drop-for-me", NULL,
+		  "never make senders wait: lose the oldest messages\n"
+		  "instead" },
 	},
 	.set = set_option,
 	.run = run_tap,

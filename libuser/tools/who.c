@@ -49,6 +49,7 @@ struct wanted {
  * @reader: its number, if it receives broadcasts; otherwise 0
  * @unread: how many messages it has to receive
  * @expelled: it receives nothing more
+ * @policy: what senders do when it falls behind; empty if the kernel does not tell
  * @comm: the name of the process
  */
 struct holder {
@@ -62,6 +63,7 @@ struct holder {
 	uint64_t reader;
 	uint64_t unread;
 	bool expelled;
+	char policy[16];
 	char comm[64];
 };
 
@@ -137,6 +139,8 @@ static void print_object(const struct search *search, const struct holder *holde
 	if (holder->reader)
 		printf(",\"reader\":%" PRIu64 ",\"unread\":%" PRIu64 ",\"expelled\":%s",
 		       holder->reader, holder->unread, holder->expelled ? "true" : "false");
+	if (holder->reader && *holder->policy)
+		printf(",\"policy\":\"%s\"", holder->policy);
 	putchar('}');
 }
 
@@ -170,6 +174,21 @@ static bool find_number(const char *text, const char *key, int base, uint64_t *v
 	*value = strtoull(line + strlen(key), NULL, base);
 
 	return true;
+}
+
+/* The word behind "\n@key:\t" in @text, or nothing. */
+static void find_word(const char *text, const char *key, char *word, size_t size)
+{
+	const char *line = strstr(text, key);
+	size_t len;
+
+	*word = '\0';
+	if (!line)
+		return;
+	line += strlen(key);
+	len = strspn(line, "abcdefghijklmnopqrstuvwxyz-");
+	if (len < size)
+		snprintf(word, len + 1, "%s", line);
 }
 
 /* The calls that can wait on a descriptor, which is their first argument. */
@@ -258,6 +277,8 @@ static void look_at(struct search *search, struct holder *holder, const char *te
 	if (find_number(text, "\nmbox-reader:\t", 10, &holder->reader)) {
 		find_number(text, "\nmbox-unread:\t", 10, &holder->unread);
 		holder->expelled = strstr(text, "\nmbox-expelled:\t");
+		find_word(text, "\nmbox-reader-policy:\t", holder->policy,
+			  sizeof(holder->policy));
 	}
 	wanted = find_wanted(search, holder);
 	if (!wanted)

@@ -144,6 +144,7 @@ IOC_VARIANT(REPLYMSG, mbox_replymsg, sizeof(struct mbox_replymsg), false, false,
 
 /* Not of a queue that is no broadcast. */
 IOC_VARIANT(EXPEL, mbox_expel, sizeof(struct mbox_expel), false, true, -EOPNOTSUPP);
+IOC_VARIANT(SET_READER, mbox_set_reader, sizeof(struct mbox_set_reader), false, false, -EOPNOTSUPP);
 
 IOC_VARIANT(NOTIFY, mbox_notify, sizeof(struct mbox_notify), false, false, 0);
 

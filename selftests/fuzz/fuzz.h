@@ -325,6 +325,7 @@ OPERATION(recvv);
 OPERATION(stat);
 OPERATION(set_capacity);
 OPERATION(expel);
+OPERATION(set_reader);
 OPERATION(destroy);
 OPERATION(raw);
 OPERATION(read);

@@ -19,6 +19,7 @@ const struct operation operations[] = {
 	{ "stat", op_stat, 2, .may_fail = true },
 	{ "capacity", op_set_capacity, 5, .may_fail = true },
 	{ "expel", op_expel, 3, .may_fail = true },
+	{ "reader", op_set_reader, 3, .may_fail = true },
 	{ "destroy", op_destroy, 2, .may_fail = true },
 	{ "raw", op_raw, 2, .may_fail = true },
 	{ "read", op_read, 6, .may_fail = true },

@@ -118,6 +118,8 @@ static void pick_attr(struct mbox_attr *attr, const struct op *op)
 		attr->flags |= MBOX_ONE_RECEIVER;
 	if (op->a[6] % 11 == 3)
 		attr->flags |= MBOX_TEMPORARY;
+	if (attr->flags == (old | MBOX_BROADCAST) && op->a[6] & 1)
+		attr->flags |= MBOX_ALLOW_WAIT;
 	attr->capacity = op->a[4] < 224 ? capacities[op->a[4] & 7] :
 					  pick32(op->a[4] & 31);
 	attr->msg_max = op->a[5] < 224 ? sizes[op->a[5] & 7] :
@@ -359,6 +361,17 @@ long op_expel(struct worker *l, const struct op *op)
 		       (unsigned long long)expel.reader, (unsigned long long)wanted,
 		       (unsigned long long)expel.unread);
 	return ret;
+}
+
+/* Mostly to lose messages, so that senders do not wait for a handle that is never read. */
+long op_set_reader(struct worker *l, const struct op *op)
+{
+	struct mbox_set_reader arg = {
+		.policy = op->a[1] < 128 ? MBOX_READER_DROP :
+			  op->a[1] < 240 ? (op->a[1] & 3) : pick32(op->a[1] & 31),
+	};
+
+	return do_ioctl(l, op, slot_fd(op->a[0]), MBOX_IOC_SET_READER, &arg, sizeof(arg));
 }
 
 long op_destroy(struct worker *l, const struct op *op)

@@ -1777,6 +1777,48 @@ test_who_shows_processes_and_their_rights()
 	ok mboxctl rm "$m"
 }
 
+test_receivers_choose_whether_senders_wait()
+{
+	# Senders wait by default.
+	ok mboxctl create -c 2 --broadcast "$m"
+	mboxctl tap -n 1 --drop-for-me "$m" >"$tmp/tap" 2>"$tmp/tap-err" &
+	pid=$!
+	until_ok sh -c "mboxctl who -j '$m' | grep '\"pid\":$pid,.*\"policy\":\"drop-oldest\"}'"
+	kill -STOP "$pid"
+	ok mboxctl send -d "$m" a b c
+	kill -CONT "$pid"
+	wait "$pid" || wrong "tap: status $?"
+	check 0 1 '' grep -c ' len=1 b$' "$tmp/tap"
+	check 0 'mboxctl tap: 1 messages were lost' '' cat "$tmp/tap-err"
+	ok mboxctl rm "$m"
+
+	# They do not, and may not be made to.
+	ok mboxctl create -c 2 --broadcast --drop-oldest "$m"
+	not="'$m' drops messages and does not allow that senders wait"
+	check 1 '' "mboxctl recv: $not" mboxctl recv --wait-for-me "$m"
+	check 1 '' "mboxctl tap: $not" mboxctl tap --wait-for-me "$m"
+	check 3 '' "*temporarily unavailable" mboxctl recv -d --drop-for-me "$m"
+	ok mboxctl rm "$m"
+
+	# The owner allows it.
+	ok mboxctl create -c 2 --broadcast --drop-oldest --allow-wait "$m"
+	check 0 1 '' sh -c "mboxctl stat -j '$m' | grep -c '\"allow-wait\"'"
+	mboxctl recv --wait-for-me -n 3 -T 10 "$m" >"$tmp/out" &
+	pid=$!
+	until_ok sh -c "mboxctl who -j '$m' | grep '\"pid\":$pid,.*\"policy\":\"wait\"}'"
+	kill -STOP "$pid"
+	check 3 '' "*temporarily unavailable" mboxctl send -d "$m" a b c
+	kill -CONT "$pid"
+	ok mboxctl send -T 10 "$m" c
+	wait "$pid" || wrong "recv: status $?"
+	check 0 abc '' cat "$tmp/out"
+	ok mboxctl rm "$m"
+	check 2 '' "*allow-wait needs broadcast and drop-oldest*" mboxctl create --broadcast --allow-wait "$m"
+	ok mboxctl create "$m"
+	check 1 '' "*Operation not supported" mboxctl recv --drop-for-me "$m"
+	ok mboxctl rm "$m"
+}
+
 test_expel_ends_the_slowest_reader()
 {
 	ok mboxctl create -c 2 --broadcast "$m"
@@ -1800,7 +1842,7 @@ test_expel_ends_the_slowest_reader()
 	check 0 '2 2' '' mboxctl expel --reader 2 --unread 2 "id:$(id_of "$m")"
 	check 0 1 '' sh -c "mboxctl who '$m' | tr -s ' ' | grep -c '^ $second .* 2 expelled sleep'"
 	check 0 1 '' sh -c "mboxctl who -j '$m' |
-		grep -c '\"pid\":$second,.*\"reader\":2,\"unread\":0,\"expelled\":true}'"
+		grep -c '\"pid\":$second,.*\"reader\":2,\"unread\":0,\"expelled\":true,\"policy\":\"wait\"}'"
 	has "$m" "1 2" waiting_senders queued
 	check 0 '1 2' '' mboxctl expel "$m"
 	ended 0

@@ -1647,6 +1647,50 @@ TEST_F(stake, MBOX_DROP_OLDEST_drops_the_first_broadcasts_only)
 	close(b.fd);
 }
 
+/*
+ * At the limit, messages of a user that a reader has senders wait for are not dropped, and
+ * after it has received them, they are.
+ */
+static int keep_what_is_held(void *arg)
+{
+	struct mbox_set_reader wait = { .policy = MBOX_READER_WAIT };
+	struct pollfd pfd;
+	int fd, reader;
+	__u64 dropped;
+	long ret = 0;
+	int n;
+
+	(void)arg;
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	fd = new_mailbox(DROPPING | MBOX_ALLOW_WAIT, MBOX_UNBOUNDED);
+	pfd = (struct pollfd){ .fd = fd, .events = POLLOUT };
+	reader = open_again(fd, O_RDONLY);
+	CHECK_EQ(0, raw(reader, MBOX_IOC_SET_READER, &wait));
+	for (n = 0; n < 1000 && !ret; n++)
+		ret = put(fd, 2);
+	CHECK_EQ(-EDQUOT, ret);
+	CHECK_EQ(0U, stat_of(fd).dropped);
+	CHECK_EQ(0, poll(&pfd, 1, 0));
+	CHECK_EQ(2, take(reader));
+	CHECK_EQ(2, take(reader));
+	CHECK_EQ(1, poll(&pfd, 1, 0));
+	CHECK_EQ(0, put(fd, 2));
+	CHECK_EQ(1U, stat_of(fd).dropped);
+	/* All of them, when it is not waited for any more. */
+	wait.policy = MBOX_READER_DEFAULT;
+	CHECK_EQ(0, raw(reader, MBOX_IOC_SET_READER, &wait));
+	for (n = 0; n < 100; n++)
+		CHECK_EQ(0, put(fd, 2));
+	dropped = stat_of(fd).dropped;
+	CHECK(dropped >= 100);
+	return 0;
+}
+
+TEST_F(stake, MBOX_DROP_OLDEST_keeps_broadcasts_that_are_held)
+{
+	EXPECT_EQ(0, in_child(keep_what_is_held, NULL));
+}
+
 static int await_POLLOUT(void *arg)
 {
 	struct pollfd pfd = { .fd = *(int *)arg, .events = POLLOUT };

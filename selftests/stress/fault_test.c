@@ -481,10 +481,26 @@ static long look_at_the_reader(FIXTURE_DATA(fault) *self)
 	return raw(self->fd, MBOX_IOC_EXPEL, &arg);
 }
 
+static long choose_policy(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_set_reader arg = { .policy = MBOX_READER_WAIT };
+
+	return raw(self->fd, MBOX_IOC_SET_READER, &arg);
+}
+
+static void choose_default(FIXTURE_DATA(fault) *self, long ret)
+{
+	struct mbox_set_reader arg = { 0 };
+
+	(void)ret;
+	raw(self->fd, MBOX_IOC_SET_READER, &arg);
+}
+
 TEST_F(fault, broadcast)
 {
 	static const struct operation ops[] = {
 		{ .run = look_at_the_reader },
+		{ .run = choose_policy, .undo = choose_default },
 		{ .run = send_descriptors, .undo = receive_all },
 		{ .run = receive_descriptors, .undo = close_descriptors,
 		  .prepare = queue_descriptors },
@@ -492,7 +508,7 @@ TEST_F(fault, broadcast)
 
 	NEED_FAULTS(self);
 	close(self->fd);
-	self->fd = new_mailbox(MBOX_BROADCAST | MBOX_DROP_OLDEST, 8);
+	self->fd = new_mailbox(MBOX_BROADCAST | MBOX_DROP_OLDEST | MBOX_ALLOW_WAIT, 8);
 	REPEAT_ALL(self, ops);
 }
 
@@ -1155,6 +1171,14 @@ static long lib_expel(FIXTURE_DATA(fault) *self)
 	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
+static long lib_set_reader(FIXTURE_DATA(fault) *self)
+{
+	long ret = neg(mbox_set_reader(self->mb, MBOX_READER_DROP));
+
+	/* Likewise. */
+	return ret == -EOPNOTSUPP ? 0 : ret;
+}
+
 static long lib_walk(FIXTURE_DATA(fault) *self)
 {
 	struct mbox_walk pos = { 0 };
@@ -1187,6 +1211,7 @@ TEST_F(fault, library_handles_and_names)
 		{ .run = lib_stat },
 		{ .run = lib_set_capacity, .undo = shrink },
 		{ .run = lib_expel },
+		{ .run = lib_set_reader },
 		{ .run = lib_walk },
 		{ .run = lib_info },
 	};

@@ -33,7 +33,7 @@
  *               lifespan of a message ended while its sender waited; or no
  *               reply to a request is possible; or the peer of a direct link
  *               has closed it or exited (receive: only when nothing is queued)
- *   ENOTCONN    receive: the owner of the mailbox expelled this handle
+ *   ENOTCONN    receive, set reader: the owner of the mailbox expelled this handle
  *   ESRCH       reply: no caller waits for this reply on this handle; ack, nack:
  *               this handle has no such message on lease; expel: no such reader,
  *               or it has fewer messages to receive; direct link: no such
@@ -42,7 +42,8 @@
  *               not an open descriptor
  *   EACCES      open, create, unlink: permission denied
  *   EPERM       destroy, set capacity, expel: the caller is not the owner; create:
- *               MBOX_INHERIT without CAP_SYS_NICE; direct link: not allowed to
+ *               MBOX_INHERIT without CAP_SYS_NICE; set reader: the mailbox drops
+ *               messages, and is not MBOX_ALLOW_WAIT; direct link: not allowed to
  *               open one to that process; any call on a direct link except
  *               stat: another process opened the handle
  *   EEXIST      create with O_EXCL: the name exists
@@ -76,7 +77,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	14
+#define MBOX_ABI_VERSION	15
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -120,6 +121,8 @@
 #define MBOX_LEAF		(1U << 9)
 /* The mailbox ends, and its name goes, when its last handle is closed. */
 #define MBOX_TEMPORARY		(1U << 10)
+/* MBOX_BROADCAST with MBOX_DROP_OLDEST: a reader may have senders wait for it. */
+#define MBOX_ALLOW_WAIT		(1U << 11)
 
 /* Flags of a call. */
 /* Fail with EAGAIN instead of waiting. */
@@ -156,7 +159,8 @@
  * @mode: MBOX_QUEUE or MBOX_RING
  * @flags: MBOX_FIXED, MBOX_HANGUP, MBOX_LEAF, MBOX_TEMPORARY; MBOX_QUEUE: one of
  *	MBOX_DROP_OLDEST, MBOX_DROP_NEWEST and MBOX_FAIR, and MBOX_INHERIT or
- *	(without MBOX_FAIR) MBOX_BROADCAST; MBOX_RING: MBOX_ONE_SENDER,
+ *	(without MBOX_FAIR) MBOX_BROADCAST; MBOX_BROADCAST with
+ *	MBOX_DROP_OLDEST: MBOX_ALLOW_WAIT; MBOX_RING: MBOX_ONE_SENDER,
  *	MBOX_ONE_RECEIVER
  * @capacity: messages that can be queued; 0: a send waits until a receiver
  *	takes its message (rendezvous), not with MBOX_BROADCAST;
@@ -674,6 +678,28 @@ struct mbox_expel {
 	__u32 reserved;
 };
 
+/* What a send to a full MBOX_BROADCAST mailbox does for a handle that has not read all. */
+/* What the flags of the mailbox say. */
+#define MBOX_READER_DEFAULT	0
+/* The send waits, or fails with EAGAIN. */
+#define MBOX_READER_WAIT	1
+/* The handle loses the oldest messages. */
+#define MBOX_READER_DROP	2
+
+/**
+ * struct mbox_set_reader - choose what senders do when this handle falls behind
+ * @policy: MBOX_READER_DEFAULT and so on; MBOX_READER_WAIT: only where senders wait by
+ *	the flags of the mailbox, or with MBOX_ALLOW_WAIT
+ * @reserved: must be zero
+ *
+ * For an MBOX_BROADCAST mailbox; needs the right to receive. Applies to the open file
+ * description, from now on.
+ */
+struct mbox_set_reader {
+	__u32 policy;
+	__u32 reserved;
+};
+
 /**
  * struct mbox_request - send a message and wait for the reply
  * @buf: address of the request
@@ -933,5 +959,6 @@ struct mbox_notify {
 #define MBOX_IOC_CALLMSG	_IOWR(MBOX_IOC_MAGIC, 0x22, struct mbox_callmsg)
 #define MBOX_IOC_REPLYMSG	_IOW(MBOX_IOC_MAGIC, 0x23, struct mbox_replymsg)
 #define MBOX_IOC_EXPEL		_IOWR(MBOX_IOC_MAGIC, 0x24, struct mbox_expel)
+#define MBOX_IOC_SET_READER	_IOW(MBOX_IOC_MAGIC, 0x25, struct mbox_set_reader)
 
 #endif /* _UAPI_LINUX_MBOX_H */
