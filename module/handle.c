@@ -119,7 +119,7 @@ void mbx_handle_free(struct handle *handle)
 	mbx_parked_shutdown(handle->outlet.to, &handle->parked);
 	if (handle->started)
 		mbx_started_shutdown(handle->outlet.to, handle->started);
-	mbx_registration_release(handle->mb, handle);
+	mbx_registration_release(handle->mb, &handle->reader);
 	stop_polling(handle);
 	if (handle->endpoint)
 		mbx_direct_close(handle->endpoint);

@@ -500,7 +500,7 @@ static int handle_flush(struct file *file, fl_owner_t id)
 {
 	struct handle *handle = file->private_data;
 
-	mbx_registration_flush(handle->mb, handle);
+	mbx_registration_flush(handle->mb, &handle->reader);
 	return 0;
 }
 

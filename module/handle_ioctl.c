@@ -657,7 +657,7 @@ static long ioctl_notify(struct file *file, union mbx_arg *arg,
 	if (arg->notify.kind != MBOX_NOTIFY_OFF &&
 	    mbx_mailbox_has_expelled(handle->mb, &handle->reader))
 		return -ENOTCONN;
-	return mbx_notify(handle->mb, handle, &arg->notify);
+	return mbx_notify(handle->mb, &handle->reader, &arg->notify);
 }
 
 /* ---- rings --------------------------------------------------------------- */

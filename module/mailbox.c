@@ -545,6 +545,8 @@ static int expel_one(struct mailbox *mb, u64 number, struct mbox_expel *expel,
 	mbx_wake_peekers(mb, deferred);
 	mbx_queue_events(mb, MBX_POLL_IN | EPOLLERR, deferred);
 	deferred->everyone = true;
+	/* Before senders go on, whose messages must not notify it. */
+	deferred->reg = mbx_registration_expelled(mb, reader);
 	mbx_drop_read(mb, deferred);
 	return 0;
 }

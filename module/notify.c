@@ -3,8 +3,9 @@
  * Notification: a process is notified once when a message arrives in an empty mailbox.
  *
  * A mailbox has at most one registration. It ends with the notification or with the
- * mailbox. It also ends when its process cancels it, closes a descriptor of the
- * handle with which it registered, exits, or executes another program.
+ * mailbox, or when the owner expels the handle with which it was made. It also ends when
+ * its process cancels it, closes a descriptor of that handle, exits, or executes another
+ * program.
  *
  * A message that is delivered to a waiting receiver does not notify. Nor does one that
  * replaces another in the same call, because the mailbox was never seen empty. With
@@ -50,7 +51,7 @@ static void registration_free(struct mbx_registration *reg)
 }
 
 /* Register the current process. */
-static struct mbx_registration *registration_new(const void *handle,
+static struct mbx_registration *registration_new(const struct mbx_reader *handle,
 						 const struct mbox_notify *arg)
 {
 	struct eventfd_ctx *eventfd = NULL;
@@ -105,7 +106,8 @@ static bool is_stale(const struct mbx_registration *reg)
 }
 
 /* Take the registration from the mailbox. @handle and @owner, if set, must match. */
-static struct mbx_registration *take_registration(struct mailbox *mb, const void *handle,
+static struct mbx_registration *take_registration(struct mailbox *mb,
+						  const struct mbx_reader *handle,
 						  const struct pid *owner)
 {
 	struct mbx_watch *watch = mb->watch;
@@ -136,13 +138,13 @@ static bool arg_valid(const struct mbox_notify *arg)
 /**
  * mbx_notify() - register the current process, or cancel its registration
  * @mb: the mailbox
- * @handle: the handle that it uses
+ * @handle: the reader of the handle that it uses
  * @arg: the argument of the ioctl
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EINVAL, -EBADF, -ENOMEM, -EIDRM, -EBUSY.
  */
-int mbx_notify(struct mailbox *mb, const void *handle,
+int mbx_notify(struct mailbox *mb, const struct mbx_reader *handle,
 	       const struct mbox_notify *arg)
 {
 	struct mbx_registration *reg = NULL;
@@ -216,6 +218,20 @@ struct mbx_registration *mbx_registration_destroyed(struct mailbox *mb)
 	return take_registration(mb, NULL, NULL);
 }
 
+/**
+ * mbx_registration_expelled() - a handle can receive nothing more
+ * @mb: the mailbox
+ * @handle: the reader of the handle
+ *
+ * Return: its registration, for mbx_registration_run() without the lock, or NULL.
+ */
+struct mbx_registration *mbx_registration_expelled(struct mailbox *mb,
+						   const struct mbx_reader *handle)
+{
+	lockdep_assert_held(&mb->lock);
+	return take_registration(mb, handle, NULL);
+}
+
 static bool is_exiting(const struct task_struct *task)
 {
 	/* Another thread may change it concurrently: either value will do. */
@@ -275,8 +291,8 @@ static void send_signal(const struct mbx_registration *reg)
 
 /**
  * mbx_registration_run() - notify the process, and free the registration
- * @reg: the registration, taken from its mailbox because a message arrived or the
- *	mailbox was destroyed
+ * @reg: the registration, taken from its mailbox because a message arrived, the mailbox
+ *	was destroyed, or the handle was expelled
  *
  * The permission of the sender to signal the process is not checked: the process
  * asked for this signal.
@@ -285,7 +301,7 @@ static void send_signal(const struct mbx_registration *reg)
  */
 void mbx_registration_run(struct mbx_registration *reg)
 {
-	/* A thread that waits for the eventfd has to learn of the destruction too. */
+	/* A thread that waits for the eventfd has to learn of the end too. */
 	if (reg->eventfd)
 		mbx_eventfd_signal(reg->eventfd);
 	else if (reg->kind == MBOX_NOTIFY_SIGNAL && reg->sender)
@@ -296,9 +312,9 @@ void mbx_registration_run(struct mbx_registration *reg)
 /**
  * mbx_registration_flush() - a process closes a descriptor of a handle
  * @mb: the mailbox
- * @handle: the handle
+ * @handle: the reader of the handle
  */
-void mbx_registration_flush(struct mailbox *mb, const void *handle)
+void mbx_registration_flush(struct mailbox *mb, const struct mbx_reader *handle)
 {
 	/* Pairs with the release in mbx_watch_make(). */
 	struct mbx_watch *watch = smp_load_acquire(&mb->watch);
@@ -316,9 +332,9 @@ void mbx_registration_flush(struct mailbox *mb, const void *handle)
 /**
  * mbx_registration_release() - the last descriptor of a handle is closed
  * @mb: the mailbox
- * @handle: the handle
+ * @handle: the reader of the handle
  */
-void mbx_registration_release(struct mailbox *mb, const void *handle)
+void mbx_registration_release(struct mailbox *mb, const struct mbx_reader *handle)
 {
 	struct mbx_registration *reg;
 

@@ -12,6 +12,7 @@
 struct eventfd_ctx;
 struct mailbox;
 struct mbx_message;
+struct mbx_reader;
 struct mbx_sender;
 struct pid;
 
@@ -23,7 +24,7 @@ struct pid;
  * @owner: the process, one reference
  * @thread: the thread that registered it, one reference
  * @exec_id: task_struct.self_exec_id when it registered
- * @handle: the handle that it used; only compared
+ * @handle: the reader of the handle that it used; only compared
  * @eventfd: the eventfd to signal, one reference, or NULL
  * @sender: the sender of the message that arrived, one reference, or NULL
  *
@@ -37,19 +38,21 @@ struct mbx_registration {
 	struct pid *owner;
 	struct pid *thread;
 	u64 exec_id;
-	const void *handle;
+	const struct mbx_reader *handle;
 	struct eventfd_ctx *eventfd;
 	struct mbx_sender *sender;
 };
 
-int mbx_notify(struct mailbox *mb, const void *handle,
+int mbx_notify(struct mailbox *mb, const struct mbx_reader *handle,
 	       const struct mbox_notify *arg);
 void mbx_registration_arrived(struct mailbox *mb, const struct mbx_message *msg,
 			      struct mbx_registration **to_notify);
 struct mbx_registration *mbx_registration_destroyed(struct mailbox *mb);
+struct mbx_registration *mbx_registration_expelled(struct mailbox *mb,
+						   const struct mbx_reader *handle);
 void mbx_registration_run(struct mbx_registration *reg);
-void mbx_registration_flush(struct mailbox *mb, const void *handle);
-void mbx_registration_release(struct mailbox *mb, const void *handle);
+void mbx_registration_flush(struct mailbox *mb, const struct mbx_reader *handle);
+void mbx_registration_release(struct mailbox *mb, const struct mbx_reader *handle);
 u32 mbx_registration_get(struct mailbox *mb, pid_t *pid);
 
 #endif /* MBX_NOTIFY_H */

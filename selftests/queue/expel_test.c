@@ -2,8 +2,11 @@
 /* Readers of broadcasts that the owner expels, so that others go on without them. */
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
+#include "kill.h"
+#include "signals.h"
 #include "slow.h"
 
 #define N 3
@@ -128,6 +131,37 @@ TEST_F(expel, expelled_handle_is_notified_of_nothing)
 	EXPECT_EQ(0, raw(self->reader[1], MBOX_IOC_NOTIFY, &arg));
 	arg.kind = MBOX_NOTIFY_OFF;
 	EXPECT_EQ(0, raw(self->reader[0], MBOX_IOC_NOTIFY, &arg));
+}
+
+/* A registration that was made before ends: another process can have it. */
+TEST_F(expel, registration_of_it_ends)
+{
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct mbox_notify by_event = { .kind = MBOX_NOTIFY_EVENTFD, .fd = event };
+	struct mbox_notify by_signal = { .kind = MBOX_NOTIFY_SIGNAL, .signo = SIGUSR1 };
+	eventfd_t count;
+
+	ASSERT_LE(0, event);
+	ASSERT_EQ(0, block_signal(SIGUSR1));
+	/* That of another handle stays. */
+	ASSERT_EQ(0, raw(self->reader[1], MBOX_IOC_NOTIFY, &by_event));
+	ASSERT_EQ(1, expel(self->fd, 1));
+	EXPECT_EQ(-EBUSY, raw(self->reader[2], MBOX_IOC_NOTIFY, &by_signal));
+	EXPECT_EQ(-EAGAIN, neg(eventfd_read(event, &count)));
+	/* Like the end of the mailbox, it adds 1 to an eventfd, and then no more. */
+	ASSERT_EQ(2, expel(self->fd, 2));
+	EXPECT_EQ(0, eventfd_read(event, &count));
+	EXPECT_EQ(1, count);
+	EXPECT_EQ(0, raw(self->reader[2], MBOX_IOC_NOTIFY, &by_signal));
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(-EAGAIN, neg(eventfd_read(event, &count)));
+	EXPECT_EQ(SI_MESGQ, code_of_next(SIGUSR1));
+	/* Nor does it send a signal. */
+	EXPECT_EQ(0, raw(self->reader[2], MBOX_IOC_NOTIFY, &by_signal));
+	ASSERT_EQ(3, expel(self->fd, 3));
+	ASSERT_EQ(0, put(self->fd, 2));
+	EXPECT_TRUE(no_signal(SIGUSR1));
+	close(event);
 }
 
 TEST_F(expel, nobody_is_slow_who_has_received_all)
@@ -566,6 +600,90 @@ TEST_F(expel, races_with_close_and_receive)
 	EXPECT_EQ(0, stat_of(self->fd).recv_handles);
 	for (i = 0; i < N; i++)
 		self->reader[i] = open_again(self->fd, O_RDONLY);
+}
+
+/* Opens, receives, and opens again when it has been expelled. */
+static int receive_again_and_again(FIXTURE_DATA(expel) *self, __u32 *started)
+{
+	char buf[8];
+	int fd;
+
+	for (;;) {
+		fd = open_again(self->fd, O_RDONLY);
+		if (fd < 0)
+			return 1;
+		NOTE(*started, 1);
+		while (raw_recv(fd, buf, sizeof(buf), 0) >= 0)
+			;
+		close(fd);
+	}
+}
+
+static int expel_again_and_again(FIXTURE_DATA(expel) *self, __u32 *started)
+{
+	long ret;
+
+	for (;;) {
+		ret = expel(self->fd, 0);
+		if (ret < 0 && ret != -ESRCH)
+			return 1;
+		NOTE(*started, 1);
+	}
+}
+
+static pid_t begin(FIXTURE_DATA(expel) *self, __u32 *started,
+		   int (*fn)(FIXTURE_DATA(expel) *self, __u32 *started))
+{
+	pid_t child;
+
+	*started = 0;
+	child = fork();
+	if (!child)
+		_exit(fn(self, started));
+	return child;
+}
+
+/* A reader is killed while it is expelled, and the owner while it expels. */
+TEST_F(expel, kill_of_reader_and_owner)
+{
+	struct random random = { random_seed() };
+	__u32 *started = shared_memory(2 * sizeof(*started));
+	struct mbox_msg msg;
+	int i, n, status;
+	pid_t child[2];
+
+	ASSERT_NE(NULL, started);
+	for (i = 0; i < N; i++)
+		close(self->reader[i]);
+	for (i = 0; i < 40; i++) {
+		child[0] = begin(self, &started[0], receive_again_and_again);
+		child[1] = begin(self, &started[1], expel_again_and_again);
+		ASSERT_LT(0, child[0]);
+		ASSERT_LT(0, child[1]);
+		random_moment(&random, &started[0]);
+		for (n = 0; n < 40; n++) {
+			msg = msg_of(&n, sizeof(n), 0);
+			msg.deadline_ns = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+			ASSERT_EQ(0, raw(self->fd, MBOX_IOC_SEND, &msg));
+			if (n != 20)
+				continue;
+			random_moment(&random, &started[i % 2]);
+			kill(child[i % 2], SIGKILL);
+		}
+		kill(child[!(i % 2)], SIGKILL);
+		for (n = 0; n < 2; n++) {
+			ASSERT_EQ(child[n], waitpid(child[n], &status, 0));
+			EXPECT_TRUE(WIFSIGNALED(status));
+		}
+		EXPECT_EQ(0, stat_of(self->fd).recv_handles);
+		EXPECT_EQ(0, stat_of(self->fd).queued);
+		EXPECT_EQ(0, stat_of(self->fd).waiting_receivers);
+	}
+	for (i = 0; i < N; i++)
+		self->reader[i] = open_again(self->fd, O_RDONLY);
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, take(self->reader[0]));
+	munmap(started, 2 * sizeof(*started));
 }
 
 TEST_HARNESS_MAIN

@@ -916,7 +916,8 @@ struct mbox_replymsg {
  * empty and no receive call waits for it (MBOX_BROADCAST: the next message).
  * The notification ends the registration. So do a close(2) of a descriptor of
  * the handle by that process, its exit and execve(2), without a notification.
- * The end of the mailbox sends no signal, but adds 1 to an eventfd.
+ * The end of the mailbox, and the expulsion of the handle, send no signal, but add 1 to
+ * an eventfd.
  */
 struct mbox_notify {
 	__u32 kind;
