@@ -142,6 +142,10 @@ int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr
 		return -EINVAL;
 	if (options->max_bytes && attr->mode == MBOX_RING)
 		return -EINVAL;
+	/* No message could ever be sent. */
+	if (options->max_bytes && attr->flags & MBOX_FIXED &&
+	    options->max_bytes < attr->msg_max)
+		return -EINVAL;
 	return mbx_dead_letter_check(attr, options);
 }
 

@@ -88,6 +88,8 @@ const char *explain_create(const char *name, const struct mbox_attr *attr,
 		return "a leaf has no mailbox for dead letters (--leaf)";
 	if (options->dead_letter >= 0)
 		return "that mailbox takes no dead letters of these messages (--dead-letter)";
+	if (options->max_bytes && attr->flags & MBOX_FIXED && options->max_bytes < attr->msg_max)
+		return "no message of the fixed size would have room (--max-bytes, --msg-max)";
 	if (options->max_bytes && ring)
 		return "a ring has no limit of bytes (--max-bytes)";
 

@@ -235,17 +235,21 @@ TEST_F(max_bytes, more_than_msg_max_changes_nothing)
 	close(fd);
 }
 
-/* A mailbox of nothing but messages of msg_max bytes, which never has room for one. */
-TEST_F(max_bytes, fixed_messages_that_never_fit_are_EMSGSIZE)
+/* No message would ever have room. */
+TEST_F(max_bytes, fixed_messages_must_fit)
 {
 	size_t len = attr_of(0, 10).msg_max;
-	int fd = new_with(MBOX_FIXED, 10, 100);
 	char *buf = calloc(1, len);
+	int fd;
 
-	ASSERT_LE(0, fd);
 	ASSERT_NE(NULL, buf);
-	EXPECT_EQ(-EMSGSIZE, raw_send(fd, buf, len, 0));
-	EXPECT_EQ(-EMSGSIZE, raw_send(fd, buf, 100, 0));
+	EXPECT_EQ(-EINVAL, new_with(MBOX_FIXED, 10, 1));
+	EXPECT_EQ(-EINVAL, new_with(MBOX_FIXED, 10, len - 1));
+	EXPECT_EQ(-EINVAL, new_with(MBOX_FIXED | MBOX_BROADCAST, 10, len - 1));
+	fd = new_with(MBOX_FIXED, 10, len);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, raw_send(fd, buf, len, 0));
+	EXPECT_EQ(-EAGAIN, raw_send(fd, buf, len, MBOX_DONTWAIT));
 	free(buf);
 	close(fd);
 }

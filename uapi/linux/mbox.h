@@ -224,7 +224,7 @@ struct mbox_info {
  *	with MBOX_LEAF
  * @max_bytes: MBOX_QUEUE: the most bytes that the messages in the mailbox may have
  *	together: a send that would exceed it acts as at a full mailbox, and a message
- *	longer than this cannot be sent; 0: any number
+ *	longer than this cannot be sent; MBOX_FIXED: at least msg_max; 0: any number
  *
  * Options of a mailbox that exists already are checked and otherwise ignored.
  */
