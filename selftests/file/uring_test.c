@@ -7,6 +7,7 @@
 #include <linux/swab.h>
 #include <poll.h>
 
+#include "calls.h"
 #include "rings.h"
 #include "workers.h"
 
@@ -16,9 +17,11 @@
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define POLL32_IN __swahw32(POLLIN)
 #define POLL32_OUT __swahw32(POLLOUT)
+#define POLL32_PRI __swahw32(POLLPRI)
 #else
 #define POLL32_IN POLLIN
 #define POLL32_OUT POLLOUT
+#define POLL32_PRI POLLPRI
 #endif
 
 /* As little of a ring as these tests need: one entry is submitted at a time. */
@@ -436,6 +439,46 @@ TEST_F(uring, multishot_poll_reports_each_arrival)
 		EXPECT_EQ(i, take(self->fd));
 	}
 	EXPECT_EQ(0, workers());
+}
+
+/* The ends of calls that were started, also with a handle that only sends. */
+TEST_F(uring, multishot_poll_reports_each_end_of_a_call)
+{
+	struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_POLL_ADD, .poll32_events = POLL32_PRI,
+		.len = IORING_POLL_ADD_MULTI, .user_data = 1 };
+	int client = open_again(self->fd, O_WRONLY);
+	__u64 call, ended, token;
+	struct io_uring_cqe cqe;
+	struct mbox_msg msg;
+	__u32 value;
+	int i;
+
+	NEED_URING(self);
+	ASSERT_LE(0, client);
+	sqe.fd = client;
+	ASSERT_EQ(1, ring_submit(&self->ring, &sqe));
+	EXPECT_EQ(-EAGAIN, ring_result(&self->ring, false));
+	for (i = 0; i < 5; i++) {
+		value = i;
+		msg = msg_of(&value, sizeof(value), MBOX_DONTWAIT);
+		ASSERT_EQ(0, raw_call_start(client, &msg, sizeof(value), &call));
+		/* Neither the request nor its receipt is an end. */
+		ASSERT_EQ(i, get_request(self->fd, MBOX_DONTWAIT, &token));
+		EXPECT_EQ(-EAGAIN, ring_result(&self->ring, false));
+		ASSERT_EQ(0, answer(self->fd, token, 10 + i));
+		ASSERT_EQ(0, ring_complete(&self->ring, true, &cqe));
+		EXPECT_EQ(POLLPRI, cqe.res);
+		EXPECT_EQ(IORING_CQE_F_MORE, cqe.flags & IORING_CQE_F_MORE);
+		ended = 0;
+		msg = msg_of(&value, sizeof(value), 0);
+		EXPECT_EQ(sizeof(value), raw_call_wait(client, &ended, &msg, 0));
+		EXPECT_EQ(call, ended);
+		EXPECT_EQ(10U + i, value);
+		EXPECT_EQ(-EAGAIN, ring_result(&self->ring, false));
+	}
+	EXPECT_EQ(0, workers());
+	close(client);
 }
 
 /* There is no new poll in between: the side has to stay polled. */

@@ -512,6 +512,76 @@ TEST_F(fault, broadcast)
 	REPEAT_ALL(self, ops);
 }
 
+static int new_with_options(__u32 flags, __u32 history, __u64 max_bytes)
+{
+	struct mbox_create arg = {
+		.oflags = O_RDWR | O_CLOEXEC,
+		.attr = attr_of(flags, 8),
+		.options = MBOX_OPTIONS_INIT,
+	};
+
+	arg.options.history = history;
+	arg.options.max_bytes = max_bytes;
+	return raw_control(MBOX_IOC_CREATE, &arg);
+}
+
+static void close_it(FIXTURE_DATA(fault) *self, long fd)
+{
+	(void)self;
+	close(fd);
+}
+
+static long create_with_history(FIXTURE_DATA(fault) *self)
+{
+	(void)self;
+	return new_with_options(MBOX_BROADCAST, 4, 0);
+}
+
+static long create_with_max_bytes(FIXTURE_DATA(fault) *self)
+{
+	(void)self;
+	return new_with_options(0, 0, 10000);
+}
+
+static __u64 late_id;
+
+static long open_late(FIXTURE_DATA(fault) *self)
+{
+	(void)self;
+	return raw_open_id(late_id, O_RDONLY | O_CLOEXEC);
+}
+
+/* A send whose copy for the history fails does not fail: the history is shorter. */
+TEST_F(fault, history)
+{
+	static const struct operation ops[] = {
+		{ .run = create_with_history, .undo = close_it },
+		{ .run = send_page, .undo = receive_all },
+		{ .run = open_late, .undo = close_it },
+	};
+
+	NEED_FAULTS(self);
+	close(self->fd);
+	self->fd = new_with_options(MBOX_BROADCAST, 4, 0);
+	ASSERT_LE(0, self->fd);
+	late_id = stat_of(self->fd).id;
+	REPEAT_ALL(self, ops);
+}
+
+TEST_F(fault, max_bytes)
+{
+	static const struct operation ops[] = {
+		{ .run = create_with_max_bytes, .undo = close_it },
+		{ .run = send_page, .undo = receive_all },
+	};
+
+	NEED_FAULTS(self);
+	close(self->fd);
+	self->fd = new_with_options(0, 0, 10000);
+	ASSERT_LE(0, self->fd);
+	REPEAT_ALL(self, ops);
+}
+
 static struct mbox_request request = { .len = 5000, .rep_len = 9000 };
 
 /* No thread replies: what the call needs, it has allocated by then. */
