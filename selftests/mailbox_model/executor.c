@@ -162,6 +162,32 @@ static long reply_step(struct slot *slot)
 	return ret;
 }
 
+static long lease_step(struct slot *slot)
+{
+	struct mbox_lease arg = {
+		.token = slot->token,
+		/* Longer than any sequence. */
+		.delay_ns = slot->step.number ? 3600 * 1000 * NSEC_PER_MSEC : 0,
+	};
+
+	return raw(slot->fd, slot->step.op == ACK ? MBOX_IOC_ACK : MBOX_IOC_NACK, &arg);
+}
+
+static long expel_step(struct slot *slot)
+{
+	struct mbox_expel arg = { .reader = slot->step.number, .unread = slot->step.skip };
+	long ret = raw(slot->fd, MBOX_IOC_EXPEL, &arg);
+
+	return ret ? ret : EXPELLED(arg.reader, arg.unread);
+}
+
+static long choose_step(struct slot *slot)
+{
+	struct mbox_set_reader arg = { .policy = slot->step.number };
+
+	return raw(slot->fd, MBOX_IOC_SET_READER, &arg);
+}
+
 static long carry_out(struct slot *slot)
 {
 	struct step *s = &slot->step;
@@ -186,6 +212,13 @@ static long carry_out(struct slot *slot)
 		return raw_set_capacity(slot->fd, s->number);
 	case DESTROY:
 		return raw_destroy(slot->fd);
+	case ACK:
+	case NACK:
+		return lease_step(slot);
+	case EXPEL:
+		return expel_step(slot);
+	case CHOOSE:
+		return choose_step(slot);
 	default:
 		return -ENOSYS;
 	}
@@ -424,6 +457,8 @@ static bool same_numbers(FILE *out, const struct mbox_stat *want, const struct m
 	same &= same_number(out, "send_handles", want->send_handles, got->send_handles);
 	same &= same_number(out, "recv_handles", want->recv_handles, got->recv_handles);
 	same &= same_number(out, "highest", want->highest, got->highest);
+	same &= same_number(out, "leased", want->leased, got->leased);
+	same &= same_number(out, "redelivered", want->redelivered, got->redelivered);
 	/* How long is up to the machine. */
 	for (i = 0; i < MBOX_WAIT_BUCKETS; i++)
 		waited += got->waited[i];
@@ -502,12 +537,13 @@ static bool same_meta(FILE *out, const struct slot *slot, const struct outcome *
 
 	if (got->prio == msg->prio && got->type == msg->type && got->len == msg->len &&
 	    !got->token == !want->token && got->lost == want->lost &&
+	    (!(slot->step.flags & MBOX_LEASE) || got->deliveries == msg->deliveries) &&
 	    !(got->flags & MBOX_LOST) == !want->lost)
 		return true;
-	SAY(out, "#   worker %d got prio %u, type %llu, length %u, %s token, lost %llu%s\n",
+	SAY(out, "#   worker %d got prio %u, type %llu, length %u, %s token, lost %llu%s, %u deliveries\n",
 	    slot->step.worker, got->prio, (unsigned long long)got->type, got->len,
 	    got->token ? "a" : "no", (unsigned long long)got->lost,
-	    got->flags & MBOX_LOST ? " and said so" : "");
+	    got->flags & MBOX_LOST ? " and said so" : "", got->deliveries);
 	return false;
 }
 

@@ -77,13 +77,40 @@ bool same_user(int worker, int other)
 	return worker % NUSERS == other % NUSERS;
 }
 
-/* Room for one more message from that worker. */
-bool has_room(const struct model *m, int worker)
+/* What leases take of the capacity; with MBOX_DROP_OLDEST a lease makes room. */
+__u32 held_places(const struct model *m)
+{
+	if (m->flags & MBOX_DROP_OLDEST || broken(m, LEASE_MAKES_ROOM))
+		return 0;
+	return m->nleased;
+}
+
+/* Capacity that is on lease holds back senders, and not receivers. */
+bool blocked_can_go(const struct model *m)
+{
+	return !m->capacity || (m->nleased && !broken(m, LEASES_HOLD_BACK_RECEIVERS));
+}
+
+/* Whether a message of @len is within max_bytes. */
+bool has_bytes(const struct model *m, __u32 len)
+{
+	__u64 bytes = len;
+	int i;
+
+	for (i = 0; i < m->nstored; i++)
+		bytes += m->stored[i].len;
+	for (i = 0; i < m->nleased && held_places(m); i++)
+		bytes += m->leased[i].msg.len;
+	return !m->max_bytes || bytes <= m->max_bytes || broken(m, BYTES_HOLD_NOTHING_BACK);
+}
+
+/* A place for one more message from that worker. */
+bool has_place(const struct model *m, int worker)
 {
 	__u32 left = m->capacity, own = 0;
 	int i;
 
-	if ((__u32)m->nstored >= m->capacity)
+	if (m->nstored + held_places(m) >= m->capacity)
 		return false;
 	if (!(m->flags & MBOX_FAIR) || m->capacity == MBOX_UNBOUNDED || broken(m, USER_TAKES_ALL))
 		return true;
@@ -194,7 +221,8 @@ bool find(const struct model *m, const struct step *call, struct found *found)
 	 * With capacity, blocked sends cannot be peeked at, but
 	 * a receiver of a certain type gets it from there.
 	 */
-	if (m->capacity && (!(call->flags & MATCHING) || call->flags & MBOX_PEEK))
+	if (call->flags & MBOX_PEEK ? m->capacity :
+				      !(blocked_can_go(m) || call->flags & MATCHING))
 		return false;
 	i = pick(m, call, list, offers(m, list), &skip);
 	if (i < 0)

@@ -30,6 +30,10 @@
 /* What a worker is told to do. */
 enum op {
 	OPEN, CLOSE, SEND, RECV, CALL, REPLY, REPLY_RECV, CAPACITY, DESTROY,
+	/* MBOX_BROADCAST: another reader goes, and this one chooses its policy. */
+	EXPEL, CHOOSE,
+	/* Of a message that a RECV with MBOX_LEASE has brought. */
+	ACK, NACK,
 	/* It waits; then a signal comes, whose handler has SA_RESTART or not. */
 	INTERRUPT, RESTART,
 	/* It waits, and its process is stopped; and goes on. */
@@ -53,15 +57,18 @@ enum block_mode { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES };
  * struct step - one call of one worker
  * @op: which
  * @worker: whose; a worker without a handle, or one that waits, skips it
- * @number: OPEN: the flags; CAPACITY: the capacity
+ * @number: OPEN: the flags; CAPACITY: the capacity; EXPEL: of the reader, or 0: the
+ *	slowest; CHOOSE: the policy; NACK: not 0: the message does not come back in time
  * @plain: SEND and RECV: write(2) or read(2)
  * @bad: the address of the message's buffer is bad
  * @slow: RECV and REPLY_RECV: the copy to it stops until RELEASE
  * @block_mode: of what may wait; EXPIRES: only of CALL
  * @flags: of the call; MBOX_DONTWAIT is in @block_mode
  * @len: SEND and CALL: of the message; RECV and REPLY_RECV: of the buffer
+ * @skip: RECV: as for the call; EXPEL: only one with as many messages to receive
  * @id: tells messages and replies apart
- * @request: REPLY and REPLY_RECV: @id of the one to reply to, or NO_REQUEST
+ * @request: REPLY and REPLY_RECV: @id of the one to reply to, or NO_REQUEST; ACK and
+ *	NACK: @id of the message on lease
  * @reply_len: CALL: of the buffer for the reply; otherwise of the reply
  * @reply_bad: the address of that buffer is bad
  * @nice: the worker's nice value meanwhile
@@ -98,7 +105,8 @@ struct step {
  * @reply_room: for that
  * @reply_bad: where it cannot be put
  * @unread: MBOX_BROADCAST: by worker, whether it is still to receive it
- * @arrival: number, for MBOX_DROP_OLDEST
+ * @arrival: number, for MBOX_DROP_OLDEST, and for messages that were on lease
+ * @deliveries: how often it has been on lease
  * @nice: how urgent its sender is
  * @seq: when that one came
  * @place: among the messages of equally urgent senders that wait
@@ -117,6 +125,7 @@ struct message {
 	bool reply_bad;
 	bool unread[NWORKERS];
 	unsigned int arrival;
+	__u32 deliveries;
 	int nice;
 	unsigned int seq;
 	int place;
@@ -140,6 +149,12 @@ struct waiting {
 struct owed {
 	struct message msg;
 	int server;
+};
+
+/* A message that worker @worker has on lease; -1: it comes back after the sequence. */
+struct leased {
+	struct message msg;
+	int worker;
 };
 
 /**
@@ -180,6 +195,9 @@ struct outcome {
  * @senders: those that wait to be let in, or without capacity for a receiver
  * @held: receivers that are copying
  * @owed: requests that were received, whose callers wait for the reply
+ * @leases: there are leases in the sequence
+ * @leased: messages on lease, in the order in which they were received
+ * @redelivered: leases of messages that had been on lease before
  * @shown: a message has become visible to receivers
  * @had_senders, @had_receivers: that side has been there
  * @seqs: how many have come to wait
@@ -189,6 +207,11 @@ struct outcome {
  * @handle: by worker, the number of its handle; @handles: the last such number
  * @charged: by worker, whether it has sent with that handle
  * @owner: one of the users, or NUSERS: another
+ * @max_bytes: that the stored messages may have, or 0
+ * @reader: MBOX_BROADCAST: by worker, the number of its handle as a reader; @readers: the
+ *	last such number
+ * @expelled: by worker, whether its handle was
+ * @policy: by worker, what its handle has chosen
  * @out: by worker, see struct world; a call that is not done waits
  */
 struct model {
@@ -205,6 +228,10 @@ struct model {
 	int nreceivers, npeekers, nsenders, nheld;
 	struct owed owed[NWORKERS];
 	int nowed;
+	bool leases;
+	struct leased leased[STORED_MAX];
+	int nleased;
+	__u64 redelivered;
 	__u64 sent, received, dropped;
 	__u32 highest;
 	__u32 send_handles, recv_handles;
@@ -217,6 +244,10 @@ struct model {
 	unsigned int handle[NWORKERS], handles;
 	bool charged[NWORKERS];
 	int owner;
+	__u64 max_bytes;
+	unsigned int reader[NWORKERS], readers;
+	bool expelled[NWORKERS];
+	__u32 policy[NWORKERS];
 	/* Of each worker: O_RDONLY ..., or -1 without a handle. */
 	int access[NWORKERS];
 	/* MBOX_BROADCAST: messages that it will not get, and was not told of. */
@@ -276,10 +307,30 @@ enum {
 	PEEK_ENDS_THE_LOSS,
 	LATECOMERS_GET_OLD_ONES,
 	CLOSED_HANDLES_KEEP_MESSAGES,
+	EXPEL_TAKES_THE_FASTEST,
+	EXPELLED_STILL_COUNTS,
+	EXPEL_DROPS_NOTHING,
+	EXPELLED_WAITS_ON,
+	CHOICE_HAS_NO_EFFECT,
+	HELD_MESSAGE_IS_DROPPED,
+	ALL_CAN_BE_WAITED_FOR,
 	EACH_HANDLE_COUNTS,
 	UNOPENED_SIDE_IS_GONE,
 	CLOSED_SIDE_LOSES_MESSAGES,
 	HIGHEST_IS_THE_PRESENT,
+	BYTES_HOLD_NOTHING_BACK,
+	SHORT_MESSAGES_OVERTAKE,
+	LONG_MESSAGES_WAIT,
+	DROPPING_ONE_IS_ENOUGH,
+	TEMPORARY_ONES_STAY,
+	NACK_GOES_BEHIND,
+	LEASE_MAKES_ROOM,
+	CLOSED_HANDLE_KEEPS_LEASES,
+	ANY_HANDLE_ACKS,
+	DELIVERIES_ARE_NOT_COUNTED,
+	LEASES_HOLD_BACK_RECEIVERS,
+	DELAYED_COMES_AT_ONCE,
+	NACK_STAYS_RECEIVED,
 	NBUGS,
 };
 
@@ -291,6 +342,9 @@ enum {
 	(array)[i] = (what);							\
 	(n)++;									\
 } while (0)
+
+/* The result of EXPEL: which reader it was, and how many messages it had to receive. */
+#define EXPELLED(reader, unread) ((long)(reader) * 1000 + (unread))
 
 #define MATCHING (MBOX_MATCH | MBOX_MATCH_NOT | MBOX_MATCH_LE)
 
@@ -312,7 +366,10 @@ bool sends(const struct step *s);
 bool interrupts(const struct step *s);
 void finish(struct model *m, int worker, long ret, const struct message *msg);
 bool same_user(int worker, int other);
-bool has_room(const struct model *m, int worker);
+__u32 held_places(const struct model *m);
+bool blocked_can_go(const struct model *m);
+bool has_bytes(const struct model *m, __u32 len);
+bool has_place(const struct model *m, int worker);
 void count_highest(struct model *m);
 void queue_up(struct model *m, struct waiting *list, int *n, struct waiting w);
 bool wants(const struct step *call, const struct message *msg);

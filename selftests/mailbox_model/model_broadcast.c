@@ -17,7 +17,7 @@ void store_for_all(struct model *m, struct message msg)
 	if (!m->recv_handles)
 		return;
 	for (i = 0; i < NWORKERS; i++)
-		msg.unread[i] = model_may(m, i, RECV);
+		msg.unread[i] = model_may(m, i, RECV) && !m->expelled[i];
 	if (broken(m, SENDER_GETS_NO_OWN_MESSAGES))
 		msg.unread[msg.from] = false;
 	while (at && m->stored[at - 1].prio < msg.prio && broken(m, PRIORITY_COMES_FIRST))
@@ -103,6 +103,9 @@ void join(struct model *m, int worker)
 	int i;
 
 	m->lost[worker] = 0;
+	m->expelled[worker] = false;
+	m->policy[worker] = MBOX_READER_DEFAULT;
+	m->reader[worker] = model_may(m, worker, RECV) ? ++m->readers : 0;
 	for (i = 0; i < m->nstored && broken(m, LATECOMERS_GET_OLD_ONES); i++)
 		m->stored[i].unread[worker] = true;
 }
@@ -117,4 +120,141 @@ void leave(struct model *m, int worker)
 	for (i = 0; i < m->nstored; i++)
 		m->stored[i].unread[worker] = false;
 	forget_read(m);
+}
+
+/* ---- readers that others do not wait for ---------------------------------- */
+
+/* Whether senders wait, or drop theirs, as long as @worker has not received a message. */
+static bool holds(const struct model *m, int worker)
+{
+	bool by_flags = !(m->flags & MBOX_DROP_OLDEST);
+
+	if (m->policy[worker] == MBOX_READER_DEFAULT || broken(m, CHOICE_HAS_NO_EFFECT))
+		return by_flags;
+	return m->policy[worker] == MBOX_READER_WAIT;
+}
+
+static bool is_held_by_one(const struct model *m, const struct message *msg)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		if (msg->unread[i] && holds(m, i))
+			return !broken(m, HELD_MESSAGE_IS_DROPPED);
+	return false;
+}
+
+/* How many of the first messages have to go for one of @len; -1: one that is held. */
+int spare(const struct model *m, __u32 len)
+{
+	struct model rest = *m;
+	int n = 0;
+
+	while ((__u32)rest.nstored >= m->capacity || !has_bytes(&rest, len)) {
+		if (!rest.nstored || is_held_by_one(m, &rest.stored[0]))
+			return -1;
+		REMOVE(rest.stored, rest.nstored, 0);
+		n++;
+	}
+	return n;
+}
+
+static int unread_of(const struct model *m, int worker)
+{
+	int i, n = 0;
+
+	for (i = 0; i < m->nstored; i++)
+		n += m->stored[i].unread[worker];
+	return n;
+}
+
+static bool is_reader(const struct model *m, int worker)
+{
+	return model_may(m, worker, RECV) && !m->expelled[worker];
+}
+
+/* The one of that number; or the one with the most to receive, the first of equal ones. */
+static int find_reader(const struct model *m, __u32 number)
+{
+	int i, n, found = -1, most = -1;
+
+	for (i = 0; i < NWORKERS; i++) {
+		if (!is_reader(m, i))
+			continue;
+		if (number) {
+			if (m->reader[i] == number)
+				return i;
+			continue;
+		}
+		n = unread_of(m, i);
+		if (broken(m, EXPEL_TAKES_THE_FASTEST))
+			n = STORED_MAX - n;
+		if (n > most || (n == most && m->reader[i] < m->reader[found])) {
+			most = n;
+			found = i;
+		}
+	}
+	return found;
+}
+
+/* Returns the number of the reader and how much it had to receive, in one, or an error. */
+static long expel(struct model *m, const struct step *s)
+{
+	int unread, least = s->number || s->skip ? (int)s->skip : 1, i;
+
+	if (!(m->flags & MBOX_BROADCAST))
+		return -EOPNOTSUPP;
+	if (m->dead)
+		return -EIDRM;
+	i = find_reader(m, s->number);
+	if (i < 0)
+		return -ESRCH;
+	unread = unread_of(m, i);
+	if (unread < least)
+		return -ESRCH;
+	m->expelled[i] = true;
+	if (!broken(m, EXPELLED_STILL_COUNTS))
+		m->recv_handles--;
+	if (!broken(m, EXPEL_DROPS_NOTHING))
+		m->dropped += unread;
+	m->lost[i] = 0;
+	if (!broken(m, EXPELLED_WAITS_ON))
+		end_calls_of(m, i, -ENOTCONN);
+	if (no_receivers(m))
+		end_senders(m, -EPIPE);
+	leave(m, i);
+	return EXPELLED(m->reader[i], unread);
+}
+
+void model_expel(struct model *m, const struct step *s)
+{
+	finish(m, s->worker, expel(m, s), NULL);
+}
+
+static long choose(struct model *m, const struct step *s)
+{
+	const __u32 drops = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
+
+	if (!model_may(m, s->worker, RECV))
+		return -EBADF;
+	if (!(m->flags & MBOX_BROADCAST))
+		return -EOPNOTSUPP;
+	if (s->number == MBOX_READER_WAIT && m->flags & drops && !(m->flags & MBOX_ALLOW_WAIT) &&
+	    !broken(m, ALL_CAN_BE_WAITED_FOR))
+		return -EPERM;
+	if (m->dead)
+		return -EIDRM;
+	if (m->expelled[s->worker])
+		return -ENOTCONN;
+	m->policy[s->worker] = s->number;
+	return 0;
+}
+
+void model_choose(struct model *m, const struct step *s)
+{
+	long ret = choose(m, s);
+
+	finish(m, s->worker, ret, NULL);
+	if (!ret)
+		admit(m, STORED_MAX);
 }

@@ -14,5 +14,8 @@ void lose(struct model *m, int at);
 bool recv_own(struct model *m, const struct step *call);
 void join(struct model *m, int worker);
 void leave(struct model *m, int worker);
+int spare(const struct model *m, __u32 len);
+void model_expel(struct model *m, const struct step *s);
+void model_choose(struct model *m, const struct step *s);
 
 #endif /* SELFTESTS_MODEL_BROADCAST_H */

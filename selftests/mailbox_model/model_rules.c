@@ -83,7 +83,6 @@ static void store(struct model *m, const struct message *msg, bool front)
 			break;
 	}
 	INSERT(m->stored, m->nstored, i, *msg);
-	m->stored[i].arrival = m->arrivals++;
 	count_highest(m);
 	show(m, msg);
 }
@@ -121,6 +120,17 @@ static void owe(struct model *m, const struct step *call, const struct message *
 	INSERT(m->owed, m->nowed, m->nowed, owed);
 }
 
+/* It stays until it is acknowledged. */
+static void lease(struct model *m, const struct step *call, const struct message *msg)
+{
+	struct leased leased = { .msg = *msg, .worker = call->worker };
+
+	leased.msg.deliveries += !broken(m, DELIVERIES_ARE_NOT_COUNTED);
+	m->redelivered += leased.msg.deliveries > 1;
+	m->out[call->worker].msg.deliveries = leased.msg.deliveries;
+	INSERT(m->leased, m->nleased, m->nleased, leased);
+}
+
 /* A receiver has copied @msg. */
 static void complete(struct model *m, const struct step *call, const struct message *msg)
 {
@@ -129,8 +139,10 @@ static void complete(struct model *m, const struct step *call, const struct mess
 	if (len > call->len && broken(m, TRUNC_RETURNS_WHAT_FITS))
 		len = call->len;
 	finish(m, call->worker, len, msg);
+	if (call->flags & MBOX_LEASE)
+		lease(m, call, msg);
 	/* It has a token, whether the caller still waits or not. */
-	m->out[call->worker].token = msg->request && !call->plain;
+	m->out[call->worker].token = (msg->request && !call->plain) || call->flags & MBOX_LEASE;
 	if (msg->sender < 0)
 		return;
 	if (msg->request)
@@ -251,6 +263,7 @@ static struct message accept_from(struct model *m, int i)
 
 	REMOVE(m->senders, m->nsenders, i);
 	m->sent++;
+	msg.arrival = m->arrivals++;
 	if (m->capacity && !msg.sync) {
 		finish(m, msg.sender, 0, NULL);
 		msg.sender = -1;
@@ -264,8 +277,11 @@ static int next_sender(const struct model *m)
 	int i;
 
 	for (i = 0; i < m->nsenders; i++) {
-		if (has_room(m, m->senders[i].msg.from))
-			return i;
+		if (m->flags & MBOX_BROADCAST)
+			return spare(m, m->senders[i].msg.len) < 0 ? -1 : i;
+		/* The first one waits for its bytes, and the others behind it. */
+		if (has_place(m, m->senders[i].msg.from))
+			return has_bytes(m, m->senders[i].msg.len) ? i : -1;
 		if (broken(m, USER_WITHOUT_ROOM_BLOCKS_OTHERS))
 			break;
 	}
@@ -275,9 +291,12 @@ static int next_sender(const struct model *m)
 void admit(struct model *m, int most)
 {
 	struct message msg;
-	int i;
+	int i, n;
 
 	while (most-- && (i = next_sender(m)) >= 0) {
+		if (m->flags & MBOX_BROADCAST)
+			for (n = spare(m, m->senders[i].msg.len); n > 0; n--)
+				lose(m, 0);
 		msg = accept_from(m, i);
 		store(m, &msg, false);
 	}
@@ -303,6 +322,45 @@ static void drop_oldest(struct model *m)
 	if (broken(m, DROP_OLDEST_DROPS_THE_LAST))
 		oldest = m->nstored - 1;
 	drop(m, oldest);
+}
+
+/* What a send finds. */
+enum room { ROOM, DROPS_OLD, DROPS_NEW, FULL };
+
+static bool has_room(const struct model *m, int worker, __u32 len)
+{
+	/* A short message does not overtake a longer one. */
+	if (m->max_bytes && m->nsenders && !broken(m, SHORT_MESSAGES_OVERTAKE))
+		return false;
+	return has_place(m, worker) && has_bytes(m, len);
+}
+
+static enum room room_for(const struct model *m, int worker, __u32 len)
+{
+	if (has_room(m, worker, len))
+		return ROOM;
+	if (m->flags & MBOX_BROADCAST && !m->nsenders && spare(m, len) >= 0)
+		return DROPS_OLD;
+	if (m->flags & MBOX_BROADCAST)
+		return m->flags & MBOX_DROP_NEWEST ? DROPS_NEW : FULL;
+	if (m->flags & MBOX_DROP_OLDEST && m->capacity)
+		return DROPS_OLD;
+	return m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST) ? DROPS_NEW : FULL;
+}
+
+/* For one of @len. */
+static void drop_until_room(struct model *m, int worker, __u32 len)
+{
+	int n;
+
+	if (m->flags & MBOX_BROADCAST) {
+		for (n = spare(m, len); n > 0; n--)
+			drop_oldest(m);
+		return;
+	}
+	do
+		drop_oldest(m);
+	while (!has_room(m, worker, len) && !broken(m, DROPPING_ONE_IS_ENOUGH));
 }
 
 /* ---- limits of bytes ----------------------------------------------------- */
@@ -451,7 +509,7 @@ static void begin_to_wait(struct model *m, const struct step *s, const struct me
 
 	w.msg.place = ++m->places[0];
 	queue_up(m, m->senders, &m->nsenders, w);
-	if (m->capacity)
+	if (!blocked_can_go(m))
 		refuse(m, msg, m->nreceivers);
 	else
 		show(m, msg);
@@ -490,6 +548,8 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 		return finish(m, s->worker, -EIDRM, NULL);
 	if (s->len > m->msg_max || (m->flags & MBOX_FIXED && s->len != m->msg_max))
 		return finish(m, s->worker, -EMSGSIZE, NULL);
+	if (m->max_bytes && s->len > m->max_bytes && !broken(m, LONG_MESSAGES_WAIT))
+		return finish(m, s->worker, -EMSGSIZE, NULL);
 	if (no_receivers(m))
 		return finish(m, s->worker, -EPIPE, NULL);
 
@@ -501,34 +561,38 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 	/* There is no reply before there is a request. */
 	if ((i < 0 || request) && sync && !waits)
 		return finish(m, s->worker, would_wait(s), NULL);
-	if (i < 0 && !has_room(m, s->worker) && !waits &&
-	    !(m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)))
+	if (i < 0 && !waits && room_for(m, s->worker, s->len) == FULL)
 		return finish(m, s->worker, would_wait(s), NULL);
 	if (s->bad && s->len)
 		return finish(m, s->worker, -EFAULT, NULL);
 
 	if (i >= 0) {
 		m->sent++;
+		msg.arrival = m->arrivals++;
 		if (waits && (sync || !m->capacity))
 			msg.sender = s->worker;
 		else
 			finish(m, s->worker, 0, NULL);
 		return hand(m, i, &msg);
 	}
-	if (!has_room(m, s->worker)) {
-		if (m->flags & MBOX_DROP_OLDEST && m->capacity) {
-			while ((__u32)m->nstored >= m->capacity)
-				drop_oldest(m);
-		} else if (m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)) {
-			m->sent++;
-			m->dropped++;
-			return finish(m, s->worker, sync ? -EPIPE : 0, NULL);
-		} else if (!broken(m, RENDEZVOUS_IS_STORED) || m->capacity) {
-			msg.sender = s->worker;
-			return begin_to_wait(m, s, &msg);
-		}
+	switch (room_for(m, s->worker, s->len)) {
+	case ROOM:
+		break;
+	case DROPS_OLD:
+		drop_until_room(m, s->worker, s->len);
+		break;
+	case DROPS_NEW:
+		m->sent++;
+		m->dropped++;
+		return finish(m, s->worker, sync ? -EPIPE : 0, NULL);
+	case FULL:
+		if (broken(m, RENDEZVOUS_IS_STORED) && !m->capacity)
+			break;
+		msg.sender = s->worker;
+		return begin_to_wait(m, s, &msg);
 	}
 	m->sent++;
+	msg.arrival = m->arrivals++;
 	if (sync)
 		msg.sender = s->worker;
 	else
@@ -563,8 +627,10 @@ static bool recv_now(struct model *m, const struct step *s, unsigned int seq)
 		msg = accept_from(m, i);
 	}
 	/* Senders that wait for room are admitted before the copy is made. */
-	admit(m, STORED_MAX);
+	if (!(s->flags & MBOX_LEASE))
+		admit(m, STORED_MAX);
 	deliver(m, w, &msg);
+	admit(m, STORED_MAX);
 	return true;
 }
 
@@ -584,6 +650,8 @@ static void model_recv(struct model *m, const struct step *s, unsigned int seq)
 		return finish(m, s->worker, -EIDRM, NULL);
 	if (recv_now(m, s, seq))
 		return;
+	if (m->expelled[s->worker])
+		return finish(m, s->worker, -ENOTCONN, NULL);
 	if (at_end(m))
 		/* The end of the file. */
 		return finish(m, s->worker, s->plain ? 0 : -EPIPE, NULL);
@@ -593,6 +661,87 @@ static void model_recv(struct model *m, const struct step *s, unsigned int seq)
 		queue_up(m, m->peekers, &m->npeekers, w);
 	else
 		queue_up(m, m->receivers, &m->nreceivers, w);
+}
+
+/* ---- leases ------------------------------------------------------------- */
+
+/* By priority and arrival, whatever was put back before. */
+static void store_again(struct model *m, const struct message *msg)
+{
+	int i;
+
+	for (i = 0; i < m->nstored; i++)
+		if (m->stored[i].prio < msg->prio ||
+		    (m->stored[i].prio == msg->prio && m->stored[i].arrival > msg->arrival &&
+		     !broken(m, NACK_GOES_BEHIND)))
+			break;
+	INSERT(m->stored, m->nstored, i, *msg);
+	count_highest(m);
+	show(m, msg);
+}
+
+/* Lease @at ends: its message comes back. */
+static void return_lease(struct model *m, int at)
+{
+	struct message msg = m->leased[at].msg;
+	int i;
+
+	REMOVE(m->leased, m->nleased, at);
+	if (!broken(m, NACK_STAYS_RECEIVED))
+		m->received--;
+	i = find_receiver(m, &msg);
+	if (i >= 0)
+		hand(m, i, &msg);
+	else
+		store_again(m, &msg);
+	admit(m, STORED_MAX);
+}
+
+/* The lease that @s names, or -1. */
+static int find_lease(const struct model *m, const struct step *s)
+{
+	int i;
+
+	for (i = 0; i < m->nleased; i++)
+		if (m->leased[i].msg.id == s->request &&
+		    (m->leased[i].worker == s->worker || broken(m, ANY_HANDLE_ACKS)))
+			return i;
+	return -1;
+}
+
+static void model_end_lease(struct model *m, const struct step *s)
+{
+	int i = find_lease(m, s);
+
+	if (!model_may(m, s->worker, RECV))
+		return finish(m, s->worker, -EBADF, NULL);
+	if (m->dead)
+		return finish(m, s->worker, -EIDRM, NULL);
+	if (i < 0)
+		return finish(m, s->worker, -ESRCH, NULL);
+	finish(m, s->worker, 0, NULL);
+	if (s->op == NACK && s->number && !broken(m, DELAYED_COMES_AT_ONCE)) {
+		m->leased[i].worker = -1;
+	} else if (s->op == NACK) {
+		return_lease(m, i);
+	} else {
+		REMOVE(m->leased, m->nleased, i);
+		admit(m, STORED_MAX);
+	}
+}
+
+/* The handle of @worker is closed. */
+static void return_leases(struct model *m, int worker)
+{
+	int i;
+
+	if (broken(m, CLOSED_HANDLE_KEEPS_LEASES))
+		return;
+	for (i = 0; i < m->nleased;)
+		if (m->leased[i].worker == worker)
+			return_lease(m, i);
+		else
+			i++;
 }
 
 /* ---- replies ------------------------------------------------------------ */
@@ -707,6 +856,29 @@ void end_receivers(struct model *m, long error)
 		finish(m, m->peekers[m->npeekers - 1].call.worker, error, NULL);
 }
 
+/* Returns when it came, or 0: it is not there. */
+static unsigned int forget(struct waiting *list, int *n, int worker)
+{
+	unsigned int seq;
+	int i;
+
+	for (i = 0; i < *n; i++)
+		if (list[i].call.worker == worker) {
+			seq = list[i].seq;
+			REMOVE(list, *n, i);
+			return seq;
+		}
+	return 0;
+}
+
+/* Those of one handle. */
+void end_calls_of(struct model *m, int worker, long error)
+{
+	if (forget(m->receivers, &m->nreceivers, worker) ||
+	    forget(m->peekers, &m->npeekers, worker))
+		finish(m, worker, error, NULL);
+}
+
 static void model_open(struct model *m, const struct step *s)
 {
 	if (m->dead)
@@ -725,7 +897,10 @@ static void model_open(struct model *m, const struct step *s)
 static void model_close(struct model *m, int worker)
 {
 	bool sends = model_may(m, worker, SEND), receives = model_may(m, worker, RECV);
+	int i;
 
+	receives &= !m->expelled[worker];
+	return_leases(m, worker);
 	m->access[worker] = -1;
 	m->send_handles -= sends;
 	m->recv_handles -= receives;
@@ -738,6 +913,12 @@ static void model_close(struct model *m, int worker)
 		end_senders(m, -EPIPE);
 	if (m->flags & MBOX_BROADCAST && receives)
 		leave(m, worker);
+	for (i = 0; i < NWORKERS && m->access[i] < 0; i++)
+		;
+	if (i == NWORKERS && m->flags & MBOX_TEMPORARY && !broken(m, TEMPORARY_ONES_STAY)) {
+		m->dead = true;
+		m->nstored = 0;
+	}
 }
 
 static void model_capacity(struct model *m, const struct step *s)
@@ -774,22 +955,8 @@ static void model_destroy(struct model *m, int worker)
 	end_owed(m, -1, -EIDRM);
 	end_held(m, -EIDRM);
 	m->nstored = 0;
+	m->nleased = 0;
 	finish(m, worker, 0, NULL);
-}
-
-/* Returns when it came, or 0: it is not there. */
-static unsigned int forget(struct waiting *list, int *n, int worker)
-{
-	unsigned int seq;
-	int i;
-
-	for (i = 0; i < *n; i++)
-		if (list[i].call.worker == worker) {
-			seq = list[i].seq;
-			REMOVE(list, *n, i);
-			return seq;
-		}
-	return 0;
 }
 
 /* The request of @worker that was received, or is being copied; NULL: there is none. */
@@ -814,9 +981,15 @@ static unsigned int withdraw(struct model *m, int worker)
 
 	seq = forget(m->receivers, &m->nreceivers, worker);
 	seq = seq ?: forget(m->peekers, &m->npeekers, worker);
-	seq = seq ?: forget(m->senders, &m->nsenders, worker);
 	if (seq)
 		return seq;
+	seq = forget(m->senders, &m->nsenders, worker);
+	if (seq) {
+		/* There may be room for a shorter message. */
+		if (m->max_bytes)
+			admit(m, STORED_MAX);
+		return seq;
+	}
 	if (!broken(m, WITHDRAWN_STAYS_COUNTED))
 		m->sent--;
 	for (i = 0; i < m->nheld; i++)
@@ -931,8 +1104,7 @@ static bool has_no_chance(const struct model *m, int worker)
 	struct message msg = { .len = m->flags & MBOX_FIXED ? m->msg_max : 0 };
 
 	return !m->dead && model_may(m, worker, SEND) && !no_receivers(m) &&
-	       !(m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST)) && !has_room(m, worker) &&
-	       find_receiver(m, &msg) < 0;
+	       room_for(m, worker, msg.len) == FULL && find_receiver(m, &msg) < 0;
 }
 
 static void model_capacity(struct model *m, const struct step *s);
@@ -986,6 +1158,9 @@ bool model_takes(const struct model *m, const struct step *s)
 	if (receives(s) && s->bad && !(m->flags & MBOX_BROADCAST) &&
 	    (m->npeekers || m->flags & MBOX_DROP_OLDEST))
 		return false;
+	/* Behind a put-back in front, arrival is no order any more. */
+	if (receives(s) && s->bad && s->flags & MATCHING && m->leases)
+		return false;
 	/* What counts of a message that cannot be read is a matter of other tests. */
 	if (sends(s) && s->bad && m->limit)
 		return false;
@@ -1032,6 +1207,16 @@ void model_step(struct model *m, const struct step *s)
 	case DESTROY:
 		model_destroy(m, s->worker);
 		break;
+	case ACK:
+	case NACK:
+		model_end_lease(m, s);
+		break;
+	case EXPEL:
+		model_expel(m, s);
+		break;
+	case CHOOSE:
+		model_choose(m, s);
+		break;
 	case INTERRUPT:
 		give_up(m, s->worker, -EINTR);
 		break;
@@ -1071,6 +1256,8 @@ void model_stat(const struct model *m, struct mbox_stat *st)
 	st->received = m->received;
 	st->dropped = m->dropped;
 	st->highest = broken(m, HIGHEST_IS_THE_PRESENT) ? m->nstored : m->highest;
+	st->leased = m->nleased;
+	st->redelivered = m->redelivered;
 	st->send_handles = m->send_handles;
 	st->recv_handles = m->recv_handles;
 }

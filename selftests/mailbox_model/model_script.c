@@ -6,7 +6,8 @@
 static void say_flags(FILE *out, __u32 flags)
 {
 	static const char * const names[] = { "DONTWAIT", "REALTIME", "SYNC", "PEEK", "TRUNC",
-					      "MATCH", "MATCH_NOT", "MATCH_LE" };
+					      "MATCH", "MATCH_NOT", "MATCH_LE",
+					      "WAITFORONE", "CTRUNC", "LOST", "LEASE" };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
@@ -22,6 +23,8 @@ void say_mailbox(FILE *out, const struct sequence *seq)
 	}
 	SAY(out, "# mailbox: flags %#x, capacity %d, msg_max %u\n", seq->flags,
 	    (int)seq->capacity, seq->msg_max);
+	if (seq->max_bytes)
+		SAY(out, "# max_bytes %llu\n", (unsigned long long)seq->max_bytes);
 	if (seq->flags & MBOX_FAIR || seq->limit)
 		SAY(out, "# of one user: workers 0, 2 and 4, of another: 1, 3 and 5\n");
 	if (seq->limit)
@@ -98,6 +101,18 @@ void say_step(FILE *out, const struct step *s)
 	case DESTROY:
 		SAY(out, "destroy");
 		break;
+	case ACK:
+		SAY(out, "acknowledge message %d", s->request);
+		break;
+	case NACK:
+		SAY(out, "put back message %d%s", s->request, s->number ? " much later" : "");
+		break;
+	case EXPEL:
+		SAY(out, "expel reader %u, if it has %u messages to receive", s->number, s->skip);
+		break;
+	case CHOOSE:
+		SAY(out, "choose policy %u", s->number);
+		break;
 	case INTERRUPT:
 		SAY(out, "interrupted by a signal");
 		break;
@@ -139,7 +154,8 @@ static void random_send(struct random *r, const struct model *m, const struct se
 {
 	bool all = m->flags & MBOX_BROADCAST && !one_in(r, 12);
 
-	s->op = !all && !seq->limit && one_in(r, seq->calls ? 2 : 12) ? CALL : SEND;
+	s->op = !all && !seq->limit && !seq->leases && one_in(r, seq->calls ? 2 : 12) ?
+		CALL : SEND;
 	if (seq->crowd && !one_in(r, 4))
 		s->block_mode = WAIT;
 	if (seq->limit && one_in(r, 4))
@@ -156,7 +172,8 @@ static void random_send(struct random *r, const struct model *m, const struct se
 			s->block_mode = EXPIRES;
 		return;
 	}
-	s->flags = !all && one_in(r, 5) ? MBOX_SYNC : 0;
+	/* With leases, what its sender waits for is a matter of other tests. */
+	s->flags = !all && !seq->leases && one_in(r, 5) ? MBOX_SYNC : 0;
 	if (s->plain)
 		make_simple(s);
 }
@@ -191,6 +208,8 @@ static void random_recv(struct random *r, const struct model *m, const struct se
 		s->len = seq->limit ? LEN_LONG : LEN_MAX;
 	if (s->plain)
 		make_simple(s);
+	else if (seq->leases && !(s->flags & MBOX_PEEK) && !one_in(r, 3))
+		s->flags |= MBOX_LEASE;
 	s->slow = s->len && may_be_slow(m, seq, s) && !one_in(r, 3);
 }
 
@@ -205,6 +224,28 @@ static int random_request(struct random *r, const struct model *m, int worker, i
 	if (m->nowed && one_in(r, 4))
 		return m->owed[random_below(r, m->nowed)].msg.id;
 	return id && one_in(r, 12) ? (int)random_below(r, id) : NO_REQUEST;
+}
+
+/* A message on lease; sometimes, another. */
+static bool random_lease(struct random *r, const struct model *m, struct step *s, int id)
+{
+	int i, n = random_below(r, 4);
+
+	s->op = one_in(r, 2) ? ACK : NACK;
+	s->number = s->op == NACK && one_in(r, 6);
+	if (one_in(r, 10)) {
+		s->request = random_below(r, id + 1);
+		return true;
+	}
+	for (i = 0; i < m->nleased; i++)
+		if (m->leased[i].worker >= 0 && (!n-- || i == m->nleased - 1)) {
+			s->request = m->leased[i].msg.id;
+			/* Mostly the one that has it. */
+			if (!one_in(r, 8) && m->out[m->leased[i].worker].done)
+				s->worker = m->leased[i].worker;
+			return true;
+		}
+	return false;
 }
 
 /* What can happen to a worker that waits. */
@@ -272,6 +313,18 @@ static bool random_contest(struct random *r, const struct world *w, const struct
 	return failed || one_in(r, 2);
 }
 
+/* Of a mailbox with readers; and rarely of another. */
+static void random_reader(struct random *r, const struct model *m, struct step *s)
+{
+	s->op = one_in(r, 3) ? EXPEL : CHOOSE;
+	if (s->op == CHOOSE)
+		s->number = random_below(r, 3);
+	else if (one_in(r, 3))
+		s->number = m->readers ? 1 + random_below(r, m->readers + 1) : 1;
+	if (s->op == EXPEL)
+		s->skip = random_below(r, 4);
+}
+
 /* A step that is of use in the present state, mostly. */
 struct step random_step(struct random *r, struct world *w, const struct sequence *seq, int id)
 {
@@ -313,6 +366,17 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 			random_capacity(r, m, seq, &s);
 		if (seq->link)
 			s.rival = NO_RIVAL;
+		/* There, a lease is a receive: that is a matter of other tests. */
+		if (seq->leases && s.op == CAPACITY && !s.number)
+			s.number = 1;
+		return s;
+	}
+	if (seq->leases && one_in(r, 4) && random_lease(r, m, &s, id))
+		return s;
+	s.request = NO_REQUEST;
+	s.number = 0;
+	if (!seq->link && !seq->limit && one_in(r, m->flags & MBOX_BROADCAST ? 8 : 100)) {
+		random_reader(r, m, &s);
 		return s;
 	}
 	s.nice = one_in(r, 4) ? 5 : 0;
@@ -346,12 +410,22 @@ bool needs_slow(int bug)
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */
 bool shows(const struct sequence *seq, int bug)
 {
+	if (bug >= NACK_GOES_BEHIND)
+		return seq->leases && (bug != LEASE_MAKES_ROOM || seq->capacity < STORED_MAX);
+	if (bug >= TEMPORARY_ONES_STAY)
+		return seq->flags & MBOX_TEMPORARY;
+	if (bug == DROPPING_ONE_IS_ENOUGH)
+		return seq->max_bytes && seq->flags & MBOX_DROP_OLDEST &&
+		       !(seq->flags & MBOX_BROADCAST);
+	if (bug >= BYTES_HOLD_NOTHING_BACK)
+		return seq->max_bytes && !(seq->flags & MBOX_DROP_OLDEST);
 	if (bug >= EACH_HANDLE_COUNTS)
 		return seq->link;
 	if (bug && seq->link)
 		return false;
 	if (bug >= SENDER_GETS_NO_OWN_MESSAGES)
-		return seq->flags & MBOX_BROADCAST;
+		return seq->flags & MBOX_BROADCAST &&
+		       (bug < EXPEL_TAKES_THE_FASTEST || !seq->limit);
 	if (bug >= LIMIT_DROPS_THE_OLDEST_OF_ALL)
 		return seq->limit;
 	if (bug >= USER_TAKES_ALL)
@@ -383,6 +457,7 @@ void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct seque
 		MBOX_HANGUP | MBOX_DROP_OLDEST, MBOX_FIXED, MBOX_FAIR, MBOX_FAIR | MBOX_HANGUP,
 		MBOX_BROADCAST, MBOX_BROADCAST | MBOX_HANGUP, MBOX_BROADCAST | MBOX_DROP_OLDEST,
 		MBOX_BROADCAST | MBOX_DROP_OLDEST, MBOX_BROADCAST | MBOX_DROP_NEWEST,
+		MBOX_BROADCAST | MBOX_DROP_OLDEST | MBOX_ALLOW_WAIT,
 	};
 	static const __u32 capacities[] = { 0, 0, 1, 2, 3, 5, MBOX_UNBOUNDED };
 
@@ -399,14 +474,26 @@ void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct seque
 		seq->msg_max = 8192;
 	}
 	seq->owner = NUSERS;
-	if (seq->flags & MBOX_DROP_OLDEST && !one_in(r, 3))
+	if (seq->flags & MBOX_DROP_OLDEST && !(seq->flags & MBOX_ALLOW_WAIT) && !one_in(r, 3))
 		random_limit(r, cost, seq);
+	/* At least one message of a length that is common. */
+	if (!seq->link && !seq->limit && one_in(r, 4))
+		seq->max_bytes = seq->msg_max + random_below(r, 2 * LEN_MAX);
+	else if (!seq->link && !seq->limit && !(seq->flags & MBOX_FIXED) && one_in(r, 12))
+		seq->max_bytes = 1 + random_below(r, seq->msg_max);
+	if (!seq->link && one_in(r, 6))
+		seq->flags |= MBOX_TEMPORARY;
 	seq->crowd = one_in(r, 3);
 	seq->slow = slow && one_in(r, 2);
-	seq->transit = one_in(r, 3) && !seq->link && !(seq->flags & ~(MBOX_HANGUP | MBOX_FAIR));
+	seq->transit = one_in(r, 3) && !seq->link && !seq->max_bytes &&
+		       !(seq->flags & ~(MBOX_HANGUP | MBOX_FAIR | MBOX_TEMPORARY));
 	if (seq->transit) {
 		seq->capacity = 0;
 		seq->slow = slow;
 	}
-	seq->calls = !seq->limit && one_in(r, 3) && !(seq->flags & MBOX_BROADCAST);
+	seq->leases = one_in(r, 3) && !seq->link && !seq->transit && seq->capacity &&
+		      !(seq->flags & ~(MBOX_DROP_NEWEST | MBOX_FIXED | MBOX_TEMPORARY));
+	if (seq->leases)
+		seq->slow = false;
+	seq->calls = !seq->limit && !seq->leases && one_in(r, 3) && !(seq->flags & MBOX_BROADCAST);
 }

@@ -17,6 +17,8 @@
  * @slow: some receivers copy slowly
  * @limit: of bytes of each user, or 0; @cost: of a message, of a long one, and of a
  *	sender
+ * @leases: some messages are received on lease
+ * @max_bytes: of the mailbox
  * @owner: whose mailbox it is: one of the users, or NUSERS: another's
  * @n: how many of @step count
  */
@@ -29,8 +31,10 @@ struct sequence {
 	bool crowd;
 	bool transit;
 	bool slow;
+	bool leases;
 	__u64 limit;
 	__u64 cost[3];
+	__u64 max_bytes;
 	int owner;
 	int n;
 	struct step step[SEQUENCE_MAX];

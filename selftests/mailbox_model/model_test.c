@@ -16,24 +16,36 @@
 #include "executor.h"
 #include "model_script.h"
 
-/* A mailbox with a name, which lives without handles. Returns its id, or 0. */
-static __u64 make_mailbox(const struct sequence *seq, const char *name)
+/*
+ * A mailbox with a name, which lives without handles. If it does not, *@keep is a handle
+ * without rights, until there is another one; otherwise -1. Returns its id, or 0.
+ */
+static __u64 make_mailbox(const struct sequence *seq, const char *name, int *keep)
 {
-	struct mbox_attr attr = attr_of(seq->flags, seq->capacity);
-	__u64 id;
+	struct mbox_create arg = {
+		.name = (uintptr_t)name,
+		.name_len = strlen(name),
+		.oflags = O_ACCMODE | O_EXCL,
+		.attr = attr_of(seq->flags, seq->capacity),
+		.options = MBOX_OPTIONS_INIT,
+	};
 	int fd;
 
-	attr.msg_max = seq->msg_max;
+	arg.attr.msg_max = seq->msg_max;
+	arg.options.max_bytes = seq->max_bytes;
+	*keep = -1;
 	/* Of this thread only. */
 	if (seq->owner < NUSERS)
 		setfsuid(seq->owner ? USER_B : USER_A);
-	fd = raw_create(name, O_RDONLY | O_EXCL, &attr);
+	fd = raw_control(MBOX_IOC_CREATE, &arg);
 	setfsuid(0);
 	if (fd < 0)
 		return 0;
-	id = stat_of(fd).id;
-	close(fd);
-	return id;
+	if (seq->flags & MBOX_TEMPORARY)
+		*keep = fd;
+	else
+		close(fd);
+	return arg.id;
 }
 
 /* Ends all that waits and all that is open, whatever state that is in. */
@@ -117,11 +129,11 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	struct model m;
 	struct step *s;
 	__u64 id = 0;
-	int i, n = r ? SEQUENCE_MAX : seq->n;
+	int i, keep = -1, n = r ? SEQUENCE_MAX : seq->n;
 
 	test_name(name, sizeof(name), "model");
 	if (!seq->link) {
-		id = make_mailbox(seq, name);
+		id = make_mailbox(seq, name, &keep);
 		if (!id)
 			return STUCK;
 	}
@@ -131,8 +143,8 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	m.limit = seq->limit;
 	memcpy(m.cost, seq->cost, sizeof(m.cost));
 	m.owner = seq->owner;
-	/* make_mailbox() was one. */
-	m.had_receivers = true;
+	m.max_bytes = seq->max_bytes;
+	m.leases = seq->leases;
 	world_init(&w, seq->link, &m);
 	for (i = 0; i < n; i++) {
 		s = &seq->step[i];
@@ -151,7 +163,13 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 			verdict = c->late ? SAME : DIFFERENT;
 			break;
 		}
+		if (keep >= 0 && s->op == OPEN) {
+			close(keep);
+			keep = -1;
+		}
 	}
+	if (keep >= 0)
+		close(keep);
 	if (!clean_up(c, &w, name))
 		verdict = STUCK;
 	return verdict;
@@ -225,7 +243,7 @@ static void shrink(struct executor *c, struct sequence *seq, int bug)
 static bool make_plainer(struct step *s, int how)
 {
 	static const __u32 flags[] = { MBOX_SYNC, MBOX_PEEK, MBOX_TRUNC, MBOX_MATCH,
-				       MBOX_MATCH_NOT, MBOX_MATCH_LE };
+				       MBOX_MATCH_NOT, MBOX_MATCH_LE, MBOX_LEASE };
 
 	switch (how) {
 	case 0:
