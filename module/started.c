@@ -234,8 +234,12 @@ void mbx_started_tell(struct mbx_started *started)
 	rcu_read_lock();
 	/* Pairs with the release in mbx_started_polled(). */
 	poller = smp_load_acquire(&started->poller);
+	/*
+	 * Without a key: io_uring passes over a wake-up for EPOLLPRI alone. Then other
+	 * pollers of the handle look in vain, so an exclusive one must not use this up.
+	 */
 	if (poller)
-		__wake_up(&poller->queue, TASK_NORMAL, 1, poll_to_key(EPOLLPRI));
+		__wake_up(&poller->queue, TASK_NORMAL, 0, NULL);
 	rcu_read_unlock();
 }
 
