@@ -61,6 +61,10 @@ has()
 		share/bash-completion/completions/mboxctl; do
 		[ -e "$1$2/$file" ] || echo "no $1$2/$file"
 	done
+	# Only where libnats is.
+	! pkg-config --exists libnats 2>/dev/null || [ -e "$1$2/bin/mbox-nats" ] ||
+		echo "no $1$2/bin/mbox-nats"
+	[ -e "$1$2/share/man/man1/mbox-nats.1" ] || echo "no $1$2/share/man/man1/mbox-nats.1"
 	# Only where libtirpc is.
 	pkg-config --exists libtirpc 2>/dev/null || return 0
 	for file in lib/libmbox-rpc.so lib/libmbox-rpc.so.0 lib/libmbox-rpc.a \

@@ -20,10 +20,10 @@ packages()
 	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
 	check) echo g++ gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
 		python3-dev xz-utils acl inotify-tools lsof \
-		libtirpc-dev rpcsvc-proto pkgconf ;;
+		libtirpc-dev rpcsvc-proto libnats-dev nats-server pkgconf ;;
 	python) echo gcc libc6-dev make python3-dev ;;
 	deb) echo debhelper dh-dkms dh-python dpkg-dev lintian libc6-dev gcc make git \
-		libtirpc-dev pkgconf python3-dev ;;
+		libtirpc-dev libnats-dev pkgconf python3-dev ;;
 	commands) echo gcc libc6-dev make python3 ;;
 	model) echo gcc libc6-dev spin ;;
 	plot) echo gnuplot-nox ;;
@@ -36,7 +36,7 @@ packages()
 	lint) echo gcc g++ gcc-@gcc-multilib libc6-dev-i386 make perl \
 		python3-minimal shellcheck sparse coccinelle \
 		libpython3@python3 clang-format mandoc xz-utils \
-		libtirpc-dev pkgconf \
+		libtirpc-dev libnats-dev pkgconf \
 		yamllint ;;
 	lint-quick) echo gcc libc6-dev make perl git clang-format shellcheck ;;
 	*) echo "deps.sh: no set $1" >&2; exit 2 ;;

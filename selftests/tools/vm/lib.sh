@@ -181,6 +181,7 @@ user_files()
 	echo "$lib/libmbox.so.0:/usr/lib/"
 	echo "$lib/libmbox-mq.so:/usr/lib/"
 	echo "$lib/libmbox-sysv.so:/usr/lib/"
+	[ ! -x "$lib/nats/mbox-nats" ] || echo "$lib/nats/mbox-nats:/usr/bin/"
 	for file in "$lib"/examples/*; do
 		case $file in
 		*.[od]) ;;

@@ -93,6 +93,7 @@ programs_compile()
 			int main(void) { return svc_mbox_create(\"\", 0) != NULL; }" >rpc.c &&
 		gcc -o rpc rpc.c $(pkg-config --cflags --libs libmbox-rpc) && ./rpc &&
 		{ ./hello || [ $? = 1 ]; } && mboxctl --version &&
+		mbox-nats -t "export a -> b" &&
 		LD_PRELOAD=libmbox-mq.so:libmbox-sysv.so /bin/true &&
 		[ -e /usr/lib/*/libmbox-mq.so ] && [ -e /usr/lib/*/libmbox-sysv.so ] &&
 		python3 -c "import mbox; mbox.Mailbox.create" &&
@@ -111,7 +112,7 @@ dkms_of_the_tree()
 purge()
 {
 	inside 'DEBIAN_FRONTEND=noninteractive apt-get -qq purge mbox-dkms mbox-tools \
-		mbox-doc mbox-drop-in python3-mbox libmbox-rpc-dev libmbox-rpc0 libmbox-dev \
+		mbox-doc mbox-drop-in python3-mbox mbox-nats libmbox-rpc-dev libmbox-rpc0 libmbox-dev \
 		libmbox0'
 }
 
