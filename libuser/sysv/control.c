@@ -106,10 +106,24 @@ static int create_without_umask(void *arg)
 	return 0;
 }
 
+/* Its mode is right a moment later. */
+static int create_and_correct(struct creation *c)
+{
+	struct stat st;
+
+	c->fd = sysv__control(MBOX_IOC_CREATE, &c->create);
+	if (c->fd >= 0 && fstat(c->fd, &st) == 0 &&
+	    (st.st_mode & MODE_BITS) != c->create.attr.perm)
+		fchmod(c->fd, c->create.attr.perm);
+
+	return c->fd;
+}
+
 /*
  * The umask does not apply to queues, but to files, and it belongs to all threads. So a
  * process that has a umask of its own, and shares all else, makes the mailbox: it has its
- * mode from the first moment on.
+ * mode from the first moment on. Only if other users get no right anyway, none can see what
+ * the umask has left in between.
  */
 static int create_exactly(struct creation *c)
 {
@@ -117,6 +131,9 @@ static int create_exactly(struct creation *c)
 	sigset_t all, mask;
 	int status, cancel;
 	pid_t pid;
+
+	if (!(c->create.attr.perm & 077))
+		return create_and_correct(c);
 
 	c->fd = -1;
 	c->error = EAGAIN;
@@ -134,12 +151,8 @@ static int create_exactly(struct creation *c)
 		return c->fd;
 	}
 
-	/* No process can be made: the mode is right a moment later. */
-	c->fd = sysv__control(MBOX_IOC_CREATE, &c->create);
-	if (c->fd >= 0)
-		fchmod(c->fd, c->create.attr.perm);
-
-	return c->fd;
+	/* No process can be made. */
+	return create_and_correct(c);
 }
 
 /* Know a queue that was opened by its name. Returns its id, or -1 and errno. */

@@ -66,19 +66,25 @@ static void private(void)
 	CALL(msgctl(c, IPC_RMID, NULL));
 }
 
-static void modes(void)
+static void modes_with(mode_t mask)
 {
 	static const int each[] = { 0777, 0666, 0600, 0640, 0123, 0400 };
 	unsigned int i;
 	int id;
 
-	umask(077);
+	umask(mask);
 	for (i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
 		id = msgget(IPC_PRIVATE, each[i]);
 		SHOW(state(id).msg_perm.mode);
 		msgctl(id, IPC_RMID, NULL);
 	}
 	SHOW(umask(0));
+}
+
+static void modes(void)
+{
+	modes_with(077);
+	modes_with(0777);
 }
 
 static void owner_steps(void)
