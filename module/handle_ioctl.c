@@ -26,7 +26,7 @@
 #define VEC_MSG_SIZE_MAX 4096
 
 /* Flags that do not matter to a call that need not wait. */
-#define SIMPLE_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME)
+#define SIMPLE_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_NORESTART)
 
 /*
  * Whether a message with no more than some flags has nothing, and asks for nothing, that

@@ -997,8 +997,10 @@ bool mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m)
 	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg;
 
+	if (mb->flags & ~MBX_PLAIN_FLAGS || m->len > READ_ONCE(mb->len_max))
+		return false;
 	/* A data race: to make a message that cannot be stored would be useless. */
-	if (mb->flags & ~MBX_PLAIN_FLAGS || m->len > mb->len_max || !data_race(can_store(mb)))
+	if (!data_race(can_store(mb)))
 		return false;
 	msg = mbx_message_of(outlet, u64_to_user_ptr(m->buf), m->len);
 	if (IS_ERR(msg))
