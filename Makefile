@@ -62,6 +62,7 @@ help:
 	@echo '  modules          the module for KERNEL ($(KERNEL)), or against KDIR'
 	@echo '  lib              library and programs'
 	@echo '  python           the Python package, in build/lib/python'
+	@echo '  html             the pages and manual pages as a site, in build/html'
 	@echo
 	@echo 'Test:'
 	@echo '  check            every test in a virtual machine; TESTS="a b" for some'
@@ -128,6 +129,11 @@ lib:
 python:
 	@$(VM)/deps.sh python
 	@$(MAKE) -s -C libuser O=../build/lib python
+
+html:
+	@$(VM)/deps.sh html
+	@Documentation/html.sh build/html
+	@echo 'the site is build/html/index.html'
 
 python-install python-uninstall:
 	@$(MAKE) -s -C libuser O=../build/lib PREFIX='$(PREFIX)' \
@@ -262,7 +268,7 @@ clean:
 		-exec rm -f {} +
 
 # Each is in the text of help.
-.PHONY: all help modules modules_install lib python install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
+.PHONY: all help modules modules_install lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
 	demo vm check check-all check-fs check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

@@ -4,7 +4,7 @@
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
 # wanted, this says so and installs nothing. Sets: module vm check kernel lint
-# lint-quick deb commands model labels plot python ring arm64 s390x. --list: only print the packages, whether they are
+# lint-quick html deb commands model labels plot python ring arm64 s390x. --list: only print the packages, whether they are
 # there or not, by the names that apt knows.
 set -eu
 
@@ -37,7 +37,8 @@ packages()
 		python3-minimal shellcheck sparse coccinelle \
 		libpython3@python3 clang-format mandoc xz-utils \
 		libtirpc-dev libnats-dev pkgconf \
-		yamllint ;;
+		python3-sphinx python3-sphinx-rtd-theme yamllint ;;
+	html) echo mandoc python3-sphinx python3-sphinx-rtd-theme ;;
 	lint-quick) echo gcc libc6-dev make perl git clang-format shellcheck ;;
 	*) echo "deps.sh: no set $1" >&2; exit 2 ;;
 	esac
