@@ -10,12 +10,14 @@ set -eu
 
 root=${CROSS_ROOT-}
 
-# What ldd does, for a program of another architecture.
+# What ldd does, for a program that this machine may not run: libraries of FILE that are in
+# one of the folders.
 add_foreign_libraries()
 {
-	local name dir
+	local file=$1 name dir
 
-	readelf -ld "$1" | sed -n 's/.*interpreter: \(.*\)\]$/\1/p; s/.*(NEEDED).*\[\(.*\)\]$/\1/p' |
+	shift
+	readelf -ld "$file" | sed -n 's/.*interpreter: \(.*\)\]$/\1/p; s/.*(NEEDED).*\[\(.*\)\]$/\1/p' |
 	while read -r name; do
 		for dir in "$stage/usr/lib" "$stage/usr/lib64" "$stage/usr/lib/$triplet"; do
 			[ ! -e "$dir/${name##*/}" ] || continue 2
@@ -23,16 +25,17 @@ add_foreign_libraries()
 		case $name in
 		/*)
 			install -D -m 755 "$root$name" "$stage$name"
-			add_foreign_libraries "$root$name"
+			add_foreign_libraries "$root$name" "$@"
 			continue ;;
 		esac
-		for dir in "/lib/$triplet" "/usr/lib/$triplet"; do
+		for dir in "$@"; do
 			[ -e "$root$dir/$name" ] || continue
+			[ ! -e "$stage$dir/$name" ] || continue 2
 			install -D -m 755 "$root$dir/$name" "$stage$dir/$name"
-			add_foreign_libraries "$root$dir/$name"
+			add_foreign_libraries "$root$dir/$name" "$@"
 			continue 2
 		done
-		die "$1: no $name"
+		die "$file: no $name"
 	done
 }
 
@@ -43,7 +46,12 @@ add_libraries()
 	local lib
 
 	if [ -n "$root" ]; then
-		add_foreign_libraries "$1"
+		add_foreign_libraries "$1" "/lib/$triplet" "/usr/lib/$triplet"
+		return
+	fi
+	# A kernel may run no programs of 32 bits; the fifth byte says which those are.
+	if [ "$(head -c 5 "$1" | tail -c 1)" = "$(printf '\1')" ]; then
+		add_foreign_libraries "$1" /lib32 /usr/lib32
 		return
 	fi
 	LD_LIBRARY_PATH=$stage/usr/lib ldd "$1" 2>/dev/null |
