@@ -90,10 +90,13 @@ static long ioctl_send(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
 	struct handle *handle = file->private_data;
+	int ret;
 
-	if (likely(is_simple(&arg->msg, SIMPLE_FLAGS, true) && file->f_mode & FMODE_WRITE &&
-		   mbx_send_at_once(&handle->outlet, &arg->msg)))
-		return 0;
+	if (likely(is_simple(&arg->msg, SIMPLE_FLAGS, true) && file->f_mode & FMODE_WRITE)) {
+		ret = mbx_send_at_once(&handle->outlet, &arg->msg);
+		if (likely(ret != MBX_OTHERWISE))
+			return ret;
+	}
 	return send_msg(file, &arg->msg);
 }
 
@@ -196,11 +199,11 @@ static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
 }
 
 /*
- * Send or receive some messages of a batch together, and return how many. The next one is
- * up to batch_one().
+ * Send or receive some messages of a batch together, and return how many, or an error of
+ * the first. The next one is up to batch_one().
  */
-static unsigned int batch_some(struct file *file, const struct mbox_vec *vec, u32 flags,
-			       unsigned int i, unsigned int n, bool send)
+static int batch_some(struct file *file, const struct mbox_vec *vec, u32 flags,
+		      unsigned int i, unsigned int n, bool send)
 {
 	void __user *umsgs = u64_to_user_ptr(vec->msgs) + (size_t)i * vec->msg_size;
 	struct handle *handle = file->private_data;
@@ -231,8 +234,9 @@ static unsigned int batch_some(struct file *file, const struct mbox_vec *vec, u3
 static long batch(struct file *file, const struct mbox_vec *vec, bool send)
 {
 	u32 flags = vec->flags & ~MBOX_WAITFORONE;
-	unsigned int i, done, n = min_t(u32, vec->n, MBOX_BATCH_MAX);
+	unsigned int i, n = min_t(u32, vec->n, MBOX_BATCH_MAX);
 	ssize_t ret;
+	int done;
 
 	if (vec->reserved || vec->msg_size < MBOX_MSG_SIZE_MIN ||
 	    vec->msg_size > VEC_MSG_SIZE_MAX)
@@ -244,6 +248,8 @@ static long batch(struct file *file, const struct mbox_vec *vec, bool send)
 
 	for (i = 0; i < n; i += done) {
 		done = batch_some(file, vec, flags, i, n - i, send);
+		if (done < 0)
+			return i ? i : done;
 		if (!done) {
 			ret = batch_one(file, vec, flags, i, send);
 			if (ret < 0)

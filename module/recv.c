@@ -730,16 +730,18 @@ ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len)
 	return ret;
 }
 
-/* Copy a message that take_first() returned. If it cannot be done, the message is put back. */
-static inline bool copy_first(struct mailbox *mb, struct mbx_message *msg,
-			      const struct mbx_recv_args *args, struct mbx_seen_sender *seen)
+/*
+ * Copy a message that take_first() returned. If it cannot be done, the message is put back.
+ * Return 0 or the error.
+ */
+static inline int copy_first(struct mailbox *mb, struct mbx_message *msg,
+			     const struct mbx_recv_args *args, struct mbx_seen_sender *seen)
 {
 	if (likely(mbx_message_copy_to(msg, u64_to_user_ptr(args->kmsg->buf)) &&
 		   !mbx_copy_out_meta(msg, 0, 0, args, seen)))
-		return true;
+		return 0;
 	mbx_undo_copy_out(args);
-	put_back_uncopied(mb, msg);
-	return false;
+	return put_back_uncopied(mb, msg);
 }
 
 /**
@@ -758,18 +760,20 @@ ssize_t mbx_recv_at_once(struct mailbox *mb, const struct mbx_recv_args *args)
 {
 	struct mbx_seen_sender seen = {};
 	struct mbx_message *msg;
-	ssize_t ret;
+	ssize_t len;
+	int ret;
 
 	spin_lock(&mb->lock);
 	msg = take_first(mb, args->kmsg->len);
 	spin_unlock(&mb->lock);
 	if (unlikely(!msg))
 		return MBX_OTHERWISE;
-	ret = msg->len;
-	if (unlikely(!copy_first(mb, msg, args, &seen)))
-		return MBX_OTHERWISE;
+	len = msg->len;
+	ret = copy_first(mb, msg, args, &seen);
+	if (unlikely(ret))
+		return ret;
 	mbx_message_received(mb, msg);
-	return ret;
+	return len;
 }
 
 /**
@@ -783,16 +787,17 @@ ssize_t mbx_recv_at_once(struct mailbox *mb, const struct mbx_recv_args *args)
  * The next message is up to mbx_recv(), which waits or says what is wrong.
  *
  * Context: Process context, may sleep.
- * Return: how many messages were received.
+ * Return: how many messages were received, or -EFAULT: the first one could not be copied.
  */
-unsigned int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_msg *msgs,
-			   void __user *umsgs, unsigned int n)
+int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_msg *msgs,
+		  void __user *umsgs, unsigned int n)
 {
 	struct mbx_message *received[MBX_SOME];
 	struct mbx_recv_args args = { .usize = usize };
 	struct mbx_seen_sender seen = {};
 	struct mbx_message *msg;
 	unsigned int i;
+	int ret = 0;
 
 	/* One at a time: so a message is put back before the next one has left. */
 	for (i = 0; i < n; i++) {
@@ -803,12 +808,13 @@ unsigned int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_m
 			break;
 		args.umsg = umsgs + i * usize;
 		args.kmsg = &msgs[i];
-		if (unlikely(!copy_first(mb, msg, &args, &seen)))
+		ret = copy_first(mb, msg, &args, &seen);
+		if (unlikely(ret))
 			break;
 		received[i] = msg;
 	}
 	mbx_messages_received(mb, received, i);
-	return i;
+	return i ? i : ret;
 }
 
 /**

@@ -989,33 +989,37 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
  * waits.
  *
  * Context: Process context, may sleep.
- * Return: whether it was sent; if not, the caller has to call mbx_send(), which waits or
- * says what is wrong with the message.
+ * Return: as mbx_send(), or MBX_OTHERWISE: the caller has to call mbx_send(), which waits
+ * or says what is wrong with the message.
  */
-bool mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m)
+int mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m)
 {
 	struct mailbox *mb = outlet->to;
 	struct mbx_message *msg;
+	int ret;
 
 	if (mb->flags & ~MBX_PLAIN_FLAGS || m->len > READ_ONCE(mb->len_max))
-		return false;
+		return MBX_OTHERWISE;
 	/* A data race: to make a message that cannot be stored would be useless. */
 	if (!data_race(can_store(mb)))
-		return false;
+		return MBX_OTHERWISE;
 	msg = mbx_message_of(outlet, u64_to_user_ptr(m->buf), m->len);
-	if (IS_ERR(msg))
-		return false;
+	if (IS_ERR(msg)) {
+		ret = PTR_ERR(msg);
+		/* That a mailbox is destroyed counts more than other errors. */
+		return ret == -ENOBUFS || READ_ONCE(mb->dead) ? MBX_OTHERWISE : ret;
+	}
 	msg->prio = m->prio;
 	msg->type = m->type;
 	spin_lock(&mb->lock);
 	if (can_store(mb)) {
 		store_plainly(mb, msg);
 		spin_unlock(&mb->lock);
-		return true;
+		return 0;
 	}
 	spin_unlock(&mb->lock);
 	mbx_message_free(msg);
-	return false;
+	return MBX_OTHERWISE;
 }
 
 /**

@@ -37,7 +37,7 @@ int mbx_send_start(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 		   const struct mbx_wait_opts *opts);
 int mbx_send_bytes(struct mbx_outlet *outlet,
 		   void __user *user, size_t len, bool nonblock);
-bool mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m);
+int mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m);
 unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msgs,
 			   unsigned int n);
 int mbx_send_wait(struct mailbox *mb, struct mbx_send_waiter *w,

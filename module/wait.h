@@ -5,7 +5,7 @@
 #ifndef MBX_WAIT_H
 #define MBX_WAIT_H
 
-#include <linux/errno.h>
+#include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/time.h>
 #include <linux/types.h>
@@ -13,6 +13,12 @@
 struct mailbox;
 struct mbx_alarm;
 struct mbx_waiter;
+
+/*
+ * What a function returns that carries out a call only if that takes few steps, and has
+ * done nothing. This is no error.
+ */
+#define MBX_OTHERWISE (-MAX_ERRNO - 1)
 
 /**
  * struct mbx_wait_opts - how a call may wait
