@@ -712,6 +712,12 @@ void mbx_confirm(struct mailbox *mb, struct mbx_message *msg, int result,
 		mbx_waiter_complete(mb, &w->waiter, result, deferred);
 }
 
+/* Since its sender began to wait, max_bytes has shrunk: the message never has room. */
+static bool too_long(const struct mailbox *mb, const struct mbx_message *msg)
+{
+	return unlikely(msg->len > mb->len_max);
+}
+
 /* Let one sender in. Return false if this has to wait for another hold of the lock. */
 static bool admit(struct mailbox *mb, struct mbx_send_waiter *w,
 		  struct mbx_deferred *deferred)
@@ -725,6 +731,10 @@ static bool admit(struct mailbox *mb, struct mbx_send_waiter *w,
 		return false;
 	if (mbx_lifespan_over(msg)) {
 		mbx_expire_blocked(mb, msg, deferred);
+		return true;
+	}
+	if (too_long(mb, msg)) {
+		mbx_fail_blocked_send(mb, msg, -EMSGSIZE, deferred);
 		return true;
 	}
 	/* A receiver can have begun to wait while this message was still blocked. */
@@ -818,7 +828,8 @@ void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred)
 			return;
 		}
 		/* The next sender waits for more bytes, and others wait behind it. */
-		if (!mbx_has_bytes_for(mb, mbx_send_waiter(w)->msg->len))
+		if (!mbx_has_bytes_for(mb, mbx_send_waiter(w)->msg->len) &&
+		    !too_long(mb, mbx_send_waiter(w)->msg))
 			return;
 		if (n == MBX_WAKE_AT_ONCE || !admit(mb, mbx_send_waiter(w), deferred)) {
 			mb->store_flags |= MBX_STORE_BACKLOG;

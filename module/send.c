@@ -162,6 +162,9 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 	if (unlikely(!room)) {
 		switch (mbx_when_full(mb, msg->len)) {
 		case MBX_FULL_WAIT:
+			/* Since the call began, max_bytes may have shrunk. */
+			if (unlikely(msg->len > mb->len_max))
+				return -EMSGSIZE;
 			return opts->nowait_err ?: AWAIT_ROOM;
 		case MBX_FULL_UNKNOWN:
 			return GO_ON;

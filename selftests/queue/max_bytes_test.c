@@ -630,20 +630,26 @@ TEST_F(max_bytes, waiting_sends_go_on_when_it_grows)
 	EXPECT_EQ(190, stat_of(self->fd).bytes);
 }
 
-TEST_F(max_bytes, waiting_message_that_never_fits_waits_until_it_grows)
+TEST_F(max_bytes, message_that_waits_when_it_shrinks_is_EMSGSIZE)
 {
-	struct call sender;
+	struct pollfd p = { .fd = self->fd, .events = POLLIN };
+	struct call senders[20], behind;
+	unsigned int i;
 
 	ASSERT_EQ(0, send_len(self->fd, 50));
-	ASSERT_EQ(0, send_len_start(&sender, self->fd, 100));
-	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	for (i = 0; i < ARRAY_SIZE(senders); i++)
+		ASSERT_EQ(0, send_len_start(&senders[i], self->fd, 100));
+	ASSERT_EQ(0, await_waiting(self->fd, i, 0));
+	ASSERT_EQ(0, send_len_start(&behind, self->fd, 40));
+	ASSERT_EQ(0, await_waiting(self->fd, i + 1, 0));
 	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 99));
+	for (i = 0; i < ARRAY_SIZE(senders); i++)
+		EXPECT_EQ(-EMSGSIZE, call_join(&senders[i]));
+	EXPECT_EQ(0, call_join(&behind));
 	EXPECT_EQ(50, recv_len(self->fd));
-	EXPECT_EQ(1, stat_of(self->fd).waiting_senders);
-	EXPECT_EQ(-EAGAIN, recv_len(self->fd));
-	ASSERT_EQ(0, set_max_bytes(self->fd, 10, 100));
-	EXPECT_EQ(0, call_join(&sender));
-	EXPECT_EQ(100, recv_len(self->fd));
+	EXPECT_EQ(40, recv_len(self->fd));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+	EXPECT_EQ(0U, stat_of(self->fd).waiting_senders);
 }
 
 TEST_F(max_bytes, pollers_are_told_when_it_grows)
@@ -674,7 +680,8 @@ TEST_F(max_bytes, change_is_EOPNOTSUPP_where_it_is_fixed)
 	int fd;
 
 	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		fd = new_with(flags[i], 10, 100);
+		/* As long as the longest message, which MBOX_FIXED needs. */
+		fd = new_with(flags[i], 10, attr_of(0, 0).msg_max);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(-EOPNOTSUPP, set_max_bytes(fd, 5, 200));
 		EXPECT_EQ(10U, stat_of(fd).attr.capacity);
