@@ -660,9 +660,6 @@ static long ioctl_notify(struct file *file, union mbx_arg *arg,
 
 	if (!(handle->rights & MBX_MAY_RECV))
 		return -EBADF;
-	if (arg->notify.kind != MBOX_NOTIFY_OFF &&
-	    mbx_mailbox_has_expelled(handle->mb, &handle->reader))
-		return -ENOTCONN;
 	return mbx_notify(handle->mb, &handle->reader, &arg->notify);
 }
 

@@ -643,23 +643,6 @@ int mbx_mailbox_set_reader(struct mailbox *mb, struct mbx_reader *reader, u32 po
 }
 
 /**
- * mbx_mailbox_has_expelled() - whether a handle can receive nothing more
- * @mb: the mailbox
- * @reader: the reader of the handle
- */
-bool mbx_mailbox_has_expelled(struct mailbox *mb, const struct mbx_reader *reader)
-{
-	bool expelled;
-
-	if (!(mb->flags & MBOX_BROADCAST))
-		return false;
-	spin_lock(&mb->lock);
-	expelled = mbx_reader_expelled(reader);
-	spin_unlock(&mb->lock);
-	return expelled;
-}
-
-/**
  * mbx_mailbox_destroy() - destroy a mailbox
  * @mb: the mailbox
  *
