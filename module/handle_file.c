@@ -354,17 +354,18 @@ static void show_peer(struct seq_file *m, const struct mbx_endpoint *endpoint)
 static void show_reader(struct seq_file *m, struct handle *handle)
 {
 	struct mailbox *mb = handle->mb;
-	u64 unread, lost;
+	u64 number, unread, lost;
 	const char *policy;
 	bool expelled;
 
 	spin_lock(&mb->lock);
+	number = handle->reader.number;
 	policy = mbx_reader_policy(mb, &handle->reader);
 	expelled = mbx_reader_expelled(&handle->reader);
 	unread = mbx_reader_unread(mb, &handle->reader);
 	lost = mbx_reader_lost(mb, &handle->reader);
 	spin_unlock(&mb->lock);
-	seq_printf(m, "mbox-reader:\t%llu\n", (u64)handle->reader.number);
+	seq_printf(m, "mbox-reader:\t%llu\n", number);
 	if (expelled)
 		seq_puts(m, "mbox-expelled:\tyes\n");
 	seq_printf(m, "mbox-unread:\t%llu\n", unread);
