@@ -166,13 +166,14 @@ void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
 
 /*
  * What readers have not received is held by fewer of them: if there was no room, there may
- * be now. @room: a message has left.
+ * be now. With MBOX_DROP_OLDEST that can be the room of a user at its limit, whose own
+ * message is no longer held. @room: a message has left.
  */
 static void readers_went_on(struct mailbox *mb, bool room, struct mbx_deferred *deferred)
 {
 	if (mb->blocked_sends.count)
 		mbx_admit_senders(mb, deferred);
-	else if (room || mb->max_bytes || !mbx_has_room(mb))
+	else if (room || !mbx_has_room(mb) || mb->flags & MBOX_DROP_OLDEST)
 		mbx_queue_room_events(mb, deferred);
 	/* There may be room for many: wake all exclusive pollers. */
 	deferred->everyone = true;
@@ -254,10 +255,6 @@ static bool drop_some_own(struct mailbox *mb, struct mbx_share *share,
 		if (!ext)
 			break;
 		msg = mbx_ext_message(ext);
-		/* Since this was decided, a reader may have begun to hold messages. */
-		if (unlikely(mb->store_flags & MBX_STORE_CHOICES) &&
-		    (mbx_readers_hold_late(mb) || mbx_readers_hold(mb, msg)))
-			break;
 		if (!(msg->flags & MBX_MSG_PEEKED)) {
 			bytes = min_t(unsigned long, left->bytes, ext->cost);
 			left->bytes -= bytes;
@@ -758,7 +755,7 @@ static enum mbx_spare make_room(struct mailbox *mb, u32 len, unsigned int *left,
 
 	if (mbx_can_take(mb, len))
 		return MBX_SPARE_ENOUGH;
-	spare = mbx_readers_spare(mb, len, HELD_AT_ONCE);
+	spare = mbx_readers_spare(mb, HELD_AT_ONCE);
 	if (spare != MBX_SPARE_ENOUGH)
 		return spare;
 	for (; *left && !mbx_can_take(mb, len); --*left)

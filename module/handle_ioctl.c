@@ -660,7 +660,7 @@ static long ioctl_notify(struct file *file, union mbx_arg *arg,
 
 	if (!(handle->rights & MBX_MAY_RECV))
 		return -EBADF;
-	return mbx_notify(handle->mb, &handle->reader, &arg->notify);
+	return mbx_mailbox_notify(handle->mb, &handle->reader, &arg->notify);
 }
 
 /* ---- rings --------------------------------------------------------------- */

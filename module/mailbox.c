@@ -621,6 +621,9 @@ int mbx_mailbox_set_reader(struct mailbox *mb, struct mbx_reader *reader, u32 po
 	if (policy == MBOX_READER_WAIT && !may_wait(mb))
 		return -EPERM;
 	chooses = policy == (mb->flags & MBOX_DROP_OLDEST ? MBOX_READER_WAIT : MBOX_READER_DROP);
+	/* How much is free without what is held would be a sum over all messages. */
+	if (chooses && mb->max_bytes)
+		return -EOPNOTSUPP;
 	if (chooses) {
 		ret = mbx_choices_make(mb);
 		if (ret)
@@ -639,6 +642,46 @@ int mbx_mailbox_set_reader(struct mailbox *mb, struct mbx_reader *reader, u32 po
 	}
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
+	return ret;
+}
+
+static bool has_expelled(struct mailbox *mb, const struct mbx_reader *reader)
+{
+	bool expelled;
+
+	spin_lock(&mb->lock);
+	expelled = mbx_reader_expelled(reader);
+	spin_unlock(&mb->lock);
+	return expelled;
+}
+
+/**
+ * mbx_mailbox_notify() - mbx_notify(), unless the handle can receive nothing more
+ * @mb: the mailbox
+ * @reader: the reader of the handle
+ * @arg: the argument of the ioctl
+ *
+ * Context: Process context, may sleep.
+ * Return: as mbx_notify(), or -ENOTCONN.
+ */
+int mbx_mailbox_notify(struct mailbox *mb, const struct mbx_reader *reader,
+		       const struct mbox_notify *arg)
+{
+	struct mbx_registration *reg = NULL;
+	int ret;
+
+	if (!(mb->flags & MBOX_BROADCAST) || arg->kind == MBOX_NOTIFY_OFF)
+		return mbx_notify(mb, reader, arg);
+	if (has_expelled(mb, reader))
+		return -ENOTCONN;
+	ret = mbx_notify(mb, reader, arg);
+	/* If it was expelled meanwhile: as if that had been after the registration. */
+	spin_lock(&mb->lock);
+	if (mbx_reader_expelled(reader))
+		reg = mbx_registration_expelled(mb, reader);
+	spin_unlock(&mb->lock);
+	if (reg)
+		mbx_registration_run(reg);
 	return ret;
 }
 

@@ -371,6 +371,8 @@ void mbx_mailbox_detach(struct mailbox *mb, unsigned int rights,
 int mbx_mailbox_set_capacity(struct mailbox *mb, u32 capacity, u64 max_bytes);
 int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel);
 int mbx_mailbox_set_reader(struct mailbox *mb, struct mbx_reader *reader, u32 policy);
+int mbx_mailbox_notify(struct mailbox *mb, const struct mbx_reader *reader,
+		       const struct mbox_notify *arg);
 int mbx_mailbox_destroy(struct mailbox *mb);
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
 u64 mbx_mailbox_getattr(struct mailbox *mb);

@@ -32,7 +32,6 @@
 #include "message.h"
 #include "notify.h"
 #include "poller.h"
-#include "reader.h"
 #include "trace.h"
 
 /* How many threads of a process are checked, besides the one that registered. */
@@ -143,7 +142,7 @@ static bool arg_valid(const struct mbox_notify *arg)
  * @arg: the argument of the ioctl
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EINVAL, -EBADF, -ENOMEM, -EIDRM, -EBUSY, -ENOTCONN.
+ * Return: 0, or -EINVAL, -EBADF, -ENOMEM, -EIDRM, -EBUSY.
  */
 int mbx_notify(struct mailbox *mb, const struct mbx_reader *handle,
 	       const struct mbox_notify *arg)
@@ -167,8 +166,6 @@ int mbx_notify(struct mailbox *mb, const struct mbx_reader *handle,
 		ret = -EIDRM;
 	} else if (!reg) {
 		reg = take_registration(mb, NULL, task_tgid(current));
-	} else if (mb->flags & MBOX_BROADCAST && mbx_reader_expelled(handle)) {
-		ret = -ENOTCONN;
 	} else if (mb->watch->reg && !is_stale(mb->watch->reg)) {
 		ret = -EBUSY;
 	} else {

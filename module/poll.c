@@ -56,7 +56,7 @@ __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
 	if (mode & FMODE_WRITE) {
 		/* For the shortest message: its length is not known yet. */
 		if (mbx_has_room_for(mb, mbx_current_key(mb), 1) ||
-		    mbx_when_full(mb, 1) != MBX_FULL_WAIT || mbx_passes_on(mb))
+		    mbx_when_full(mb) != MBX_FULL_WAIT || mbx_passes_on(mb))
 			events |= MBX_POLL_OUT;
 		if (mbx_no_receivers(mb))
 			events |= EPOLLERR | EPOLLHUP;
@@ -83,7 +83,7 @@ bool mbx_poll_refused(struct mbx_outlet *outlet)
 	if (outlet->refused && outlet->refused_to == task_tgid_nr(current)) {
 		refused = !mb->dead && !mbx_no_receivers(mb) && !mbx_passes_on(mb) &&
 			  !mbx_has_room_for(mb, mbx_current_key(mb), outlet->refused) &&
-			  mbx_when_full(mb, outlet->refused) == MBX_FULL_WAIT;
+			  mbx_when_full(mb) == MBX_FULL_WAIT;
 		if (!refused)
 			outlet->refused = 0;
 	}

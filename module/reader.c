@@ -123,10 +123,8 @@ static void hold_from(struct mailbox *mb, u64 seq)
 {
 	struct mbx_choices *choices = mb->choices;
 
-	if (seq >= choices->clear)
-		return;
-	choices->clear = first_stored(mb);
-	choices->clear_bytes = 0;
+	if (seq < choices->clear)
+		choices->clear = max(seq, first_stored(mb));
 }
 
 /* ---- handles come and go -------------------------------------------------- */
@@ -353,12 +351,7 @@ static void leave_history(struct mailbox *mb, struct mbx_message *msg)
 /* The first message leaves. */
 static void unstore_clear(struct mbx_choices *choices, struct mbx_message *msg)
 {
-	u64 seq = mbx_ext(msg)->seq;
-
-	if (seq < choices->clear)
-		choices->clear_bytes -= msg->len;
-	else
-		choices->clear = seq + 1;
+	choices->clear = max(choices->clear, mbx_ext(msg)->seq + 1);
 }
 
 /**
@@ -506,7 +499,6 @@ static bool find_held(struct mailbox *mb, unsigned int steps)
 		if (!steps--)
 			return false;
 		choices->clear++;
-		choices->clear_bytes += msg->len;
 		msg = next_of(mb, msg);
 	}
 	return true;
@@ -515,12 +507,11 @@ static bool find_held(struct mailbox *mb, unsigned int steps)
 /**
  * mbx_readers_spare() - whether there would be room without messages that no reader holds
  * @mb: a mailbox with MBX_STORE_CHOICES
- * @len: length of the message that needs room
  * @steps: how many messages to look at
  *
  * A message leaves from the front, so what comes after one that is held stays.
  */
-enum mbx_spare mbx_readers_spare(struct mailbox *mb, u32 len, unsigned int steps)
+enum mbx_spare mbx_readers_spare(struct mailbox *mb, unsigned int steps)
 {
 	struct mbx_choices *choices = mb->choices;
 	bool known;
@@ -531,8 +522,7 @@ enum mbx_spare mbx_readers_spare(struct mailbox *mb, u32 len, unsigned int steps
 		return MBX_SPARE_NONE;
 	known = find_held(mb, steps);
 	rest = mb->next_seq - choices->clear;
-	if (rest < mb->limit &&
-	    (!mb->max_bytes || mb->stored.bytes - choices->clear_bytes + len <= mb->max_bytes))
+	if (rest < mb->limit)
 		return MBX_SPARE_ENOUGH;
 	return known ? MBX_SPARE_NONE : MBX_SPARE_UNKNOWN;
 }

@@ -29,7 +29,6 @@ struct mbx_reader {
  * @late: how many of them are in history.late
  * @clear: number of a message that is stored or comes next: no reader holds one that is
  *	stored before it
- * @clear_bytes: payload of the messages that are stored before @clear
  *
  * Under mailbox.lock. A reader holds a message if senders wait for it, or drop theirs, as
  * long as it has not received the message.
@@ -38,7 +37,6 @@ struct mbx_choices {
 	u32 caught_up;
 	u32 late;
 	u64 clear;
-	u64 clear_bytes;
 };
 
 /* Whether dropping the messages that no reader holds makes room for another. */
@@ -80,7 +78,7 @@ void mbx_reader_choose(struct mailbox *mb, struct mbx_reader *reader, bool choos
 const char *mbx_reader_policy(const struct mailbox *mb, const struct mbx_reader *reader);
 bool mbx_readers_hold_late(const struct mailbox *mb);
 bool mbx_readers_hold(const struct mailbox *mb, struct mbx_message *msg);
-enum mbx_spare mbx_readers_spare(struct mailbox *mb, u32 len, unsigned int steps);
+enum mbx_spare mbx_readers_spare(struct mailbox *mb, unsigned int steps);
 
 void mbx_readers_skip(struct mailbox *mb, struct mbx_message *msg);
 struct mbx_message *mbx_readers_surplus(struct mailbox *mb);

@@ -33,6 +33,8 @@ enum {
 	AWAIT_ROOM,
 	/* Drop the lock and call try_send() again: it has been held long enough. */
 	GO_ON,
+	/* The same, where others can make that necessary again and again. */
+	UNSURE,
 	/* Give the message an entry for an index and call try_send() again. */
 	UNINDEXED,
 	/* Make the copy for the history and call try_send() again. */
@@ -160,14 +162,14 @@ static __always_inline int try_send(struct mailbox *mb, struct mbx_message *msg,
 			return UNCOPIED;
 	}
 	if (unlikely(!room)) {
-		switch (mbx_when_full(mb, msg->len)) {
+		switch (mbx_when_full(mb)) {
 		case MBX_FULL_WAIT:
 			/* Since the call began, max_bytes may have shrunk. */
 			if (unlikely(msg->len > mb->len_max))
 				return -EMSGSIZE;
 			return opts->nowait_err ?: AWAIT_ROOM;
 		case MBX_FULL_UNKNOWN:
-			return GO_ON;
+			return UNSURE;
 		case MBX_FULL_DROP_NEWEST:
 			drop_newest(mb, msg);
 			if (sync || request)
@@ -306,7 +308,7 @@ static noinline void note_refused(struct mbx_outlet *outlet, u32 len)
 	spin_lock(&mb->lock);
 	outlet->refused = 0;
 	if (!mbx_has_room_for(mb, mbx_current_key(mb), len) &&
-	    mbx_when_full(mb, len) == MBX_FULL_WAIT) {
+	    mbx_when_full(mb) == MBX_FULL_WAIT) {
 		outlet->refused = len;
 		outlet->refused_to = task_tgid_nr(current);
 	}
@@ -390,10 +392,26 @@ static int drop_for(struct mailbox *mb, struct mbx_message *msg)
 }
 
 /*
- * Do what @what, from try_send(), asks for before the next try. Return 0 or an error.
+ * A try returned UNSURE. *@left, which is 0 at first, is how many more of them a call makes
+ * as if it were one step. Return 0 or an error.
  */
-static noinline int prepare(struct mailbox *mb, struct mbx_message *msg,
-			    int what)
+static int unsure_goes_on(struct mailbox *mb, const struct mbx_wait_opts *opts, u64 *left)
+{
+	if (!*left)
+		*left = 2 + READ_ONCE(mb->stored.count) / MBX_WAKE_AT_ONCE;
+	if (*left > 1) {
+		--*left;
+		return 0;
+	}
+	return mbx_wait_goes_on(opts) ?: opts->nowait_err;
+}
+
+/*
+ * Do what @what, from try_send(), asks for before the next try. *@left is 0 before the
+ * first. Return 0 or an error.
+ */
+static noinline int prepare(struct mailbox *mb, struct mbx_message *msg, int what,
+			    const struct mbx_wait_opts *opts, u64 *left)
 {
 	const bool drops = mb->flags & MBOX_DROP_OLDEST;
 	int ret;
@@ -401,6 +419,8 @@ static noinline int prepare(struct mailbox *mb, struct mbx_message *msg,
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	cond_resched();
+	if (what == UNSURE)
+		return unsure_goes_on(mb, opts, left);
 	if (what == UNCOPIED) {
 		/* In no queue: nobody else changes its flags. */
 		mbx_ext(msg)->copy = mbx_history_copy(mb, msg);
@@ -435,6 +455,7 @@ static noinline int send_and_wait(struct mbx_outlet *outlet, struct mbx_message 
 	struct mbx_deferred deferred;
 	struct mbx_send_waiter own, *w = txn ? &txn->waiter : &own;
 	struct mailbox *mb = outlet->to;
+	u64 left = 0;
 	int ret;
 
 	for (;;) {
@@ -448,7 +469,7 @@ static noinline int send_and_wait(struct mbx_outlet *outlet, struct mbx_message 
 		mbx_flush_deferred(mb, &deferred);
 		if (likely(ret < GO_ON))
 			break;
-		ret = prepare(mb, msg, ret);
+		ret = prepare(mb, msg, ret, opts, &left);
 		if (ret)
 			break;
 	}
@@ -484,7 +505,7 @@ static noinline int precheck(struct mbx_outlet *outlet, size_t len,
 	else if (request || (!mbx_receivers_wait(mb) &&
 			     (opts->flags & MBOX_SYNC ||
 			      (!mbx_has_room_for(mb, mbx_current_key(mb), len) &&
-			       mbx_when_full(mb, len) == MBX_FULL_WAIT))))
+			       mbx_when_full(mb) == MBX_FULL_WAIT))))
 		ret = opts->nowait_err;
 	spin_unlock(&mb->lock);
 	if (ret && ret == opts->nowait_err)
@@ -894,7 +915,7 @@ static int send_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 	mbx_flush_deferred(mb, &deferred);
 	if (likely(!ret))
 		return 0;
-	/* This also handles GO_ON, UNINDEXED and UNCOPIED. */
+	/* This also handles GO_ON and what follows it. */
 	if (ret > 0)
 		return send_and_wait(outlet, msg, txn, opts);
 	free_refused(outlet, msg, opts, ret);
@@ -1084,6 +1105,7 @@ static int start_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 	struct mailbox *mb = outlet->to;
 	struct mbx_deferred deferred;
 	struct mbx_send_waiter w;
+	u64 left = 0;
 	int ret;
 
 	for (;;) {
@@ -1098,7 +1120,7 @@ static int start_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 		mbx_flush_deferred(mb, &deferred);
 		if (likely(ret < GO_ON))
 			break;
-		ret = prepare(mb, msg, ret);
+		ret = prepare(mb, msg, ret, opts, &left);
 		if (ret)
 			break;
 	}

@@ -239,12 +239,12 @@ static bool broadcast_drops_own_first(const struct mailbox *mb,
 #define HELD_AT_ONCE 16
 
 /* mbx_when_full() if mailbox.store_flags has MBX_STORE_CHOICES. */
-enum mbx_full mbx_when_full_by_readers(struct mailbox *mb, u32 len)
+enum mbx_full mbx_when_full_by_readers(struct mailbox *mb)
 {
 	lockdep_assert_held(&mb->lock);
 	/* What is dropped makes room for the senders that wait. */
 	if (!mb->blocked_sends.count) {
-		switch (mbx_readers_spare(mb, len, HELD_AT_ONCE)) {
+		switch (mbx_readers_spare(mb, HELD_AT_ONCE)) {
 		case MBX_SPARE_ENOUGH:
 			return MBX_FULL_DROP_OLDEST;
 		case MBX_SPARE_UNKNOWN:

@@ -94,13 +94,13 @@ enum mbx_full {
 	MBX_FULL_UNKNOWN,
 };
 
-enum mbx_full mbx_when_full_by_readers(struct mailbox *mb, u32 len);
+enum mbx_full mbx_when_full_by_readers(struct mailbox *mb);
 
-/* What a send of @len bytes does, for which there is no room. */
-static inline enum mbx_full mbx_when_full(struct mailbox *mb, u32 len)
+/* What a send does for which there is no room. */
+static inline enum mbx_full mbx_when_full(struct mailbox *mb)
 {
 	if (unlikely(mb->store_flags & MBX_STORE_CHOICES))
-		return mbx_when_full_by_readers(mb, len);
+		return mbx_when_full_by_readers(mb);
 	if (mb->flags & MBOX_DROP_OLDEST && mb->capacity)
 		return MBX_FULL_DROP_OLDEST;
 	return mbx_drops(mb) ? MBX_FULL_DROP_NEWEST : MBX_FULL_WAIT;

@@ -1686,6 +1686,38 @@ static int keep_what_is_held(void *arg)
 	return 0;
 }
 
+/* At the limit: a poller of sends is told when a reader stops holding the messages. */
+static int await_what_is_held(void *arg)
+{
+	struct mbox_set_reader set = { .policy = MBOX_READER_WAIT };
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	int fd, reader, epoll = epoll_create1(EPOLL_CLOEXEC);
+	long ret = 0;
+	int n;
+
+	(void)arg;
+	CHECK(epoll >= 0);
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	fd = new_mailbox(DROPPING | MBOX_ALLOW_WAIT, MBOX_UNBOUNDED);
+	reader = open_again(fd, O_RDONLY);
+	CHECK_EQ(0, raw(reader, MBOX_IOC_SET_READER, &set));
+	for (n = 0; n < 1000 && !ret; n++)
+		ret = put(fd, 2);
+	CHECK_EQ(-EDQUOT, ret);
+	CHECK_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+	CHECK_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	set.policy = MBOX_READER_DEFAULT;
+	CHECK_EQ(0, raw(reader, MBOX_IOC_SET_READER, &set));
+	CHECK_EQ(1, epoll_wait(epoll, &event, 1, WAIT_LIMIT_MS));
+	CHECK_EQ(0, put(fd, 2));
+	return 0;
+}
+
+TEST_F(stake, EPOLLOUT_comes_when_a_reader_stops_holding)
+{
+	EXPECT_EQ(0, in_child(await_what_is_held, NULL));
+}
+
 TEST_F(stake, MBOX_DROP_OLDEST_keeps_broadcasts_that_are_held)
 {
 	EXPECT_EQ(0, in_child(keep_what_is_held, NULL));

@@ -212,6 +212,7 @@ struct outcome {
  *	last such number
  * @expelled: by worker, whether its handle was
  * @policy: by worker, what its handle has chosen
+ * @chosen: a handle has chosen another policy than that of the mailbox
  * @out: by worker, see struct world; a call that is not done waits
  */
 struct model {
@@ -248,6 +249,7 @@ struct model {
 	unsigned int reader[NWORKERS], readers;
 	bool expelled[NWORKERS];
 	__u32 policy[NWORKERS];
+	bool chosen;
 	/* Of each worker: O_RDONLY ..., or -1 without a handle. */
 	int access[NWORKERS];
 	/* MBOX_BROADCAST: messages that it will not get, and was not told of. */

@@ -42,15 +42,20 @@ static int next_unread(const struct model *m, int worker, __u32 skip)
 /* What every handle has received is removed, and others can be sent. */
 static void forget_read(struct model *m)
 {
+	bool room = m->chosen;
 	int i, j;
 
 	for (i = m->nstored - 1; i >= 0; i--) {
 		for (j = 0; j < NWORKERS && !m->stored[i].unread[j]; j++)
 			;
-		if (j == NWORKERS)
+		if (j == NWORKERS) {
 			REMOVE(m->stored, m->nstored, i);
+			room = true;
+		}
 	}
-	admit(m, STORED_MAX);
+	/* An urgent sender with a short message is let in when it is looked for the next. */
+	if (room)
+		admit(m, STORED_MAX);
 }
 
 /* A message, which is the first, goes before all have it. */
@@ -242,6 +247,11 @@ static long choose(struct model *m, const struct step *s)
 	if (s->number == MBOX_READER_WAIT && m->flags & drops && !(m->flags & MBOX_ALLOW_WAIT) &&
 	    !broken(m, ALL_CAN_BE_WAITED_FOR))
 		return -EPERM;
+	if (s->number == (m->flags & MBOX_DROP_OLDEST ? MBOX_READER_WAIT : MBOX_READER_DROP)) {
+		if (m->max_bytes)
+			return -EOPNOTSUPP;
+		m->chosen = true;
+	}
 	if (m->dead)
 		return -EIDRM;
 	if (m->expelled[s->worker])
@@ -255,6 +265,6 @@ void model_choose(struct model *m, const struct step *s)
 	long ret = choose(m, s);
 
 	finish(m, s->worker, ret, NULL);
-	if (!ret)
+	if (!ret && m->chosen)
 		admit(m, STORED_MAX);
 }

@@ -385,53 +385,15 @@ static long recv_len(int fd)
 }
 
 /* A long message replaces as many as it needs, all or none. */
-TEST_F(reader, long_message_drops_all_or_none)
+TEST_F(reader, another_policy_with_max_bytes_is_EOPNOTSUPP)
 {
-	struct call sender = { 0 };
-	int i;
-
-	renew(self, 0, 1000, 0, 100);
-	ASSERT_EQ(0, choose(self->reader[1], MBOX_READER_DROP));
-	for (i = 0; i < 100; i++)
-		ASSERT_EQ(0, send_len(self->fd, 1));
-	for (i = 0; i < 49; i++)
-		EXPECT_EQ(1, recv_len(self->reader[0]));
-	EXPECT_EQ(-EAGAIN, send_len(self->fd, 50));
-	EXPECT_EQ(0, events_of(self->fd));
-	EXPECT_EQ(0, stat_of(self->fd).dropped);
-	EXPECT_EQ(100, stat_of(self->fd).queued);
-	/* A shorter one has room, and so has the longer one later. */
-	EXPECT_EQ(1, recv_len(self->reader[0]));
-	EXPECT_EQ(POLLOUT, events_of(self->fd));
-	EXPECT_EQ(0, send_len(self->fd, 50));
-	EXPECT_EQ(50, stat_of(self->fd).dropped);
-	EXPECT_EQ(100, stat_of(self->fd).bytes);
-	EXPECT_EQ(-EAGAIN, send_len(self->fd, 1));
-	/* One that waits, until the reader is gone. */
-	sender.msg = msg_of(payload, 100, 0);
-	ASSERT_EQ(0, call_start(&sender, self->fd, MBOX_IOC_SEND));
-	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
-	EXPECT_EQ(1, recv_len(self->reader[0]));
-	EXPECT_EQ(-EAGAIN, send_len(self->fd, 1));
-	EXPECT_EQ(1, stat_of(self->fd).waiting_senders);
-	close(self->reader[0]);
-	EXPECT_EQ(0, call_join(&sender));
-	EXPECT_EQ(100, recv_len(self->reader[1]));
-	self->reader[0] = open_again(self->fd, O_RDONLY);
-}
-
-TEST_F(reader, message_of_max_bytes_is_never_waited_for)
-{
-	int i;
-
-	renew(self, 0, 1000, 0, 200);
-	ASSERT_EQ(0, choose(self->reader[0], MBOX_READER_DROP));
-	ASSERT_EQ(0, choose(self->reader[1], MBOX_READER_DROP));
-	for (i = 0; i < 200; i++)
-		ASSERT_EQ(0, send_len(self->fd, 1));
-	EXPECT_EQ(0, send_len(self->fd, 200));
-	EXPECT_EQ(1, stat_of(self->fd).queued);
-	EXPECT_EQ(200, stat_of(self->fd).dropped);
+	renew(self, 0, 10, 0, 200);
+	EXPECT_EQ(-EOPNOTSUPP, choose(self->reader[0], MBOX_READER_DROP));
+	EXPECT_EQ(0, choose(self->reader[0], MBOX_READER_WAIT));
+	EXPECT_EQ(0, choose(self->reader[0], MBOX_READER_DEFAULT));
+	renew(self, MBOX_DROP_OLDEST | MBOX_ALLOW_WAIT, 10, 0, 200);
+	EXPECT_EQ(-EOPNOTSUPP, choose(self->reader[0], MBOX_READER_WAIT));
+	EXPECT_EQ(0, choose(self->reader[0], MBOX_READER_DROP));
 }
 
 /* ---- history --------------------------------------------------------------- */
@@ -637,10 +599,9 @@ TEST_F(reader, races_with_close_and_expel)
 {
 	static const struct {
 		__u32 flags, history;
-		__u64 max_bytes;
 	} modes[] = {
-		{ 0, 0, 0 }, { 0, 3, 0 }, { MBOX_DROP_OLDEST | MBOX_ALLOW_WAIT, 0, 0 },
-		{ MBOX_DROP_OLDEST | MBOX_ALLOW_WAIT, 4, 20 },
+		{ 0, 0 }, { 0, 3 }, { MBOX_DROP_OLDEST | MBOX_ALLOW_WAIT, 0 },
+		{ MBOX_DROP_OLDEST | MBOX_ALLOW_WAIT, 4 },
 	};
 	struct restless restless[3];
 	unsigned int m, i;
@@ -648,7 +609,7 @@ TEST_F(reader, races_with_close_and_expel)
 	int n;
 
 	for (m = 0; m < ARRAY_SIZE(modes); m++) {
-		renew(self, modes[m].flags, 8, modes[m].history, modes[m].max_bytes);
+		renew(self, modes[m].flags, 8, modes[m].history, 0);
 		ASSERT_EQ(0, choose(self->reader[0], MBOX_READER_DROP));
 		close(self->reader[1]);
 		for (i = 0; i < ARRAY_SIZE(restless); i++) {
