@@ -223,7 +223,7 @@ static int make(const char *name, key_t key, int flags)
 	}
 	/* Who may not use it has made it all the same; the process asks when it does. */
 	if (id >= 0 && (flags & 0600) != 0600)
-		sysv__forget(id, false);
+		sysv__forget(id);
 
 	return id;
 }
@@ -359,13 +359,14 @@ static int get_stat(int id, const struct target *to)
 	if (!ret)
 		ret = fstat(fd, &file);
 	sysv__put(queue);
+	if (ret < 0 && errno == EIDRM) {
+		sysv__forget(id);
+		errno = EINVAL;
+		return -1;
+	}
 	if (ret < 0 || st.id != (uint64_t)id) {
-		/* Removed, or the program has closed the descriptor. */
-		sysv__forget(id, ret < 0 ? errno != EIDRM : true);
-		if (ret < 0 && errno == EIDRM) {
-			errno = EINVAL;
-			return -1;
-		}
+		/* The program has closed the descriptor. */
+		sysv__was_closed(id, fd);
 		errno = EAGAIN;
 		return -1;
 	}
@@ -555,7 +556,7 @@ static int change_queue(int id, const struct change *to)
 	syscall(SYS_close, fd);
 	/* What the process may do is to be asked again. */
 	if (!ret)
-		sysv__forget(id, false);
+		sysv__forget(id);
 	errno = saved;
 
 	return ret;
@@ -618,7 +619,7 @@ static int remove_queue(int id)
 	if (ret < 0 && (errno == EIDRM || errno == ENOENT))
 		errno = EINVAL;
 	if (!ret)
-		sysv__forget(id, false);
+		sysv__forget(id);
 
 	return ret;
 }

@@ -38,20 +38,32 @@ struct head {
 	char text[];
 };
 
-/* The thread can be cancelled by another one, which it has to be while it waits. */
-static int threads_transfer(int fd, unsigned long cmd, struct mbox_msg *msg)
+static void put(void *queue)
+{
+	sysv__put(queue);
+}
+
+/*
+ * The thread can be cancelled by another one, which it has to be while it waits. Its
+ * reference goes with it.
+ */
+static int threads_transfer(struct sysv_queue *queue, int fd, unsigned long cmd,
+			    struct mbox_msg *msg)
 {
 	int type, ret;
 
+	pthread_cleanup_push(put, queue);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
 	ret = ioctl(fd, cmd, msg);
 	pthread_setcanceltype(type, NULL);
+	pthread_cleanup_pop(0);
 
 	return ret;
 }
 
 /* A cancellation point. */
-static inline int transfer(int fd, unsigned long cmd, struct mbox_msg *msg)
+static inline int transfer(struct sysv_queue *queue, int fd, unsigned long cmd,
+			   struct mbox_msg *msg)
 {
 #if __GLIBC_PREREQ(2, 32)
 	if (__libc_single_threaded) {
@@ -60,35 +72,19 @@ static inline int transfer(int fd, unsigned long cmd, struct mbox_msg *msg)
 		return ioctl(fd, cmd, msg);
 	}
 #endif
-	return threads_transfer(fd, cmd, msg);
-}
-
-/* After an error: whether the descriptor is still that of the queue. */
-static bool is_of(int fd, int id)
-{
-	struct mbox_stat st;
-	int saved = errno;
-	bool ret;
-
-	ret = (ioctl(fd, MBOX_IOC_STAT, &st) == 0 && st.id == (uint64_t)id) || errno == EIDRM;
-	errno = saved;
-
-	return ret;
+	return threads_transfer(queue, fd, cmd, msg);
 }
 
 /*
- * A descriptor is the process's: programs close those that they do not know. Returns
- * whether to try again with another one.
+ * After an error: a descriptor is the process's, and programs close those that they do not
+ * know. Returns whether to try again with another one.
  */
 static bool was_closed(int fd, int id)
 {
 	if (errno != EBADF && errno != ENOTTY && errno != EINVAL && errno != EOPNOTSUPP)
 		return false;
-	if (is_of(fd, id))
-		return false;
-	sysv__forget(id, true);
 
-	return true;
+	return sysv__was_closed(id, fd);
 }
 
 /* ---- sending --------------------------------------------------------------------- */
@@ -114,7 +110,7 @@ static int send_failed(int id, int flags)
 {
 	switch (errno) {
 	case EIDRM:
-		sysv__forget(id, false);
+		sysv__forget(id);
 		/* It did not wait, so the queue was removed before. */
 		if (flags & IPC_NOWAIT)
 			errno = EINVAL;
@@ -159,7 +155,7 @@ MBOX_API int msgsnd(int id, const void *msgp, size_t len, int flags)
 		}
 		msg.len = len;
 		fd = atomic_load_explicit(&queue->fd[SYSV_SEND], memory_order_relaxed);
-		ret = transfer(fd, IOC_UP_TO(MBOX_IOC_SEND, token), &msg);
+		ret = transfer(queue, fd, IOC_UP_TO(MBOX_IOC_SEND, token), &msg);
 		sysv__put(queue);
 		if (ret == 0)
 			return 0;
@@ -210,7 +206,7 @@ static ssize_t receive_failed(int id, int flags)
 		errno = flags & MSG_COPY && flags & MSG_NOERROR ? EINVAL : E2BIG;
 		break;
 	case EIDRM:
-		sysv__forget(id, false);
+		sysv__forget(id);
 		/* It did not wait, so the queue was removed before. */
 		if (flags & IPC_NOWAIT)
 			errno = EINVAL;
@@ -267,7 +263,7 @@ MBOX_API ssize_t msgrcv(int id, void *msgp, size_t len, long type, int flags)
 		if (!queue)
 			return -1;
 		fd = atomic_load_explicit(&queue->fd[SYSV_RECEIVE], memory_order_relaxed);
-		ret = transfer(fd, IOC_UP_TO(MBOX_IOC_RECV, token), &msg);
+		ret = transfer(queue, fd, IOC_UP_TO(MBOX_IOC_RECV, token), &msg);
 		sysv__put(queue);
 	} while (ret < 0 && was_closed(fd, id));
 	if (ret < 0)

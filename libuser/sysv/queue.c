@@ -205,16 +205,26 @@ static inline struct sysv_queue *find(int id)
 	return NULL;
 }
 
+/* Under the lock: the queue, or NULL. */
+static struct sysv_queue *in_table(int id)
+{
+	struct sysv_queue *queue;
+
+	for (queue = *place_of(id); queue; queue = queue->next)
+		if (queue->id == id)
+			return queue;
+
+	return NULL;
+}
+
 /* Under the lock: the queue, which is put into the table if it is not there; or NULL. */
 static struct sysv_queue *enter(int id, key_t key, uint32_t msg_max)
 {
 	struct sysv_queue *_Atomic *place = place_of(id);
-	struct sysv_queue *queue;
+	struct sysv_queue *queue = in_table(id);
 
-	for (queue = *place; queue; queue = queue->next)
-		if (queue->id == id)
-			return queue;
-
+	if (queue)
+		return queue;
 	queue = unused;
 	if (queue)
 		unused = queue->next;
@@ -292,7 +302,7 @@ void sysv__keep(int id, key_t key, uint32_t msg_max, int fd, int oflags)
 	unlock(&mask);
 }
 
-void sysv__forget(int id, bool closed)
+void sysv__forget(int id)
 {
 	struct sysv_queue *queue;
 	sigset_t mask;
@@ -300,13 +310,57 @@ void sysv__forget(int id, bool closed)
 	lock(&mask);
 	queue = take_out(id);
 	unlock(&mask);
-	if (!queue)
-		return;
-	if (closed) {
-		queue->fd[SYSV_RECEIVE] = -1;
-		queue->fd[SYSV_SEND] = -1;
+	if (queue)
+		sysv__put(queue);
+}
+
+/* Whether a descriptor is one of the queue, even if the queue was removed. */
+static bool is_of(int fd, int id)
+{
+	struct mbox_stat st;
+	int saved = errno;
+	bool ret;
+
+	if (ioctl(fd, MBOX_IOC_STAT, &st) == 0)
+		ret = st.id == (uint64_t)id;
+	else
+		ret = errno == EIDRM;
+	errno = saved;
+
+	return ret;
+}
+
+/* Under the lock: that descriptor is not the queue's any more. */
+static void drop(struct sysv_queue *queue, int fd)
+{
+	int side, same;
+
+	for (side = 0; side < 2; side++) {
+		same = fd;
+		atomic_compare_exchange_strong(&queue->fd[side], &same, -1);
 	}
-	sysv__put(queue);
+}
+
+/*
+ * If the other side has another descriptor, it keeps it. Another thread may have found the
+ * same before, and have opened the queue again, even with the same number: so all this is
+ * under the lock.
+ */
+bool sysv__was_closed(int id, int fd)
+{
+	struct sysv_queue *queue = NULL;
+	sigset_t mask;
+	bool closed;
+
+	lock(&mask);
+	closed = !is_of(fd, id);
+	if (closed)
+		queue = in_table(id);
+	if (queue)
+		drop(queue, fd);
+	unlock(&mask);
+
+	return closed;
 }
 
 /* Both rights if there are both, so that one handle serves both sides. */
@@ -361,8 +415,12 @@ struct sysv_queue *sysv__get(int id, int side)
 				return queue;
 			sysv__put(queue);
 		}
-		if (!open_queue(id, side))
+		if (!open_queue(id, side)) {
+			/* It was removed. */
+			if (errno == EINVAL)
+				sysv__forget(id);
 			return NULL;
+		}
 	}
 	errno = ENOMEM;
 

@@ -56,8 +56,14 @@ void sysv__put(struct sysv_queue *queue);
 /* Keep a handle that was just opened with these rights. Its descriptor is used up. */
 void sysv__keep(int id, key_t key, uint32_t msg_max, int fd, int oflags);
 
-/* Know nothing of it any more. @closed: the program has closed or replaced its descriptors. */
-void sysv__forget(int id, bool closed);
+/* Know nothing of it any more. */
+void sysv__forget(int id);
+
+/*
+ * Whether the program has closed or replaced that descriptor of the queue, which is not used
+ * again then. Keeps errno.
+ */
+bool sysv__was_closed(int id, int fd);
 
 /* Open the mailbox with that id; returns a descriptor, or -1 and errno. */
 int sysv__open_id(int id, int oflags);

@@ -439,6 +439,27 @@ static void no_descriptors(void)
 	take(id, 0, 0);
 }
 
+/* What only may be received first, and is sent to later, has two, of which one goes. */
+static void one_of_two_steps(void)
+{
+	int before = descriptors(), id = msgget(key, 0400);
+
+	CALL(snd(id, 1, "a", 0));
+	/* The first one that mbox_sysv(7) names. */
+	close(500);
+	take(id, 0, 0);
+	CALL(snd(id, 1, "b", 0));
+	take(id, 0, 0);
+	CALL(msgctl(id, IPC_RMID, NULL));
+	SHOW(descriptors() - before);
+}
+
+static void one_of_two(void)
+{
+	make(0600);
+	in_child(one_of_two_steps);
+}
+
 const struct row get_rows[] = {
 	{ "msgget: returns the identifier that belongs to the key", same_key_same_id },
 	{ "msgget: ENOENT: no queue for the key, and no IPC_CREAT", no_queue },
@@ -470,5 +491,6 @@ const struct row get_rows[] = {
 	{ "msgget: queues are independent of each other", many },
 	{ "msgget: other flags are ignored", other_flags },
 	{ "close: identifiers are no descriptors", no_descriptors },
+	{ "msgctl: a queue that was removed leaves no descriptors", one_of_two },
 	{ 0 },
 };

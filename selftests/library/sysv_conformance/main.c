@@ -12,6 +12,7 @@
  *
  * A line is NUMBER|NAME OF THE DIFFERENCE|SENTENCE|STEP=RESULT; ...
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -186,6 +187,19 @@ void await_asleep(atomic_int *tid)
 			return;
 		usleep(1000);
 	} while (now != 'S');
+}
+
+int descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+
+	return n;
 }
 
 /* As another user, without capabilities and other groups. */

@@ -80,6 +80,8 @@ void take_len(int id, size_t len, long type, int flags);
 
 char state_of(int tid);
 void await_asleep(atomic_int *tid);
+/* How many the process has, and a few that are always the same. */
+int descriptors(void);
 void become(unsigned int uid, unsigned int gid);
 void in_child(void (*steps)(void));
 int after_exec(int id);

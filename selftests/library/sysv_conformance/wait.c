@@ -415,6 +415,8 @@ static void stop_and_continue(void)
 
 static void cancel_receive(void)
 {
+	int before = descriptors();
+
 	queue = make(0600);
 	start(&w, false, 10, 0, 0);
 	pthread_cancel(w.thread);
@@ -422,10 +424,13 @@ static void cancel_receive(void)
 	CALL(snd(queue, 1, "a", 0));
 	take(queue, 0, 0);
 	CALL(msgctl(queue, IPC_RMID, NULL));
+	SHOW(descriptors() - before);
 }
 
 static void cancel_send(void)
 {
+	int before = descriptors();
+
 	queue = make(0600);
 	CALL(set_qbytes(queue, 4));
 	CALL(snd(queue, 1, "aaaa", 0));
@@ -434,6 +439,8 @@ static void cancel_send(void)
 	end(&w);
 	take(queue, 0, 0);
 	take(queue, 0, 0);
+	CALL(msgctl(queue, IPC_RMID, NULL));
+	SHOW(descriptors() - before);
 }
 
 static void *cancel_itself(void *arg)
