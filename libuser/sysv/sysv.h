@@ -76,8 +76,9 @@ int sysv__control(unsigned long cmd, void *arg);
 
 /* ---- memory.c: addresses that may be bad --------------------------------------- */
 
-/* Whether memory can be read, or written: false and EFAULT if not. */
+/* Whether memory can be read: false and EFAULT if not. */
 bool sysv__can_read(const void *addr, size_t len);
+/* Likewise written. @len: four bytes at least, and no more than the smallest page. */
 bool sysv__can_write(void *addr, size_t len);
 
 #endif /* MBOX_SYSV_H */

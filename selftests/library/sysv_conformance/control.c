@@ -121,6 +121,24 @@ static void bad_addresses(void)
 	CALL(msgctl(id, IPC_RMID, (struct msqid_ds *)8));
 }
 
+/* All but the last bytes of the structure, and the first ones alone. */
+static void bad_ends(void)
+{
+	const size_t each[] = { sizeof(struct msqid_ds) - 1, sizeof(struct msqid_ds) - 8, 8, 1 };
+	const size_t info[] = { sizeof(struct msginfo) - 1, sizeof(struct msginfo) - 8, 8, 1 };
+	int id = make(0600), i;
+
+	for (i = 0; i < 4; i++) {
+		CALL(msgctl(id, IPC_STAT, before_bad(each[i])));
+		CALL(msgctl(id, IPC_SET, before_bad(each[i])));
+		CALL(msgctl(0, IPC_INFO, before_bad(info[i])));
+		CALL(msgctl(0, MSG_INFO, before_bad(info[i])));
+	}
+	CALL(msgctl(id, IPC_STAT, before_bad(sizeof(struct msqid_ds))));
+	GET(msgctl(0, IPC_INFO, before_bad(sizeof(struct msginfo))));
+	GET(msgctl(0, MSG_INFO, before_bad(sizeof(struct msginfo))));
+}
+
 static void set_mode_bits(void)
 {
 	int id = make(0600);
@@ -479,6 +497,7 @@ const struct row control_rows[] = {
 	{ "msgctl: IPC_STAT needs read permission alone", others_may_read },
 	{ "msgctl: EINVAL: cmd or msqid is not valid", bad_arguments },
 	{ "msgctl: EFAULT: buf is not accessible", bad_addresses },
+	{ "msgctl: EFAULT: the end of buf is not accessible", bad_ends },
 	{ "msgctl: IPC_SET sets the low-order 9 bits of the mode", set_mode_bits },
 	{ "msgctl: IPC_SET sets nothing but owner, mode and msg_qbytes", set_changes_nothing_else },
 	{ "msgctl: IPC_SET gives a queue to another owner", new_owner },

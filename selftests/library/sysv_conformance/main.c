@@ -202,6 +202,19 @@ int descriptors(void)
 	return n;
 }
 
+void *before_bad(size_t len)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || mprotect(p + page, page, PROT_NONE)) {
+		add("no memory; ");
+		_exit(3);
+	}
+
+	return p + page - len;
+}
+
 /* As another user, without capabilities and other groups. */
 void become(unsigned int uid, unsigned int gid)
 {

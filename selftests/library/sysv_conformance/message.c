@@ -458,6 +458,18 @@ static void unwritable_type(void)
 	CALL(msgrcv(id, (void *)8, 10, 0, IPC_NOWAIT));
 }
 
+static void unwritable_end_of_type(void)
+{
+	int id = make(0600);
+	size_t len;
+
+	for (len = 1; len <= sizeof(long); len++) {
+		CALL(snd(id, 1, "", 0));
+		CALL(msgrcv(id, before_bad(len), 10, 0, 0));
+		SHOW(state(id).msg_qnum);
+	}
+}
+
 static void copies(void)
 {
 	int id = make(0600);
@@ -565,6 +577,7 @@ const struct row message_rows[] = {
 	{ "msgrcv: EFAULT: the text cannot be written (Linux: the message is lost)",
 	  unwritable_text, "addresses" },
 	{ "msgrcv: EFAULT: the type cannot be written", unwritable_type },
+	{ "msgrcv: EFAULT: the end of the type cannot be written", unwritable_end_of_type },
 	{ "msgrcv: MSG_COPY: a copy of the message at the position msgtyp", copies,
 	  .copies = true },
 	{ "msgrcv: MSG_COPY: EINVAL without IPC_NOWAIT and with MSG_EXCEPT", copy_flags,

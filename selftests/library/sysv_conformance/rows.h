@@ -80,6 +80,8 @@ void take_len(int id, size_t len, long type, int flags);
 
 char state_of(int tid);
 void await_asleep(atomic_int *tid);
+/* Memory whose first @len bytes are good, and then none. */
+void *before_bad(size_t len);
 /* How many the process has, and a few that are always the same. */
 int descriptors(void);
 void become(unsigned int uid, unsigned int gid);
