@@ -341,6 +341,22 @@ static size_t size_of(const struct target *to)
 	return sizeof(struct msqid_ds);
 }
 
+static int fill(const struct target *to, int id, key_t key, const struct mbox_stat *st,
+		const struct stat *file)
+{
+	if (!sysv__can_write(to->buf, size_of(to)))
+		return -1;
+#if __TIMESIZE == 32
+	if (to->time64) {
+		FILL((struct __msqid64_ds *)to->buf, id, key, st, file);
+		return 0;
+	}
+#endif
+	FILL((struct msqid_ds *)to->buf, id, key, st, file);
+
+	return 0;
+}
+
 /* The state of a queue, with permission to read. */
 static int get_stat(int id, const struct target *to)
 {
@@ -370,17 +386,8 @@ static int get_stat(int id, const struct target *to)
 		errno = EAGAIN;
 		return -1;
 	}
-	if (!sysv__can_write(to->buf, size_of(to)))
-		return -1;
-#if __TIMESIZE == 32
-	if (to->time64) {
-		FILL((struct __msqid64_ds *)to->buf, id, key, &st, &file);
-		return 0;
-	}
-#endif
-	FILL((struct msqid_ds *)to->buf, id, key, &st, &file);
 
-	return 0;
+	return fill(to, id, key, &st, &file);
 }
 
 static int stat_queue(int id, const struct target *to)
@@ -394,35 +401,75 @@ static int stat_queue(int id, const struct target *to)
 	return ret;
 }
 
-/* Look at all queues that the caller may see: true with the one whose turn it is. */
-static bool next_queue(struct mbox_walk *walk)
+/* A handle with any right: the owner may have none, and then there is none. */
+static int open_any(int id, int *oflags)
 {
-	key_t key;
+	static const int each[] = { O_RDWR, O_RDONLY, O_WRONLY };
+	unsigned int i;
+	int fd = -1;
 
+	if (id <= 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+		*oflags = each[i];
+		fd = sysv__open_id(id, each[i]);
+		if (fd >= 0 || errno != EACCES)
+			break;
+	}
+
+	return fd;
+}
+
+/* The state of a queue that the caller may see, without permission to read. */
+static int stat_any(const struct mbox_walk *walk, key_t key, const struct target *to)
+{
+	struct stat file = { .st_mode = walk->stat.attr.perm };
+	int oflags, fd;
+
+	fd = open_any(walk->id, &oflags);
+	if (fd >= 0) {
+		fstat(fd, &file);
+		syscall(SYS_close, fd);
+	} else if (errno != EACCES) {
+		return -1;
+	}
+
+	/* Who has no right at all is not told the times. */
+	return fill(to, walk->id, key, &walk->stat, &file);
+}
+
+/* Look at all queues that the caller may see: true with the one whose turn it is. */
+static bool next_queue(struct mbox_walk *walk, key_t *key)
+{
 	do {
 		if (sysv__control(MBOX_IOC_WALK, walk) < 0)
 			return false;
 	} while (walk->id > INT_MAX || walk->stat.attr.mode != MBOX_QUEUE ||
-		 !sysv__key_of_name(walk->name, &key));
+		 !sysv__key_of_name(walk->name, key));
 
 	return true;
 }
 
 /* The queue with that number, of those that the caller may see. */
-static int stat_by_index(int index, const struct target *to)
+static int stat_by_index(int index, int cmd, const struct target *to)
 {
 	struct mbox_walk walk = { 0 };
-	int i;
+	key_t key;
+	int i, ret;
 
 	for (i = 0; i <= index; i++)
-		if (!next_queue(&walk)) {
+		if (!next_queue(&walk, &key)) {
 			errno = errno == ENOENT ? EINVAL : errno;
 			return -1;
 		}
-	if (stat_queue(walk.id, to) < 0)
-		return -1;
+	if (cmd == MSG_STAT_ANY)
+		ret = stat_any(&walk, key, to);
+	else
+		ret = stat_queue(walk.id, to);
 
-	return walk.id;
+	return ret < 0 ? -1 : (int)walk.id;
 }
 
 static int get_info(int cmd, struct msginfo *to)
@@ -439,9 +486,10 @@ static int get_info(int cmd, struct msginfo *to)
 		.msgtql = MSGMNB_DEFAULT,
 	};
 	uint64_t messages = 0, bytes = 0;
+	key_t key;
 	int n = 0;
 
-	while (next_queue(&walk)) {
+	while (next_queue(&walk, &key)) {
 		n++;
 		messages += walk.stat.queued;
 		bytes += walk.stat.bytes;
@@ -461,27 +509,6 @@ static int get_info(int cmd, struct msginfo *to)
 }
 
 /* ---- changes ------------------------------------------------------------------------ */
-
-/* A handle with any right: the owner may have none, and then there is none. */
-static int open_for_change(int id, int *oflags)
-{
-	static const int each[] = { O_RDWR, O_RDONLY, O_WRONLY };
-	unsigned int i;
-	int fd = -1;
-
-	if (id <= 0) {
-		errno = EINVAL;
-		return -1;
-	}
-	for (i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
-		*oflags = each[i];
-		fd = sysv__open_id(id, each[i]);
-		if (fd >= 0 || errno != EACCES)
-			break;
-	}
-
-	return fd;
-}
 
 /* What IPC_SET changes. */
 struct change {
@@ -533,7 +560,7 @@ static int change_queue(int id, const struct change *to)
 	int oflags, fd, ret, saved;
 	key_t key;
 
-	fd = open_for_change(id, &oflags);
+	fd = open_any(id, &oflags);
 	if (fd < 0) {
 		if (errno == EACCES)
 			errno = EPERM;
@@ -567,7 +594,7 @@ static int open_to_remove(int id, const struct mbox_stat *st)
 {
 	int oflags, fd, both;
 
-	fd = open_for_change(id, &oflags);
+	fd = open_any(id, &oflags);
 	if (fd < 0 || oflags == O_RDWR || st->uid != geteuid())
 		return fd;
 	fchmod(fd, 0600);
@@ -666,7 +693,7 @@ static int control(int id, int cmd, const struct target *buf)
 		return get_info(cmd, buf->buf);
 	case MSG_STAT:
 	case MSG_STAT_ANY:
-		return stat_by_index(id, buf);
+		return stat_by_index(id, cmd, buf);
 	}
 	errno = EINVAL;
 

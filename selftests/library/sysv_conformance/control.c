@@ -456,6 +456,62 @@ static void list_any(void)
 	list(MSG_STAT_ANY);
 }
 
+/* That of the row, among all. */
+static struct msqid_ds list_unreadable(void)
+{
+	struct msqid_ds ds, other;
+	struct msginfo all;
+	int max, i, found = -1;
+
+	max = msgctl(0, MSG_INFO, (struct msqid_ds *)&all);
+	for (i = 0; i <= max; i++)
+		if (msgctl(i, MSG_STAT_ANY, &ds) == queue)
+			found = i;
+	SHOW(found >= 0);
+	memset(&ds, 0xff, sizeof(ds));
+	SHOW(msgctl(found, MSG_STAT_ANY, &ds) == queue);
+	SHOW(ds.msg_perm.__key == key);
+	SHOW(ds.msg_perm.uid);
+	SHOW(ds.msg_perm.mode);
+	SHOW(ds.msg_qnum);
+	SHOW(ds.__msg_cbytes);
+	SHOW(ds.msg_qbytes);
+	CALL(msgctl(found, MSG_STAT_ANY, before_bad(8)));
+	CALL(msgctl(found, MSG_STAT, &other));
+	CALL(msgctl(queue, IPC_STAT, &other));
+
+	return ds;
+}
+
+static void list_of_another_steps(void)
+{
+	struct msqid_ds ds;
+
+	become(1000, 1000);
+	ds = list_unreadable();
+	SHOW(is_now(ds.msg_ctime));
+	SHOW(is_now(ds.msg_stime));
+}
+
+static void list_of_another(void)
+{
+	queue = make(0622);
+	CALL(snd_len(queue, 1, 10, 0));
+	in_child(list_of_another_steps);
+}
+
+static void list_without_bits_steps(void)
+{
+	become(1000, 1000);
+	queue = make(0);
+	list_unreadable();
+}
+
+static void list_without_bits(void)
+{
+	in_child(list_without_bits_steps);
+}
+
 static void removal(void)
 {
 	struct msqid_ds ds;
@@ -518,6 +574,8 @@ const struct row control_rows[] = {
 	{ "msgctl: MSG_INFO: the number of queues, messages and bytes", usage },
 	{ "msgctl: MSG_STAT: each index up to that of MSG_INFO", list_readable },
 	{ "msgctl: MSG_STAT_ANY: likewise", list_any },
+	{ "msgctl: MSG_STAT_ANY needs no read permission", list_of_another },
+	{ "msgctl: MSG_STAT_ANY works without any permission bits", list_without_bits },
 	{ "msgctl: IPC_RMID removes the queue at once", removal },
 	{ "msgctl: every process sees the same state", state_by_another },
 	{ 0 },
