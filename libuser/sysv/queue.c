@@ -150,14 +150,37 @@ static void close_quietly(int fd)
 	errno = saved;
 }
 
+/* Whether a descriptor is one of the queue, even if the queue was removed. */
+static bool is_of(int fd, int id)
+{
+	struct mbox_stat st;
+	int saved = errno;
+	bool ret;
+
+	if (ioctl(fd, MBOX_IOC_STAT, &st) == 0)
+		ret = st.id == (uint64_t)id;
+	else
+		ret = errno == EIDRM;
+	errno = saved;
+
+	return ret;
+}
+
+/* The program may have closed it, and have another file of its own there. */
+static void close_own(int fd, int id)
+{
+	if (fd >= 0 && is_of(fd, id))
+		close_quietly(fd);
+}
+
 static void close_both(struct sysv_queue *queue)
 {
 	int receive = atomic_exchange(&queue->fd[SYSV_RECEIVE], -1);
 	int send = atomic_exchange(&queue->fd[SYSV_SEND], -1);
 
-	close_quietly(receive);
+	close_own(receive, queue->id);
 	if (send != receive)
-		close_quietly(send);
+		close_own(send, queue->id);
 }
 
 void sysv__put(struct sysv_queue *queue)
@@ -312,22 +335,6 @@ void sysv__forget(int id)
 	unlock(&mask);
 	if (queue)
 		sysv__put(queue);
-}
-
-/* Whether a descriptor is one of the queue, even if the queue was removed. */
-static bool is_of(int fd, int id)
-{
-	struct mbox_stat st;
-	int saved = errno;
-	bool ret;
-
-	if (ioctl(fd, MBOX_IOC_STAT, &st) == 0)
-		ret = st.id == (uint64_t)id;
-	else
-		ret = errno == EIDRM;
-	errno = saved;
-
-	return ret;
 }
 
 /* Under the lock: that descriptor is not the queue's any more. */

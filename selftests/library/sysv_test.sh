@@ -86,7 +86,7 @@ awk -F'|' '
 result named_differences_are_few_and_there "$tmp/wrong"
 
 # The copies work there, whatever the kernel's own queues can do.
-LD_PRELOAD=$library $program 65 66 67 68 >"$tmp/copies" 2>&1 || :
+LD_PRELOAD=$library $program 66 67 68 69 >"$tmp/copies" 2>&1 || :
 cat >"$tmp/expected" <<END
 'a' 3; 'd' 1; 'e' 5; ENOMSG; ENOMSG; 'a' 3; state(id).msg_qnum=5; 'a' 3; 'b' 1; 'c' 2; 'd' 1; 'e' 5; ENOMSG; 
 ENOMSG; ENOMSG; 

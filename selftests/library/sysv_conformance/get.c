@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Rows about msgget(2): keys, ids, modes, and who may. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -460,6 +461,23 @@ static void one_of_two(void)
 	in_child(one_of_two_steps);
 }
 
+static void number_taken_steps(void)
+{
+	SHOW(fcntl(500, F_GETFD));
+}
+
+/* Likewise, and no call on the queue comes before its end. */
+static void number_taken(void)
+{
+	int id = make(0600);
+
+	CALL(snd(id, 1, "a", 0));
+	SHOW(dup2(STDERR_FILENO, 500));
+	in_child(number_taken_steps);
+	CALL(msgctl(id, IPC_RMID, NULL));
+	SHOW(fcntl(500, F_GETFD));
+}
+
 const struct row get_rows[] = {
 	{ "msgget: returns the identifier that belongs to the key", same_key_same_id },
 	{ "msgget: ENOENT: no queue for the key, and no IPC_CREAT", no_queue },
@@ -492,5 +510,6 @@ const struct row get_rows[] = {
 	{ "msgget: other flags are ignored", other_flags },
 	{ "close: identifiers are no descriptors", no_descriptors },
 	{ "msgctl: a queue that was removed leaves no descriptors", one_of_two },
+	{ "dup2: a file with the number of a closed descriptor stays open", number_taken },
 	{ 0 },
 };
