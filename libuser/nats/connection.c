@@ -20,28 +20,20 @@
 /* What the threads of libnats tell. */
 static struct {
 	int event;
-	atomic_bool lost;
+	atomic_bool changed;
 	atomic_bool closed;
-	atomic_uint made;
 	pthread_mutex_t lock;
 	char error[256];
 } news = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 };
 
-static void on_disconnected(natsConnection *nc, void *closure)
+/* It was lost, or made again. */
+static void on_changed(natsConnection *nc, void *closure)
 {
 	(void)nc;
 	(void)closure;
-	news.lost = true;
-	eventfd_write(news.event, 1);
-}
-
-static void on_reconnected(natsConnection *nc, void *closure)
-{
-	(void)nc;
-	(void)closure;
-	news.made++;
+	news.changed = true;
 	eventfd_write(news.event, 1);
 }
 
@@ -150,9 +142,9 @@ static natsStatus make_options(natsOptions **to, const struct conf *conf)
 	if (status == NATS_OK)
 		status = natsOptions_SetPingInterval(opts, 20000);
 	if (status == NATS_OK)
-		status = natsOptions_SetDisconnectedCB(opts, on_disconnected, NULL);
+		status = natsOptions_SetDisconnectedCB(opts, on_changed, NULL);
 	if (status == NATS_OK)
-		status = natsOptions_SetReconnectedCB(opts, on_reconnected, NULL);
+		status = natsOptions_SetReconnectedCB(opts, on_changed, NULL);
 	if (status == NATS_OK)
 		status = natsOptions_SetClosedCB(opts, on_closed, NULL);
 	if (status == NATS_OK)
@@ -177,6 +169,21 @@ static void made(struct bridge *bridge)
 	notify_manager(text);
 }
 
+/*
+ * It was lost, or made again, or both. In which order is not known, so the connection
+ * itself is asked. What was under way may be lost also if it is connected already.
+ */
+static void changed(struct bridge *bridge)
+{
+	if (bridge->up) {
+		bridge->up = false;
+		say("disconnected");
+		notify_manager("STATUS=disconnected");
+	}
+	if (natsConnection_Status(bridge->nc) == NATS_CONN_STATUS_CONNECTED)
+		made(bridge);
+}
+
 static void try_later(struct bridge *bridge)
 {
 	bridge->connect_ns = bridge->now + bridge->backoff_ns;
@@ -198,8 +205,7 @@ static void drop(struct bridge *bridge)
 	natsConnection_Destroy(bridge->nc);
 	bridge->nc = NULL;
 	news.closed = false;
-	news.lost = false;
-	news.made = 0;
+	news.changed = false;
 }
 
 static void attach(struct bridge *bridge)
@@ -281,14 +287,8 @@ void connection_run(struct bridge *bridge)
 		drop(bridge);
 		try_later(bridge);
 	}
-	if (bridge->nc && atomic_exchange(&news.lost, false) && bridge->up) {
-		bridge->up = false;
-		say("disconnected");
-		notify_manager("STATUS=disconnected");
-	}
-	if (bridge->nc && atomic_exchange(&news.made, 0) &&
-	    natsConnection_Status(bridge->nc) == NATS_CONN_STATUS_CONNECTED)
-		made(bridge);
+	if (bridge->nc && atomic_exchange(&news.changed, false))
+		changed(bridge);
 	if (!bridge->nc && bridge->now >= bridge->connect_ns)
 		make_connection(bridge);
 }
