@@ -32,6 +32,11 @@
 
 #define WINDOW_MAX 4096
 
+/* How long a route that ends waits for what is under way. */
+#define DRAIN (3 * NSEC_PER_SEC)
+/* How long, after that, for what a thread of libnats still has. */
+#define DRAIN_REST (NSEC_PER_SEC / 5)
+
 enum route_kind {
 	ROUTE_EXPORT,
 	ROUTE_IMPORT,
@@ -149,6 +154,7 @@ struct counters {
  * @head: the oldest one
  * @count: how many it has
  * @closed: messages are dropped
+ * @ended: the subscription has ended: no more come
  * @refs: the route, and the subscription
  */
 struct inbox {
@@ -160,6 +166,7 @@ struct inbox {
 	unsigned int head;
 	unsigned int count;
 	bool closed;
+	bool ended;
 	unsigned int refs;
 };
 
@@ -299,6 +306,7 @@ struct inbox *inbox_new(int event, unsigned int size);
 void inbox_close(struct inbox *inbox);
 natsMsg *inbox_take(struct inbox *inbox);
 bool inbox_empty(struct inbox *inbox);
+bool inbox_ended(struct inbox *inbox);
 natsStatus inbox_subscribe(struct inbox *inbox, natsSubscription **sub, natsConnection *nc,
 			   const char *subject, const char *queue, int pending);
 
@@ -307,6 +315,11 @@ struct route *route_new(struct bridge *bridge, const struct route_conf *conf);
 void route_run(struct route *route);
 natsStatus route_attach(struct route *route);
 void route_detach(struct route *route);
+void route_leave(struct route *route);
+/* Whether a route that leaves has messages of its subscription, or can still get some. */
+bool route_pending(struct route *route);
+/* The next one of those that are left when it stops; NULL: none. */
+natsMsg *route_take_rest(struct route *route, uint64_t until);
 void route_stop(struct route *route);
 void route_free(struct route *route);
 /* Events of the mailbox to wait for from now on. */

@@ -515,7 +515,7 @@ static natsMsg *next(struct route *route)
 {
 	struct importer *im = route->own;
 
-	if (!im->count && !jetstream(route) && !route->stopping) {
+	if (!im->count && !jetstream(route)) {
 		natsMsg *msg = inbox_take(route->inbox);
 
 		if (msg)
@@ -581,13 +581,17 @@ static bool import_busy(struct route *route)
 {
 	struct importer *im = route->own;
 
-	return im->count;
+	if (jetstream(route))
+		return im->count;
+	return route->mb && (im->count || route_pending(route));
 }
 
 /* Others get at once what the mailbox has not taken. */
 static void import_stop(struct route *route)
 {
+	uint64_t until = now_ns() + DRAIN_REST, before = route->n.rejected;
 	struct importer *im = route->own;
+	natsMsg *msg;
 
 	if (jetstream(route) && route->inbox && route->bridge->up)
 		sort_inbox(route);
@@ -598,6 +602,12 @@ static void import_stop(struct route *route)
 			route->n.rejected++;
 		drop_first(im);
 	}
+	while (!jetstream(route) && (msg = route_take_rest(route, until))) {
+		route->n.rejected++;
+		natsMsg_Destroy(msg);
+	}
+	if (route->n.rejected != before)
+		route_say(route, "%" PRIu64 " messages are lost", route->n.rejected - before);
 }
 
 static void import_free(struct route *route)

@@ -104,6 +104,17 @@ bool inbox_empty(struct inbox *inbox)
 	return empty;
 }
 
+/* Whether libnats has ended its subscription: no more come. */
+bool inbox_ended(struct inbox *inbox)
+{
+	bool ended;
+
+	pthread_mutex_lock(&inbox->lock);
+	ended = inbox->ended;
+	pthread_mutex_unlock(&inbox->lock);
+	return ended;
+}
+
 /* A thread of libnats has a message. */
 static void arrive(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
 {
@@ -132,6 +143,9 @@ static void complete(void *closure)
 	struct inbox *inbox = closure;
 
 	pthread_mutex_lock(&inbox->lock);
+	inbox->ended = true;
+	if (!inbox->closed)
+		eventfd_write(inbox->event, 1);
 	put_ref(inbox);
 }
 

@@ -18,8 +18,6 @@
 
 #include "bridge.h"
 
-/* How long a route that ends waits for what is under way. */
-#define DRAIN (3 * NSEC_PER_SEC)
 #define METRICS_PERIOD (10 * NSEC_PER_SEC)
 
 /**
@@ -233,21 +231,30 @@ static bool turn(struct bridge *bridge, uint64_t until)
 	return ok;
 }
 
-/* End the routes that are marked, after what they have under way has ended. */
-static void end_routes(struct bridge *bridge)
+/* Stop the routes that leave, after what they have under way has ended. */
+static void stop_routes(struct bridge *bridge)
 {
 	uint64_t until = now_ns() + DRAIN;
-	struct route **link = &bridge->routes, *route;
+	struct route *route;
 
 	while (bridge->up && any_busy(bridge) && now_ns() < until)
 		turn(bridge, until);
+	for (route = bridge->routes; route; route = route->next) {
+		if (route->stopping)
+			route_stop(route);
+	}
+}
+
+static void free_stopped(struct bridge *bridge)
+{
+	struct route **link = &bridge->routes, *route;
+
 	while ((route = *link)) {
 		if (!route->stopping) {
 			link = &route->next;
 			continue;
 		}
 		*link = route->next;
-		route_stop(route);
 		route_free(route);
 	}
 }
@@ -273,10 +280,11 @@ static void reload(struct bridge *bridge, const struct arguments *args)
 
 			route_conf_free(&known);
 		} else {
-			route->stopping = true;
+			route_leave(route);
 		}
 	}
-	end_routes(bridge);
+	stop_routes(bridge);
+	free_stopped(bridge);
 	start_routes(bridge, &conf);
 	conf_free(&conf);
 	if (bridge->nc && bridge->up)
@@ -380,11 +388,12 @@ static int run(struct bridge *bridge, const struct arguments *args)
 	notify_manager("STOPPING=1");
 	say("ending");
 	for (route = bridge->routes; route; route = route->next)
-		route->stopping = true;
-	end_routes(bridge);
+		route_leave(route);
+	stop_routes(bridge);
 	connection_stop(bridge);
-	if (bridge->conf.metrics)
-		metrics_write(bridge);
+	/* With what was lost at the end. */
+	metrics_write(bridge);
+	free_stopped(bridge);
 	conf_free(&bridge->conf);
 	close(bridge->epoll);
 	close(signals);

@@ -189,6 +189,8 @@ void route_due(struct route *route, uint64_t ns)
 /* A connection was made: subscribe. */
 natsStatus route_attach(struct route *route)
 {
+	if (route->stopping)
+		return NATS_OK;
 	return route->ops->attach(route);
 }
 
@@ -199,6 +201,42 @@ uint64_t route_dropped(const struct route *route)
 	if (route->sub)
 		natsSubscription_GetDropped(route->sub, &dropped);
 	return route->dropped_before + dropped;
+}
+
+/**
+ * route_leave() - take nothing new
+ * @route: the route
+ *
+ * What has come, and what libnats still gets until the server knows, is for route.inbox.
+ * A subscription to replies stays: they are for what is under way.
+ */
+void route_leave(struct route *route)
+{
+	route->stopping = true;
+	/* At its end libnats forgets what it still has, so that comes after route_stop(). */
+	if (route->sub && !route->reply)
+		natsSubscription_DrainTimeout(route->sub, 2 * DRAIN / NSEC_PER_MSEC);
+}
+
+bool route_pending(struct route *route)
+{
+	if (!route->inbox)
+		return false;
+	return !inbox_empty(route->inbox) || (route->sub && !inbox_ended(route->inbox));
+}
+
+natsMsg *route_take_rest(struct route *route, uint64_t until)
+{
+	while (route->inbox) {
+		/* Before the message is taken: the last one may come in between. */
+		bool more = route->sub && route->bridge->up && !inbox_ended(route->inbox);
+		natsMsg *msg = inbox_take(route->inbox);
+
+		if (msg || !more || now_ns() >= until)
+			return msg;
+		nats_Sleep(1);
+	}
+	return NULL;
 }
 
 /* The connection has ended: what has come of it is forgotten. */

@@ -325,7 +325,7 @@ static void serve_run(struct route *route)
 		if (!route->mb || !route->inbox)
 			break;
 		if (!sv->held) {
-			sv->held = route->stopping ? NULL : inbox_take(route->inbox);
+			sv->held = inbox_take(route->inbox);
 			sv->held_ns = route->bridge->now;
 		}
 		if (!sv->held)
@@ -350,18 +350,25 @@ static bool serve_busy(struct route *route)
 {
 	struct serve *sv = route->own;
 
-	return sv->count || sv->held;
+	return sv->count || sv->held || route_pending(route);
 }
 
 static void serve_stop(struct route *route)
 {
+	uint64_t until = now_ns() + DRAIN_REST;
 	struct serve *sv = route->own;
+	natsMsg *msg;
 
 	give_up(route, "the bridge has ended");
 	if (sv->held)
 		answer_error(route, natsMsg_GetReply(sv->held), "503", "the bridge has ended");
 	natsMsg_Destroy(sv->held);
 	sv->held = NULL;
+	while ((msg = route_take_rest(route, until))) {
+		if (natsMsg_GetReply(msg))
+			answer_error(route, natsMsg_GetReply(msg), "503", "the bridge has ended");
+		natsMsg_Destroy(msg);
+	}
 }
 
 static void serve_free(struct route *route)

@@ -363,6 +363,26 @@ test_import()
 	until_true metric_is messages 3
 }
 
+# What has come when the bridge ends is delivered, if there is room in time.
+test_import_ends_with_the_bridge()
+{
+	create -c 2 "$m-a"
+	bridge "import x.> -> $m-a"
+	pub -c 8 x.y 'm%d'
+	until_true is "$m-a" queued 2
+	kill "$bridge"
+	same "$(recv "$m-a" 8 | tr '\n' ' ')" "$(numbers 8)"
+	stop_bridge
+	# What is lost is counted.
+	bridge "import x.> -> $m-a"
+	pub -c 200 x.y 'm%d'
+	until_true is "$m-a" queued 2
+	stop_bridge
+	has "$tmp/log" ': 198 messages are lost$' || wrong "nothing was said"
+	has "$tmp/metrics" '^mbox_nats_rejected_total{.*} 198$' || wrong "not counted"
+	has "$tmp/metrics" '^mbox_nats_connected 0$' || wrong "still connected"
+}
+
 test_import_from_jetstream()
 {
 	create "$m-a"
@@ -589,6 +609,31 @@ test_serve_in_time()
 	"$client" "$url" req x.y slow | grep -q 'Nats-Service-Error-Code=504' || wrong "no 504"
 	"$client" "$url" req -t 20000 x.y quick | grep -q 'Nats-Service-Error-Code=413' || wrong "no 413"
 	end "$srv" TERM
+}
+
+# Every request that has come gets an answer, also those that wait behind the window.
+test_serve_ends_with_the_bridge()
+{
+	create "$m-a"
+	bridge "serve $m-a <- x.y window 1"
+	mboxctl serve "$m-a" sleep 1000 2>/dev/null &
+	local srv=$!
+	others="$others $srv"
+	until_true is "$m-a" recv_handles 1
+	listen "$tmp/seen" sub -n 4 -t 60000 x.y
+	for i in 1 2 3 4; do
+		"$client" "$url" req -t 60000 x.y "$i" >"$tmp/out$i" &
+		eval "req$i=$!"
+	done
+	wait "$listener" || wrong "not all have asked"
+	until_true is "$m-a" sent 1
+	stop_bridge
+	for i in 1 2 3 4; do
+		eval "wait \$req$i" || wrong "request $i"
+		has "$tmp/out$i" 'Nats-Service-Error=the bridge has ended Nats-Service-Error-Code=503' ||
+			wrong "$(cat "$tmp/out$i")"
+	done
+	end "$srv" KILL
 }
 
 test_call()
