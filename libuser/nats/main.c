@@ -120,11 +120,15 @@ static struct route_conf *find_route(struct conf *conf, const char *text, unsign
 	return NULL;
 }
 
-/* Start all routes that are still in the configuration, in the order of the file. */
+/*
+ * Start all routes that are still in the configuration, in the order of the file. One that
+ * cannot start stays in it, and false is returned.
+ */
 static bool start_routes(struct bridge *bridge, struct conf *conf)
 {
 	struct route **link = &bridge->routes, *route;
 	unsigned int i;
+	bool ok = true;
 
 	while (*link)
 		link = &(*link)->next;
@@ -132,16 +136,17 @@ static bool start_routes(struct bridge *bridge, struct conf *conf)
 		route = route_new(bridge, &conf->routes[i]);
 		if (!route) {
 			say("%s: %s", conf->routes[i].text, strerror(errno));
-			return false;
+			ok = false;
+			continue;
 		}
+		/* The route has it now. */
+		conf->routes[i] = (struct route_conf){ 0 };
 		*link = route;
 		link = &route->next;
 		if (bridge->nc && route_attach(route) != NATS_OK)
 			say("%s: cannot subscribe", route->conf.text);
 	}
-	/* The routes have them now. */
-	conf->count = 0;
-	return true;
+	return ok;
 }
 
 static bool same(const char *a, const char *b)
@@ -264,6 +269,7 @@ static void reload(struct bridge *bridge, const struct arguments *args)
 	struct route *route;
 	struct conf conf;
 	unsigned int i;
+	bool ok;
 
 	notify_manager("RELOADING=1");
 	if (!read_conf(&conf, args)) {
@@ -285,11 +291,11 @@ static void reload(struct bridge *bridge, const struct arguments *args)
 	}
 	stop_routes(bridge);
 	free_stopped(bridge);
-	start_routes(bridge, &conf);
+	ok = start_routes(bridge, &conf);
 	conf_free(&conf);
 	if (bridge->nc && bridge->up)
 		natsConnection_FlushTimeout(bridge->nc, WRITE_DEADLINE);
-	say("reloaded");
+	say(ok ? "reloaded" : "reloaded; not all routes could be started");
 	notify_manager("READY=1");
 }
 

@@ -789,6 +789,33 @@ test_reload()
 	same "$(json "$m-a" queued)" 0
 }
 
+# The others begin all the same.
+test_reload_of_a_route_that_cannot_start()
+{
+	create "$m-a" "$m-b"
+	printf '%s\n' "server $url" "import x.a -> $m-a" >"$tmp/file"
+	: >"$tmp/log"
+	# Without the address space that malloc(3) keeps for each thread.
+	(ulimit -v 900000 && MALLOC_ARENA_MAX=1 exec mbox-nats -f "$tmp/file" 2>"$tmp/log") &
+	bridge=$!
+	until_true has "$tmp/log" 'mbox-nats: ready'
+	printf '%s\n' "import x.b -> $m-b" "serve $m-a <- x.c reply-max 1073741824" \
+		"import x.d -> $m-b" >>"$tmp/file"
+	kill -HUP "$bridge"
+	until_true has "$tmp/log" "serve $m-a <- x.c reply-max 1073741824: Cannot allocate memory"
+	until_true has "$tmp/log" 'reloaded; not all routes could be started'
+	pub x.a one
+	pub x.b two
+	pub x.d three
+	same "$(recv "$m-a")" one
+	same "$(recv "$m-b" 2 | tr '\n' ' ')" 'two three '
+	# It is tried again.
+	kill -HUP "$bridge"
+	until_true sh -c "[ \$(grep -c 'not all routes could be started' '$tmp/log') = 2 ]"
+	pub x.b four
+	same "$(recv "$m-b")" four
+}
+
 test_end()
 {
 	create "$m-a"
