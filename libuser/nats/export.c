@@ -32,6 +32,7 @@
  * @msg: what is sent
  * @prio: its priority
  * @type: its type
+ * @sent_ns: when it was last sent
  * @done: it has ended
  */
 struct parcel {
@@ -40,6 +41,7 @@ struct parcel {
 	natsMsg *msg;
 	uint32_t prio;
 	uint64_t type;
+	uint64_t sent_ns;
 	bool done;
 };
 
@@ -50,7 +52,6 @@ struct parcel {
  * @head: the oldest one
  * @count: how many there are
  * @first: number of the oldest one in its reply subject
- * @sent_ns: when the last of them was sent, or one was acknowledged
  * @pause_ns: nothing is sent before; 0: no pause
  * @leased: messages are received on lease
  */
@@ -60,7 +61,6 @@ struct exporter {
 	unsigned int head;
 	unsigned int count;
 	uint64_t first;
-	uint64_t sent_ns;
 	uint64_t pause_ns;
 	bool leased;
 };
@@ -138,6 +138,12 @@ static void finish(struct route *route, struct parcel *parcel, bool ack)
 	}
 }
 
+static void lost(struct route *route, const char *why)
+{
+	route_say(route, "a message is lost: %s", why);
+	route->n.rejected++;
+}
+
 /* Neither now nor later will it be taken. */
 static void refuse(struct route *route, struct parcel *parcel, const char *why)
 {
@@ -148,13 +154,19 @@ static void refuse(struct route *route, struct parcel *parcel, const char *why)
 	msg.flags = MBOX_DONTWAIT;
 	msg.prio = parcel->prio;
 	msg.type = parcel->type;
-	if (!parcel->token || (route->dead && !mbox_sendmsg(route->dead, &msg))) {
-		if (parcel->token)
-			route->n.dead++;
-		else
+	if (!parcel->token) {
+		if (parcel->msg)
 			route_reject(route, natsMsg_GetData(parcel->msg),
 				     natsMsg_GetDataLength(parcel->msg), parcel->prio,
 				     parcel->type, why);
+		else
+			lost(route, why);
+		finish(route, parcel, true);
+		return;
+	}
+	/* Without a message of NATS, for want of memory, its contents are only in the mailbox. */
+	if (parcel->msg && route->dead && !mbox_sendmsg(route->dead, &msg)) {
+		route->n.dead++;
 		finish(route, parcel, true);
 		return;
 	}
@@ -175,7 +187,7 @@ static bool publish(struct route *route, struct parcel *parcel)
 	struct exporter *ex = route->own;
 
 	if (status == NATS_OK) {
-		ex->sent_ns = route->bridge->now;
+		parcel->sent_ns = route->bridge->now;
 		return true;
 	}
 	if (status == NATS_MAX_PAYLOAD) {
@@ -187,13 +199,18 @@ static bool publish(struct route *route, struct parcel *parcel)
 	return false;
 }
 
+/* When the acknowledgment of the oldest one is late; others may come meanwhile. */
+static uint64_t late_ns(const struct route *route)
+{
+	return parcel_at(route, 0)->sent_ns + route->conf.timeout_ns;
+}
+
 static void publish_again(struct route *route)
 {
 	struct exporter *ex = route->own;
 	uint64_t end = ex->first + ex->count, number;
 
 	ex->pause_ns = 0;
-	ex->sent_ns = route->bridge->now;
 	for (number = ex->first; number < end; number++) {
 		struct parcel *parcel;
 
@@ -276,7 +293,6 @@ static void acknowledge(struct route *route, natsMsg *msg)
 	route->n.messages++;
 	route->n.bytes += natsMsg_GetDataLength(parcel->msg);
 	*route->error = 0;
-	ex->sent_ns = route->bridge->now;
 	finish(route, parcel, true);
 }
 
@@ -374,7 +390,7 @@ static void export_run(struct route *route)
 	} else if (ex->pause_ns) {
 		if (route->bridge->now >= ex->pause_ns)
 			publish_again(route);
-	} else if (ex->count && route->bridge->now >= ex->sent_ns + route->conf.timeout_ns) {
+	} else if (ex->count && route->bridge->now >= late_ns(route)) {
 		route_say(route, "no acknowledgment; sent again");
 		publish_again(route);
 	}
@@ -391,7 +407,7 @@ static void export_run(struct route *route)
 	if (ex->pause_ns)
 		route_due(route, ex->pause_ns);
 	else if (ex->count)
-		route_due(route, ex->sent_ns + route->conf.timeout_ns);
+		route_due(route, late_ns(route));
 	if (ex->pause_ns || route->stopping || ex->count == route->conf.window)
 		route_wait(route, 0);
 	else

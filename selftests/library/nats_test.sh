@@ -251,6 +251,25 @@ test_export_waits_for_the_stream()
 	until_true is "$m-a" leased 0
 }
 
+# What the stream does not acknowledge is sent again, also while it acknowledges others.
+test_export_sends_one_again()
+{
+	create "$m-a"
+	# This takes one, and is silent; the next listener is as good as a stream.
+	listen "$tmp/silent" sub -n 1 -t 60000 s.a
+	bridge "export $m-a -> s.a jetstream timeout 2"
+	mboxctl send "$m-a" first
+	wait "$listener" || wrong "nothing came"
+	listen "$tmp/out" reply -n 1000 -t 60000 s.a '{"stream":"S"} '
+	for _ in $(seq 40); do
+		mboxctl send "$m-a" other
+		sleep 0.25
+		! has "$tmp/out" ' first$' || break
+	done
+	has "$tmp/out" ' first$' || wrong "it did not come again"
+	until_true is "$m-a" leased 0
+}
+
 # Longer than the stream, or the server, allows.
 test_export_of_what_is_too_long()
 {
