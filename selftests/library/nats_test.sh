@@ -69,8 +69,10 @@ until_true()
 # has FILE PATTERN
 has() { grep -q -e "$2" "$1"; }
 
+# Each start empties the file first: what is in it is not of the last one.
 start_server()
 {
+	: >"$tmp/server"
 	nats-server -a 127.0.0.1 -p "$port" -js -sd "$tmp/js" "$@" >"$tmp/server" 2>&1 &
 	server=$!
 	until_true has "$tmp/server" 'Server is ready' || cat "$tmp/server"
@@ -87,6 +89,8 @@ stop_server()
 # bridge LINE...: it has subscribed when this returns.
 bridge()
 {
+	: >"$tmp/log"
+	rm -f "$tmp/metrics"
 	mbox-nats -s "$url" "state $tmp/state" "metrics $tmp/metrics" "$@" 2>"$tmp/log" &
 	bridge=$!
 	until_true has "$tmp/log" 'mbox-nats: ready' || cat "$tmp/log"
@@ -109,8 +113,9 @@ has_receiver() { ! is "$1" recv_handles 0; }
 # metric NAME: of all routes
 metric()
 {
+	rm -f "$tmp/metrics"
 	kill -USR1 "$bridge"
-	sleep 0.2
+	until_true test -e "$tmp/metrics" || return 1
 	awk -v name="mbox_nats_$1_total{" 'index($0, name) == 1 { n += $NF } END { print n + 0 }' \
 		"$tmp/metrics"
 }
@@ -133,6 +138,7 @@ listen()
 {
 	local file=$1
 	shift
+	: >"$file"
 	"$client" "$url" "$@" >"$file" 2>&1 &
 	listener=$!
 	others="$others $listener"
@@ -709,6 +715,7 @@ test_wrong_credentials()
 	stop_server
 	start_server --user someone --pass right
 	echo wrong >"$tmp/password"
+	: >"$tmp/log"
 	mbox-nats -s "$url" "user someone $tmp/password" "import x.> -> $m-a" 2>"$tmp/log" &
 	bridge=$!
 	until_true has "$tmp/log" 'cannot connect: .*[Aa]uthorization'
@@ -735,6 +742,7 @@ test_no_server_yet()
 {
 	create "$m-a"
 	stop_server
+	: >"$tmp/log"
 	mbox-nats -s "$url" "export $m-a -> x.y" 2>"$tmp/log" &
 	bridge=$!
 	until_true has "$tmp/log" 'cannot connect: No server'
@@ -780,6 +788,8 @@ test_reload()
 {
 	create "$m-a" "$m-b"
 	printf '%s\n' "server $url" "metrics $tmp/metrics" "import x.a -> $m-a" >"$tmp/file"
+	: >"$tmp/log"
+	rm -f "$tmp/metrics"
 	mbox-nats -f "$tmp/file" 2>"$tmp/log" &
 	bridge=$!
 	until_true has "$tmp/log" 'mbox-nats: ready'
@@ -839,6 +849,9 @@ test_end()
 {
 	create "$m-a"
 	stream S 's.>'
+	: >"$tmp/log"
+	: >"$tmp/manager"
+	rm -f "$tmp/notify"
 	"$client" "$tmp/notify" notify >"$tmp/manager" &
 	local manager=$!
 	others="$others $manager"
@@ -851,12 +864,13 @@ test_end()
 	mboxctl send "$m-a" one
 	until_true is "$m-a" leased 1
 	kill "$bridge"
-	until_true has "$tmp/manager" '^STOPPING=1$'
+	# At once: it waits three seconds at most.
 	kill -CONT "$server"
 	status=0
 	wait "$bridge" || status=$?
 	same "$status" 0
 	bridge=
+	until_true has "$tmp/manager" '^STOPPING=1$'
 	# It has waited for the acknowledgement.
 	same "$(json "$m-a" queued)" 0
 	same "$(in_stream S)" 1
