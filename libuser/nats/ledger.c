@@ -130,7 +130,7 @@ static int open_file(const struct route *route, size_t size)
 	uint64_t digest = add_bytes(0xcbf29ce484222325ULL, route->conf.mailbox,
 				    strlen(route->conf.mailbox) + 1);
 	char path[4096];
-	int fd;
+	int fd, error;
 
 	digest = add_bytes(digest, route->conf.subject, strlen(route->conf.subject));
 	snprintf(path, sizeof(path), "%s/export-%016" PRIx64, route->bridge->conf.state, digest);
@@ -140,8 +140,12 @@ static int open_file(const struct route *route, size_t size)
 		return -1;
 	}
 	/* Another process with the same route has numbers of its own. */
-	if (lockf(fd, F_TLOCK, 0) || ftruncate(fd, size)) {
-		say("%s: %s", path, strerror(errno));
+	error = lockf(fd, F_TLOCK, 0) ? errno : 0;
+	/* A hole that finds no room later would be SIGBUS. */
+	if (!error)
+		error = posix_fallocate(fd, 0, size);
+	if (error) {
+		say("%s: %s", path, strerror(error));
 		close(fd);
 		return -1;
 	}

@@ -194,6 +194,13 @@ static unsigned int default_window(const struct route_conf *route)
 	}
 }
 
+/* They would have one ledger, and one of them would take the numbers of the other. */
+static bool same_export(const struct route_conf *a, const struct route_conf *b)
+{
+	return a->kind == ROUTE_EXPORT && b->kind == ROUTE_EXPORT &&
+	       !strcmp(a->mailbox, b->mailbox) && !strcmp(a->subject, b->subject);
+}
+
 /* KIND FIRST [OPTION]... ARROW SECOND [OPTION]... */
 static bool route_line(struct conf *conf, enum route_kind kind, char **words, const char *place)
 {
@@ -236,6 +243,9 @@ static bool route_line(struct conf *conf, enum route_kind kind, char **words, co
 	for (i = 0; ok && i < conf->count; i++) {
 		if (!strcmp(conf->routes[i].text, route.text))
 			ok = wrong(place, "this route stands there twice");
+		else if (same_export(&conf->routes[i], &route))
+			ok = wrong(place, "there is an export from %s to %s", route.mailbox,
+				   route.subject);
 	}
 	routes = ok ? realloc(conf->routes, (conf->count + 1) * sizeof(*routes)) : NULL;
 	if (!routes) {

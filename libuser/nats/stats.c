@@ -4,6 +4,7 @@
  * as a file in the text format of Prometheus.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,21 @@ static void put_metric(FILE *to, struct bridge *bridge, const char *name, const 
 	}
 }
 
+/* The folder may be open to others: a link that somebody has put there is not followed. */
+static FILE *new_file(const char *path)
+{
+	FILE *to = NULL;
+	int fd;
+
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		to = fdopen(fd, "w");
+	if (fd >= 0 && !to)
+		close(fd);
+	return to;
+}
+
 /**
  * metrics_write() - write the counters to the file that the settings name
  * @bridge: the bridge
@@ -197,12 +213,13 @@ void metrics_write(struct bridge *bridge)
 {
 	const char *path = bridge->conf.metrics;
 	char new[4096];
+	bool failed;
 	FILE *to;
 
 	if (!path)
 		return;
 	snprintf(new, sizeof(new), "%s.new", path);
-	to = fopen(new, "we");
+	to = new_file(new);
 	if (!to) {
 		say("%s: %s", new, strerror(errno));
 		return;
@@ -221,6 +238,11 @@ void metrics_write(struct bridge *bridge)
 	METRIC(dropped, "Messages that came faster than they were taken.");
 	METRIC(late, "Replies whose caller had gone.");
 #undef METRIC
-	if (fclose(to) || rename(new, path))
+	failed = ferror(to);
+	if (fclose(to) || failed) {
+		say("%s: cannot write", new);
+		unlink(new);
+	} else if (rename(new, path)) {
 		say("%s: %s", path, strerror(errno));
+	}
 }

@@ -201,6 +201,10 @@ END
 	*"$tmp/file:2: this route stands there twice"*) ;;
 	*) wrong "$out" ;;
 	esac
+	# They would have one ledger.
+	out=$(mbox-nats -t 'export a -> b' 'export a -> b jetstream' 2>&1) && wrong "an export twice"
+	same "$out" 'mbox-nats: command line: there is an export from a to b'
+	mbox-nats -t 'export a -> b' 'export a -> c' 'export c -> b' || wrong "three exports"
 	out=$(mbox-nats -t -f "$tmp/none" 2>&1) && wrong "no file"
 	mbox-nats --version | grep -q '^mbox-nats (libmbox) v' || wrong "no version"
 	mbox-nats --help | grep -q '^usage: ' || wrong "no help"
@@ -892,9 +896,13 @@ test_counters()
 	"$client" "$url" req "\$SRV.STATS.mbox-nats.$id" '' |
 		grep -q "\"num_requests\":1,\"num_errors\":0,.*\"mailbox\":\"$m-a\",\"bytes\":3," ||
 		wrong "no stats"
-	kill -USR1 "$bridge"
-	until_true has "$tmp/metrics" \
-		"^mbox_nats_messages_total{kind=\"import\",mailbox=\"$m-a\",subject=\"x.>\"} 1\$"
+	# A link that others have put there is not followed.
+	ln -s "$tmp/elsewhere" "$tmp/metrics.new"
+	metric messages >/dev/null
+	[ ! -e "$tmp/elsewhere" ] || wrong "it is in a file of others"
+	has "$tmp/metrics" \
+		"^mbox_nats_messages_total{kind=\"import\",mailbox=\"$m-a\",subject=\"x.>\"} 1\$" ||
+		wrong "not counted"
 	has "$tmp/metrics" '^mbox_nats_connected 1$' || wrong "not connected"
 }
 
