@@ -94,6 +94,7 @@ struct route_conf {
  * @state: folder for what must outlive this process; NULL: none
  * @metrics: file for counters; NULL: none
  * @reconnect_ms: time between two attempts at a server
+ * @pending: bytes that libnats keeps for a subscription
  * @routes: the routes
  * @count: how many
  */
@@ -114,6 +115,7 @@ struct conf {
 	char *state;
 	char *metrics;
 	unsigned int reconnect_ms;
+	unsigned int pending;
 	struct route_conf *routes;
 	unsigned int count;
 };
@@ -216,6 +218,7 @@ struct route_ops {
  * @again: run() could do more
  * @n: counters
  * @dropped_before: dropped by former subscriptions
+ * @dropped_now: by @sub
  * @error: what was last logged
  * @buf: of attr.msg_max bytes, or window_bytes
  * @own: of the kind
@@ -240,6 +243,7 @@ struct route {
 	bool again;
 	struct counters n;
 	uint64_t dropped_before;
+	uint64_t dropped_now;
 	char error[256];
 	void *buf;
 	void *own;
@@ -307,7 +311,7 @@ void inbox_close(struct inbox *inbox);
 natsMsg *inbox_take(struct inbox *inbox);
 bool inbox_empty(struct inbox *inbox);
 bool inbox_ended(struct inbox *inbox);
-natsStatus inbox_subscribe(struct inbox *inbox, natsSubscription **sub, natsConnection *nc,
+natsStatus inbox_subscribe(struct inbox *inbox, natsSubscription **sub, struct bridge *bridge,
 			   const char *subject, const char *queue, int pending);
 
 /* route.c */
@@ -335,7 +339,7 @@ void route_reject(struct route *route, const void *data, size_t len, uint32_t pr
 		  uint64_t type, const char *why);
 /* The number behind the prefix in the subject of a reply; 0: it is none. */
 uint64_t route_reply_number(const struct route *route, const natsMsg *msg);
-uint64_t route_dropped(const struct route *route);
+uint64_t route_dropped(struct route *route);
 const char *kind_name(enum route_kind kind);
 
 extern const struct route_ops export_ops;

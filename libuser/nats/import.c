@@ -136,7 +136,7 @@ static int import_attach(struct route *route)
 	route->inbox = inbox_new(route->bridge->event, 64);
 	if (!route->inbox)
 		return NATS_NO_MEMORY;
-	return inbox_subscribe(route->inbox, &route->sub, route->bridge->nc, route->conf.subject,
+	return inbox_subscribe(route->inbox, &route->sub, route->bridge, route->conf.subject,
 			       route->conf.queue, route->conf.window);
 }
 

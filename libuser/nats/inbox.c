@@ -153,16 +153,17 @@ static void complete(void *closure)
  * inbox_subscribe() - have messages of a subject come into an inbox
  * @inbox: the inbox
  * @sub: out: the subscription
- * @nc: the connection
+ * @bridge: has the connection
  * @subject: the subject
  * @queue: the queue group, or NULL
- * @pending: how many messages libnats keeps at most
+ * @pending: how many messages libnats keeps at most; a setting says how many bytes
  *
  * Return: what libnats says.
  */
-natsStatus inbox_subscribe(struct inbox *inbox, natsSubscription **sub, natsConnection *nc,
+natsStatus inbox_subscribe(struct inbox *inbox, natsSubscription **sub, struct bridge *bridge,
 			   const char *subject, const char *queue, int pending)
 {
+	natsConnection *nc = bridge->nc;
 	natsStatus status;
 
 	if (queue)
@@ -177,6 +178,6 @@ natsStatus inbox_subscribe(struct inbox *inbox, natsSubscription **sub, natsConn
 	pthread_mutex_unlock(&inbox->lock);
 	status = natsSubscription_SetOnCompleteCB(*sub, complete, inbox);
 	if (status == NATS_OK)
-		status = natsSubscription_SetPendingLimits(*sub, pending, -1);
+		status = natsSubscription_SetPendingLimits(*sub, pending, bridge->conf.pending);
 	return status;
 }

@@ -85,6 +85,7 @@ static bool read_conf(struct conf *conf, const struct arguments *args)
 	memset(conf, 0, sizeof(*conf));
 	conf->name = strdup("mbox-nats");
 	conf->reconnect_ms = 500;
+	conf->pending = 64 << 20;
 	if (args->file)
 		ok = conf_read(conf, args->file);
 	for (i = 0; i < args->count; i++) {
@@ -162,7 +163,7 @@ static bool same_connection(const struct conf *a, const struct conf *b)
 	       same(a->password, b->password) && same(a->token, b->token) &&
 	       same(a->ca, b->ca) && same(a->cert, b->cert) && same(a->key, b->key) &&
 	       a->tls == b->tls && same(a->domain, b->domain) && same(a->state, b->state) &&
-	       a->reconnect_ms == b->reconnect_ms;
+	       a->reconnect_ms == b->reconnect_ms && a->pending == b->pending;
 }
 
 /* ---- the loop ---------------------------------------------------------------- */

@@ -194,13 +194,14 @@ natsStatus route_attach(struct route *route)
 	return route->ops->attach(route);
 }
 
-uint64_t route_dropped(const struct route *route)
+uint64_t route_dropped(struct route *route)
 {
-	int64_t dropped = 0;
+	int64_t dropped;
 
-	if (route->sub)
-		natsSubscription_GetDropped(route->sub, &dropped);
-	return route->dropped_before + dropped;
+	/* A subscription that has ended does not say. */
+	if (route->sub && natsSubscription_GetDropped(route->sub, &dropped) == NATS_OK)
+		route->dropped_now = dropped;
+	return route->dropped_before + route->dropped_now;
 }
 
 /**
@@ -213,6 +214,7 @@ uint64_t route_dropped(const struct route *route)
 void route_leave(struct route *route)
 {
 	route->stopping = true;
+	route_dropped(route);
 	/* At its end libnats forgets what it still has, so that comes after route_stop(). */
 	if (route->sub && !route->reply)
 		natsSubscription_DrainTimeout(route->sub, 2 * DRAIN / NSEC_PER_MSEC);
@@ -243,6 +245,7 @@ natsMsg *route_take_rest(struct route *route, uint64_t until)
 void route_detach(struct route *route)
 {
 	route->dropped_before = route_dropped(route);
+	route->dropped_now = 0;
 	inbox_close(route->inbox);
 	route->inbox = NULL;
 	if (route->sub) {
@@ -267,7 +270,7 @@ int route_subscribe_reply(struct route *route)
 	if (!route->inbox)
 		return NATS_NO_MEMORY;
 	snprintf(subject, sizeof(subject), "%s.*", route->reply);
-	return inbox_subscribe(route->inbox, &route->sub, route->bridge->nc, subject, NULL,
+	return inbox_subscribe(route->inbox, &route->sub, route->bridge, subject, NULL,
 			       4 * WINDOW_MAX);
 }
 

@@ -2,6 +2,7 @@
 /* The file of routes, and options, which are lines of such a file. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,8 @@ static bool setting_line(struct conf *conf, char **words, const char *place)
 		conf->tls = true;
 		return true;
 	}
+	if (!strcmp(words[0], "pending") && n == 2)
+		return number(place, "pending", words[1], INT_MAX, &conf->pending);
 	if (!strcmp(words[0], "reconnect") && n == 2)
 		return number(place, "reconnect", words[1], 3600000, &conf->reconnect_ms);
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -72,7 +72,7 @@ static int serve_attach(struct route *route)
 	route->inbox = inbox_new(route->bridge->event, route->conf.window);
 	if (!route->inbox)
 		return NATS_NO_MEMORY;
-	return inbox_subscribe(route->inbox, &route->sub, route->bridge->nc, route->conf.subject,
+	return inbox_subscribe(route->inbox, &route->sub, route->bridge, route->conf.subject,
 			       route->conf.queue ?: DEFAULT_QUEUE, WINDOW_MAX);
 }
 

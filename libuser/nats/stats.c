@@ -41,7 +41,7 @@ static void put_number(FILE *to, const char *key, uint64_t value)
 	fprintf(to, ",\"%s\":%" PRIu64, key, value);
 }
 
-static void put_data(FILE *to, const struct route *route)
+static void put_data(FILE *to, struct route *route)
 {
 	const struct counters *n = &route->n;
 
@@ -57,7 +57,7 @@ static void put_data(FILE *to, const struct route *route)
 	fputc('}', to);
 }
 
-static void put_endpoint(FILE *to, const struct route *route, unsigned int i, bool stats)
+static void put_endpoint(FILE *to, struct route *route, unsigned int i, bool stats)
 {
 	const struct counters *n = &route->n;
 
@@ -122,7 +122,7 @@ void stats_attach(struct bridge *bridge)
 			snprintf(subject, sizeof(subject), "$SRV.%s%s%s%s%s", verbs[i],
 				 form ? "." : "", form ? bridge->conf.name : "", form > 1 ? "." : "",
 				 form > 1 ? bridge->id : "");
-			if (inbox_subscribe(bridge->stats_inbox, &bridge->stats[n], bridge->nc,
+			if (inbox_subscribe(bridge->stats_inbox, &bridge->stats[n], bridge,
 					    subject, NULL, 64) == NATS_OK)
 				n++;
 		}

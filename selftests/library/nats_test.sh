@@ -189,6 +189,8 @@ nonsense|not a word that a line begins with
 server|server wants one value
 user a|user wants two values
 name a.b|without .
+pending 0|not a number from 1 to 2147483647
+pending 2147483648|not a number from 1 to 2147483647
 # nothing|no route
 END
 	printf '%s\n' '# a comment' "server $url" 'export a -> b jetstream window 3' \
@@ -410,6 +412,25 @@ test_import_ends_with_the_bridge()
 	has "$tmp/log" ': 198 messages are lost$' || wrong "nothing was said"
 	has "$tmp/metrics" '^mbox_nats_rejected_total{.*} 198$' || wrong "not counted"
 	has "$tmp/metrics" '^mbox_nats_connected 0$' || wrong "still connected"
+}
+
+# libnats keeps that many bytes, and drops the rest.
+test_import_keeps_so_many_bytes()
+{
+	create -c 1 "$m-a"
+	head -c 5000 /dev/zero | tr '\0' x >"$tmp/text"
+	bridge "pending 20000" "import x.> -> $m-a"
+	pub -c 200 x.y "@$tmp/text"
+	until_true is "$m-a" queued 1
+	until_true has "$tmp/log" 'messages were dropped'
+	# The answer comes when the bridge has read all that.
+	"$client" "$url" req '$SRV.PING' '' >/dev/null
+	dropped=$(metric dropped)
+	[ "$dropped" -gt 100 ] || wrong "$dropped dropped"
+	stop_bridge
+	# The others are lost at the end; one is in the mailbox.
+	lost=$(sed -n 's/.*: \([0-9]*\) messages are lost$/\1/p' "$tmp/log")
+	same "$((dropped + lost))" 199
 }
 
 test_import_from_jetstream()
