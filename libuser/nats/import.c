@@ -24,6 +24,8 @@
 #define PULL_LATE (7 * NSEC_PER_SEC)
 #define API_TIMEOUT (5 * NSEC_PER_SEC)
 #define API_PAUSE NSEC_PER_SEC
+/* Not now; perhaps another machine can, and this one a second later. */
+#define NAK_LATER "-NAK {\"delay\":1000000000}"
 /* Of a consumer that is made here. */
 #define ACK_WAIT (30 * NSEC_PER_SEC)
 /* How many messages are remembered as done. */
@@ -238,6 +240,20 @@ static int send_as(struct route *route, struct mbox_msg *msg, const struct ident
 	return ret;
 }
 
+static void over_quota(struct route *route, natsMsg *from, const struct identity *identity)
+{
+	char why[64];
+
+	snprintf(why, sizeof(why), "the quota of user %u is used up", identity->uid);
+	if (!jetstream(route)) {
+		reject(route, from, why);
+		return;
+	}
+	route_say(route, "%s", why);
+	route->n.errors++;
+	answer(route, from, NAK_LATER);
+}
+
 /* False: the mailbox does not take it now, and the message stays. */
 static bool deliver(struct route *route, natsMsg *from)
 {
@@ -264,9 +280,15 @@ static bool deliver(struct route *route, natsMsg *from)
 		return true;
 	}
 	switch (errno) {
+	case EDQUOT:
+		/* That user's; the messages of others do not wait for it. */
+		if (identity.known) {
+			over_quota(route, from, &identity);
+			return true;
+		}
+		return false;
 	case EAGAIN:
 	case EINTR:
-	case EDQUOT:
 	case ENOMEM:
 		return false;
 	case EPERM:
@@ -340,14 +362,38 @@ static uint64_t json_number(const char *json, const char *key)
 
 static void json_text(const char *json, const char *key, char *to, size_t size)
 {
-	const char *at = strstr(json, key), *end;
+	const char *at = strstr(json, key);
 
 	*to = 0;
 	if (!at)
 		return;
 	at += strlen(key);
-	end = strchr(at, '"');
-	snprintf(to, size, "%.*s", end ? (int)(end - at) : 0, at);
+	for (; *at && *at != '"' && size > 1; size--) {
+		unsigned int c;
+		int used = 0;
+
+		/* So the server writes > and others. */
+		if (sscanf(at, "\\u00%2x%n", &c, &used) == 1) {
+			*to++ = c;
+			at += used;
+		} else {
+			*to++ = *at++;
+		}
+	}
+	*to = 0;
+}
+
+/* Whether the consumer that there is delivers what the route is for. */
+static bool filter_fits(struct route *route, const char *json)
+{
+	char filter[512];
+
+	json_text(json, "\"filter_subject\":\"", filter, sizeof(filter));
+	if (!strcmp(*filter ? filter : ">", route->conf.subject))
+		return true;
+	route_say(route, "%s is a consumer of %s", route->conf.durable,
+		  *filter ? filter : "all subjects of the stream, or of several");
+	return false;
 }
 
 static void answered(struct route *route, natsMsg *msg)
@@ -383,6 +429,11 @@ static void answered(struct route *route, natsMsg *msg)
 			route_say(route, "no stream has the subject %s", route->conf.subject);
 			return;
 		}
+		if (json_number(json, "\"total\":") > 1) {
+			route_say(route, "several streams have the subject %s: name one with stream",
+				  route->conf.subject);
+			return;
+		}
 		im->step = FIND_CONSUMER;
 		im->until_ns = 0;
 		return;
@@ -395,6 +446,8 @@ static void answered(struct route *route, natsMsg *msg)
 		route_say(route, "%s does not acknowledge each message", route->conf.durable);
 		return;
 	}
+	if (!filter_fits(route, json))
+		return;
 	im->ack_wait = json_number(json, "\"ack_wait\":") ?: ACK_WAIT;
 	im->step = READY;
 	im->wanted = 0;
@@ -531,6 +584,17 @@ static void drop_first(struct importer *im)
 	im->count--;
 }
 
+/* The mailbox has ended: what was fetched for it is not kept from others. */
+static void give_back(struct route *route)
+{
+	struct importer *im = route->own;
+
+	while (im->count) {
+		answer(route, im->held[im->head], NAK_LATER);
+		drop_first(im);
+	}
+}
+
 static void wait_for_room(struct route *route, bool full)
 {
 	struct importer *im = route->own;
@@ -568,6 +632,8 @@ static void import_run(struct route *route)
 	}
 	route->again = i == RUN_MAX;
 	if (jetstream(route)) {
+		if (!route->mb)
+			give_back(route);
 		tell_progress(route);
 		if (route->mb && ask_for_more(route))
 			full = true;

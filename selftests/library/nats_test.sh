@@ -457,6 +457,41 @@ test_import_of_a_part_of_a_stream()
 	same "$(recv "$m-a" 2 | tr '\n' ' ')" 'one three '
 }
 
+# It would deliver something else.
+test_import_by_a_wrong_consumer()
+{
+	create "$m-a"
+	stream S 's.>'
+	api CONSUMER.DURABLE.CREATE.S.D '{"stream_name":"S","config":{"durable_name":"D",
+		"ack_policy":"explicit","filter_subject":"s.>"}}' >/dev/null
+	api CONSUMER.DURABLE.CREATE.S.E \
+		'{"stream_name":"S","config":{"durable_name":"E","ack_policy":"explicit"}}' >/dev/null
+	pub s.b one
+	bridge "import s.a durable D -> $m-a" "import s.* durable E -> $m-a"
+	until_true has "$tmp/log" ': D is a consumer of s.>$'
+	until_true has "$tmp/log" ': E is a consumer of all subjects of the stream, or of several$'
+	stop_bridge
+	same "$(json "$m-a" queued)" 0
+	bridge "import s.> durable D -> $m-a" "import > durable E stream S -> $m-a"
+	same "$(recv "$m-a" 2 | tr '\n' ' ')" 'one one '
+}
+
+test_import_from_one_of_several_streams()
+{
+	create "$m-a"
+	stream S 's.>'
+	stream T 't.>'
+	pub s.a one
+	pub t.a two
+	bridge "import > durable D -> $m-a"
+	until_true has "$tmp/log" 'several streams have the subject >: name one with stream$'
+	stop_bridge
+	same "$(json "$m-a" queued)" 0
+	bridge "import > durable D stream T -> $m-a"
+	same "$(recv "$m-a")" two
+	api STREAM.DELETE.T >/dev/null
+}
+
 # Nothing is fetched for which there is no room.
 test_import_into_a_full_mailbox()
 {
@@ -487,6 +522,27 @@ test_import_holds_what_does_not_fit()
 	mboxctl recv -N -d -n 0 "$m-a" >>"$tmp/out" || :
 	until_true sh -c "mboxctl recv -N -d -n 0 $m-a >>'$tmp/out'; [ \$(grep -c ^m '$tmp/out') = 8 ]"
 	same "$(grep ^m "$tmp/out" | tr '\n' ' ')" 'm1 m2 m3 m4 m5 m6 m7 m8 '
+}
+
+# Other machines get what was fetched for a mailbox that has ended.
+test_import_gives_back_what_it_holds()
+{
+	create -c 4 "$m-a"
+	stream S 's.>'
+	bridge "import s.> durable D -> $m-a"
+	until_true sh -c "'$client' $url req '\$JS.API.CONSUMER.INFO.S.D' '' |
+		grep -q '\"num_waiting\":1,'"
+	mboxctl send "$m-a" own own own own
+	pub -c 4 s.a 'm%d'
+	until_true sh -c "'$client' $url req '\$JS.API.CONSUMER.INFO.S.D' '' |
+		grep -q '\"num_ack_pending\":4,'"
+	mboxctl rm -D "$m-a"
+	out=$("$client" "$url" req -t 20000 '$JS.API.CONSUMER.MSG.NEXT.S.D' \
+		'{"batch":1,"expires":10000000000}')
+	case $out in
+	's.a [] m'*) ;;
+	*) wrong "$out" ;;
+	esac
 }
 
 test_import_of_what_does_not_fit()
