@@ -128,6 +128,15 @@ int headers_get(natsMsg *from, struct mbox_msg *msg, struct identity *identity)
  * ids, which stay.
  */
 
+/* On 32-bit machines with calls from the time of 16-bit ids, those have the plain names. */
+#ifdef SYS_setresuid32
+#define SETRESUID SYS_setresuid32
+#define SETRESGID SYS_setresgid32
+#else
+#define SETRESUID SYS_setresuid
+#define SETRESGID SYS_setresgid
+#endif
+
 /**
  * identity_take() - be another user and group for the next message
  * @identity: which
@@ -140,9 +149,9 @@ int identity_take(const struct identity *identity)
 {
 	if (!identity->known)
 		return 0;
-	if (syscall(SYS_setresgid, identity->gid, -1, -1))
+	if (syscall(SETRESGID, identity->gid, -1, -1))
 		return -1;
-	if (syscall(SYS_setresuid, identity->uid, -1, -1)) {
+	if (syscall(SETRESUID, identity->uid, -1, -1)) {
 		int error = errno;
 
 		identity_drop(identity);
@@ -157,8 +166,8 @@ void identity_drop(const struct identity *identity)
 {
 	if (!identity->known)
 		return;
-	if (syscall(SYS_setresuid, geteuid(), -1, -1) ||
-	    syscall(SYS_setresgid, getegid(), -1, -1)) {
+	if (syscall(SETRESUID, geteuid(), -1, -1) ||
+	    syscall(SETRESGID, getegid(), -1, -1)) {
 		/* Who it is now would be said of all that follow. */
 		say("cannot become user %u again: %s", geteuid(), strerror(errno));
 		abort();
