@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The file of routes, and options, which are lines of such a file. */
 #include <ctype.h>
 #include <errno.h>

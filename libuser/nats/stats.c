@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What the routes have done: as a service of NATS ($SRV.PING, $SRV.INFO, $SRV.STATS), and
  * as a file in the text format of Prometheus.
