@@ -707,14 +707,19 @@ test_serve_ends_with_its_server()
 test_serve_in_time()
 {
 	create "$m-a"
-	bridge "serve $m-a <- x.y timeout 1 reply-max 10"
-	mboxctl serve "$m-a" sh -c 'read -r a; [ "$a" != slow ] || sleep 3; echo "0123456789"' 2>/dev/null &
-	local srv=$!
-	others="$others $srv"
+	create "$m-b"
+	bridge "serve $m-a <- x.slow timeout 1" "serve $m-b <- x.long timeout 60 reply-max 10"
+	mboxctl serve "$m-a" sleep 3 2>/dev/null &
+	local slow=$!
+	mboxctl serve "$m-b" echo 0123456789 2>/dev/null &
+	local long=$!
+	others="$others $slow $long"
 	until_true is "$m-a" recv_handles 1
-	"$client" "$url" req x.y slow | grep -q 'Nats-Service-Error-Code=504' || wrong "no 504"
-	"$client" "$url" req -t 20000 x.y quick | grep -q 'Nats-Service-Error-Code=413' || wrong "no 413"
-	end "$srv" TERM
+	until_true is "$m-b" recv_handles 1
+	"$client" "$url" req -t 20000 x.slow a | grep -q 'Nats-Service-Error-Code=504' || wrong "no 504"
+	"$client" "$url" req -t 60000 x.long a | grep -q 'Nats-Service-Error-Code=413' || wrong "no 413"
+	end "$slow" TERM
+	end "$long" TERM
 }
 
 # Every request that has come gets an answer, also those that wait behind the window.
