@@ -764,8 +764,8 @@ static enum mbx_spare make_room(struct mailbox *mb, u32 len, unsigned int *left,
 }
 
 /*
- * mbx_admit_senders() with readers that have chosen their policy: in one hold of the lock
- * fewer senders, because messages can have to be looked at and dropped for them.
+ * mbx_admit_senders() with readers that have chosen their policy: messages can have to be
+ * looked at and dropped for each sender.
  */
 static void admit_past_readers(struct mailbox *mb, bool begun, struct mbx_deferred *deferred)
 {
@@ -781,7 +781,7 @@ static void admit_past_readers(struct mailbox *mb, bool begun, struct mbx_deferr
 			return;
 		}
 		room = MBX_SPARE_UNKNOWN;
-		if (n < MBX_DROP_AT_ONCE)
+		if (n < MBX_WAKE_AT_ONCE)
 			room = make_room(mb, mbx_send_waiter(w)->msg->len, &left, deferred);
 		if (room == MBX_SPARE_NONE)
 			return;
