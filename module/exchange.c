@@ -65,8 +65,8 @@
 #include "transaction.h"
 #include "trace.h"
 
-/* How many messages are checked for readers that hold them, for each sender. */
-#define HELD_AT_ONCE 2
+/* How many messages are checked for readers that hold them, for each sender let in. */
+#define HELD_FOR_EACH 2
 
 /* ---- the end of a message ----------------------------------------------- */
 
@@ -162,6 +162,22 @@ void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred)
 {
 	lockdep_assert_held(&mb->lock);
 	drop_stored(mb, mbx_store_ops(mb)->make_room(mb), deferred);
+}
+
+/**
+ * mbx_drop_for() - drop messages until there is room for another
+ * @mb: a mailbox that may drop its oldest messages
+ * @len: length of the other message
+ * @left: how many may be dropped in this hold of the lock; less those that were
+ * @deferred: to be run without the lock
+ *
+ * Return: whether there is room.
+ */
+bool mbx_drop_for(struct mailbox *mb, u32 len, unsigned int *left, struct mbx_deferred *deferred)
+{
+	for (; *left && !mbx_can_take(mb, len); --*left)
+		mbx_drop_oldest(mb, deferred);
+	return mbx_can_take(mb, len);
 }
 
 /*
@@ -744,6 +760,14 @@ static bool admit(struct mailbox *mb, struct mbx_send_waiter *w,
 	return true;
 }
 
+/* There is room for more senders. @begun: another thread goes on with that already. */
+static void leave_backlog(struct mailbox *mb, bool begun, struct mbx_deferred *deferred)
+{
+	mb->store_flags |= MBX_STORE_BACKLOG;
+	if (!begun)
+		deferred->more |= MBX_MORE_ADMIT;
+}
+
 /*
  * Drop messages that no reader holds, at most *@left of them, until there is room for
  * @len bytes. Return whether there is, or may be in another hold of the lock.
@@ -755,12 +779,10 @@ static enum mbx_spare make_room(struct mailbox *mb, u32 len, unsigned int *left,
 
 	if (mbx_can_take(mb, len))
 		return MBX_SPARE_ENOUGH;
-	spare = mbx_readers_spare(mb, HELD_AT_ONCE);
+	spare = mbx_readers_spare(mb, HELD_FOR_EACH);
 	if (spare != MBX_SPARE_ENOUGH)
 		return spare;
-	for (; *left && !mbx_can_take(mb, len); --*left)
-		mbx_drop_oldest(mb, deferred);
-	return mbx_can_take(mb, len) ? MBX_SPARE_ENOUGH : MBX_SPARE_UNKNOWN;
+	return mbx_drop_for(mb, len, left, deferred) ? MBX_SPARE_ENOUGH : MBX_SPARE_UNKNOWN;
 }
 
 /*
@@ -786,9 +808,7 @@ static void admit_past_readers(struct mailbox *mb, bool begun, struct mbx_deferr
 		if (room == MBX_SPARE_NONE)
 			return;
 		if (room == MBX_SPARE_UNKNOWN || !admit(mb, mbx_send_waiter(w), deferred)) {
-			mb->store_flags |= MBX_STORE_BACKLOG;
-			if (!begun)
-				deferred->more |= MBX_MORE_ADMIT;
+			leave_backlog(mb, begun, deferred);
 			return;
 		}
 	}
@@ -829,9 +849,7 @@ void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred)
 		    !too_long(mb, mbx_send_waiter(w)->msg))
 			return;
 		if (n == MBX_WAKE_AT_ONCE || !admit(mb, mbx_send_waiter(w), deferred)) {
-			mb->store_flags |= MBX_STORE_BACKLOG;
-			if (!begun)
-				deferred->more |= MBX_MORE_ADMIT;
+			leave_backlog(mb, begun, deferred);
 			return;
 		}
 	}

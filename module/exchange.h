@@ -38,6 +38,7 @@ void mbx_accept_blocked_send(struct mailbox *mb, struct mbx_send_waiter *w,
 void mbx_confirm(struct mailbox *mb, struct mbx_message *msg, int result,
 		 struct mbx_deferred *deferred);
 void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred);
+bool mbx_drop_for(struct mailbox *mb, u32 len, unsigned int *left, struct mbx_deferred *deferred);
 void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred);
 bool mbx_may_drop_own(struct mailbox *mb, const struct mbx_sender *sender,
 		      const struct mbx_shortage *shortage);

@@ -348,12 +348,6 @@ static void leave_history(struct mailbox *mb, struct mbx_message *msg)
 	mbx_history_gap(mb, seq + 1);
 }
 
-/* The first message leaves. */
-static void unstore_clear(struct mbx_choices *choices, struct mbx_message *msg)
-{
-	choices->clear = max(choices->clear, mbx_ext(msg)->seq + 1);
-}
-
 /**
  * mbx_readers_unstore() - remove the first message
  * @mb: a mailbox with MBOX_BROADCAST
@@ -369,7 +363,7 @@ bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg)
 	if (cursors)
 		add_cursors(mb, next_of(mb, msg), cursors, mbx_ext(msg)->choosers);
 	if (has_choices(mb))
-		unstore_clear(mb->choices, msg);
+		mb->choices->clear = max(mb->choices->clear, mbx_ext(msg)->seq + 1);
 	if (unlikely(mb->history))
 		leave_history(mb, msg);
 	mbx_queue_remove(&mb->stored, msg);

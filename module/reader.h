@@ -13,7 +13,7 @@
  * @chooses: it has another policy than the mailbox, and counts in mailbox.choices
  * @node: in mailbox.readers
  *
- * Under mailbox.lock; @number is constant.
+ * Under mailbox.lock, also @number, which does not change: it shares a word with @chooses.
  */
 struct mbx_reader {
 	u64 seq;

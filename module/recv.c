@@ -343,11 +343,7 @@ static noinline int stale_goes_on(struct mailbox *mb, const struct mbx_wait_opts
 		return -EINTR;
 	if (!*left)
 		*left = 1 + mbx_expire_rounds(mb);
-	if (*left > 1) {
-		--*left;
-		return 0;
-	}
-	return mbx_wait_goes_on(opts) ?: opts->nowait_err;
+	return mbx_try_goes_on(opts, left);
 }
 
 /* A message without anything unusual could not be copied. Return the error. */

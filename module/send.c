@@ -63,11 +63,9 @@ static bool lacks_copy(const struct mailbox *mb, const struct mbx_message *msg,
  */
 static bool drop_oldest(struct mailbox *mb, u32 len, struct mbx_deferred *deferred)
 {
-	unsigned int n;
+	unsigned int left = MBX_WAKE_AT_ONCE;
 
-	for (n = 0; n < MBX_WAKE_AT_ONCE && !mbx_can_take(mb, len); n++)
-		mbx_drop_oldest(mb, deferred);
-	return mbx_can_take(mb, len);
+	return mbx_drop_for(mb, len, &left, deferred);
 }
 
 static void drop_newest(struct mailbox *mb, struct mbx_message *msg)
@@ -399,11 +397,7 @@ static int unsure_goes_on(struct mailbox *mb, const struct mbx_wait_opts *opts, 
 {
 	if (!*left)
 		*left = 2 + READ_ONCE(mb->stored.count) / MBX_WAKE_AT_ONCE;
-	if (*left > 1) {
-		--*left;
-		return 0;
-	}
-	return mbx_wait_goes_on(opts) ?: opts->nowait_err;
+	return mbx_try_goes_on(opts, left);
 }
 
 /*

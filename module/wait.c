@@ -78,6 +78,24 @@ int mbx_wait_goes_on(const struct mbx_wait_opts *opts)
 }
 
 /**
+ * mbx_try_goes_on() - whether a call tries once more what takes several holds of a lock
+ * @opts: how it may wait
+ * @left: 1 more than the tries that count as a single step; less this one
+ *
+ * Others can make further tries necessary, for as long as they like.
+ *
+ * Return: 0, or opts->nowait_err or as mbx_wait_goes_on() once no try is left.
+ */
+int mbx_try_goes_on(const struct mbx_wait_opts *opts, u64 *left)
+{
+	if (*left > 1) {
+		--*left;
+		return 0;
+	}
+	return mbx_wait_goes_on(opts) ?: opts->nowait_err;
+}
+
+/**
  * struct mbx_alarm - wakes a task at a time besides its deadline
  * @timer: the timer
  * @task: the task

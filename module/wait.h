@@ -52,6 +52,7 @@ void mbx_wait_opts_init(struct mbx_wait_opts *opts, u32 flags, u64 deadline_ns,
 			bool nonblock);
 bool mbx_deadline_passed(const struct mbx_wait_opts *opts);
 int mbx_wait_goes_on(const struct mbx_wait_opts *opts);
+int mbx_try_goes_on(const struct mbx_wait_opts *opts, u64 *left);
 
 struct mbx_alarm *mbx_alarm_new(ktime_t end);
 void mbx_alarm_free(struct mbx_alarm *alarm);
