@@ -497,7 +497,8 @@ struct mbox_vec {
  *	MBOX_DROP_NEWEST, MBOX_FAIR and MBOX_BROADCAST
  *
  * Needs the owner or CAP_IPC_OWNER. If a limit grows, waiting senders continue; if
- * it shrinks below what is queued, nothing is dropped.
+ * it shrinks below what is queued, nothing is dropped. A send that waits with a message
+ * longer than a new max_bytes fails with EMSGSIZE.
  */
 struct mbox_set_capacity {
 	__u32 capacity;
@@ -689,7 +690,8 @@ struct mbox_expel {
 /**
  * struct mbox_set_reader - choose what senders do when this handle falls behind
  * @policy: MBOX_READER_DEFAULT and so on; MBOX_READER_WAIT: only where senders wait by
- *	the flags of the mailbox, or with MBOX_ALLOW_WAIT
+ *	the flags of the mailbox, or with MBOX_ALLOW_WAIT; with max_bytes, only what the
+ *	mailbox does anyway
  * @reserved: must be zero
  *
  * For an MBOX_BROADCAST mailbox; needs the right to receive. Applies to the open file
