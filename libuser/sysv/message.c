@@ -87,6 +87,24 @@ static bool was_closed(int fd, int id)
 	return sysv__was_closed(id, fd);
 }
 
+/* An error of both calls, in the words of their pages. */
+static int failed(int id, int flags)
+{
+	switch (errno) {
+	case EIDRM:
+		sysv__forget(id);
+		/* It did not wait, so the queue was removed before. */
+		if (flags & IPC_NOWAIT)
+			errno = EINVAL;
+		break;
+	case EDQUOT:
+		errno = ENOMEM;
+		break;
+	}
+
+	return -1;
+}
+
 /* ---- sending --------------------------------------------------------------------- */
 
 /*
@@ -103,24 +121,6 @@ static bool pause_for_limit(int flags)
 	}
 
 	return nanosleep(&t, NULL) == 0;
-}
-
-/* In the words of msgsnd(2). */
-static int send_failed(int id, int flags)
-{
-	switch (errno) {
-	case EIDRM:
-		sysv__forget(id);
-		/* It did not wait, so the queue was removed before. */
-		if (flags & IPC_NOWAIT)
-			errno = EINVAL;
-		break;
-	case EDQUOT:
-		errno = ENOMEM;
-		break;
-	}
-
-	return -1;
 }
 
 MBOX_API int msgsnd(int id, const void *msgp, size_t len, int flags)
@@ -161,7 +161,7 @@ MBOX_API int msgsnd(int id, const void *msgp, size_t len, int flags)
 			return 0;
 	} while (errno == EMSGSIZE ? pause_for_limit(flags) : was_closed(fd, id));
 
-	return send_failed(id, flags);
+	return failed(id, flags);
 }
 
 /* ---- receiving -------------------------------------------------------------------- */
@@ -205,15 +205,8 @@ static ssize_t receive_failed(int id, int flags)
 		/* The kernel's own copy finds out later. */
 		errno = flags & MSG_COPY && flags & MSG_NOERROR ? EINVAL : E2BIG;
 		break;
-	case EIDRM:
-		sysv__forget(id);
-		/* It did not wait, so the queue was removed before. */
-		if (flags & IPC_NOWAIT)
-			errno = EINVAL;
-		break;
-	case EDQUOT:
-		errno = ENOMEM;
-		break;
+	default:
+		failed(id, flags);
 	}
 
 	return -1;
