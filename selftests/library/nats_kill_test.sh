@@ -10,23 +10,11 @@
 # shellcheck disable=SC2016,SC2317 # subjects have a $; the trap calls cleanup
 set -eu
 
-PATH=$PATH:/usr/local/bin:/usr/sbin
 here=$(cd "$(dirname "$0")" && pwd)
 client=$here/nats_client worker=$here/nats_worker
-for program in mboxctl mbox-nats nats-server "$client" "$worker"; do
-	if ! command -v "$program" >/dev/null; then
-		echo "1..0 # SKIP no ${program##*/}"
-		exit 4
-	fi
-done
-if [ ! -c /dev/mbox ]; then
-	echo "1..0 # SKIP no /dev/mbox"
-	exit 4
-fi
-if [ ! -e /proc/net/tcp ]; then
-	echo "1..0 # SKIP this kernel has no Internet protocols"
-	exit 4
-fi
+# shellcheck source=selftests/library/nats.sh
+. "$here/nats.sh"
+needs "$client" "$worker"
 
 messages=${NATS_MESSAGES:-5000}
 kills=${NATS_KILLS:-10}

@@ -6,22 +6,11 @@
 # shellcheck disable=SC2016,SC2317 # subjects have a $; they are called by the names found at the end
 set -eu
 
-PATH=$PATH:/usr/local/bin:/usr/sbin
-client=$(cd "$(dirname "$0")" && pwd)/nats_client
-for program in mboxctl mbox-nats nats-server "$client"; do
-	if ! command -v "$program" >/dev/null; then
-		echo "1..0 # SKIP no ${program##*/}"
-		exit 4
-	fi
-done
-if [ ! -c /dev/mbox ]; then
-	echo "1..0 # SKIP no /dev/mbox"
-	exit 4
-fi
-if [ ! -e /proc/net/tcp ]; then
-	echo "1..0 # SKIP this kernel has no Internet protocols"
-	exit 4
-fi
+here=$(cd "$(dirname "$0")" && pwd)
+client=$here/nats_client
+# shellcheck source=selftests/library/nats.sh
+. "$here/nats.sh"
+needs "$client"
 
 tmp=$(mktemp -d)
 m=mbox-test-$$
@@ -682,6 +671,23 @@ test_serve()
 	until_true metric_is messages 11
 }
 
+# ask N: as many requests, whose answers are waited for by all_get N TEXT
+ask()
+{
+	for i in $(seq "$1"); do
+		"$client" "$url" req -t 60000 x.y "$i" >"$tmp/out$i" &
+		eval "req$i=$!"
+	done
+}
+
+all_get()
+{
+	for i in $(seq "$1"); do
+		eval "wait \$req$i" || wrong "request $i"
+		has "$tmp/out$i" "$2" || wrong "$(cat "$tmp/out$i")"
+	done
+}
+
 test_serve_ends_with_its_server()
 {
 	create "$m-a"
@@ -691,17 +697,10 @@ test_serve_ends_with_its_server()
 	others="$others $srv"
 	until_true is "$m-a" recv_handles 1
 	# One has been received, the others have not.
-	for i in 1 2 3; do
-		"$client" "$url" req -t 60000 x.y "$i" >"$tmp/out$i" &
-		eval "req$i=$!"
-	done
+	ask 3
 	until_true is "$m-a" sent 3
 	end "$srv" KILL
-	for i in 1 2 3; do
-		eval "wait \$req$i" || wrong "request $i"
-		has "$tmp/out$i" 'Nats-Service-Error=the server has ended Nats-Service-Error-Code=503' ||
-			wrong "$(cat "$tmp/out$i")"
-	done
+	all_get 3 'Nats-Service-Error=the server has ended Nats-Service-Error-Code=503'
 }
 
 test_serve_in_time()
@@ -732,18 +731,11 @@ test_serve_ends_with_the_bridge()
 	others="$others $srv"
 	until_true is "$m-a" recv_handles 1
 	listen "$tmp/seen" sub -n 4 -t 60000 x.y
-	for i in 1 2 3 4; do
-		"$client" "$url" req -t 60000 x.y "$i" >"$tmp/out$i" &
-		eval "req$i=$!"
-	done
+	ask 4
 	wait "$listener" || wrong "not all have asked"
 	until_true is "$m-a" sent 1
 	stop_bridge
-	for i in 1 2 3 4; do
-		eval "wait \$req$i" || wrong "request $i"
-		has "$tmp/out$i" 'Nats-Service-Error=the bridge has ended Nats-Service-Error-Code=503' ||
-			wrong "$(cat "$tmp/out$i")"
-	done
+	all_get 4 'Nats-Service-Error=the bridge has ended Nats-Service-Error-Code=503'
 	end "$srv" KILL
 }
 

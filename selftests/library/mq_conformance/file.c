@@ -278,7 +278,7 @@ static void use_received(void)
 {
 	mqd_t q;
 
-	become(1001);
+	become(1001, 1001);
 	OPEN(mq_open(name, O_RDWR));
 	q = OPEN(receive_fd(pair[1]));
 	CALL(mq_send(q, "abc", 3, 4));

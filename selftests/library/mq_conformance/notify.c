@@ -140,7 +140,7 @@ static void value_and_number(void)
 
 static void send_one(void)
 {
-	become(1001);
+	become(1001, 1001);
 	CALL(mq_send(queue, "a", 1, 0));
 }
 

@@ -67,7 +67,7 @@ static void exclusive_alone(void)
 static void exclusive_of_another_user(void)
 {
 	make(4, 64, O_RDWR);
-	become(1001);
+	become(1001, 1001);
 	OPEN(mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &small));
 	OPEN(mq_open(name, O_CREAT | O_RDWR, 0600, &small));
 }
@@ -307,7 +307,7 @@ static void above_maximum(void)
 	struct mq_attr many = { .mq_maxmsg = 11, .mq_msgsize = 8 };
 	struct mq_attr large = { .mq_maxmsg = 4, .mq_msgsize = 8193 };
 
-	become(1001);
+	become(1001, 1001);
 	OPEN(mq_open(name, O_CREAT | O_RDWR, 0600, &many));
 	OPEN(mq_open(name2, O_CREAT | O_RDWR, 0600, &large));
 }
@@ -361,7 +361,7 @@ static void try_all(void)
 
 static void as_other(void)
 {
-	become(1001);
+	become(1001, 1001);
 	try_all();
 }
 
@@ -416,7 +416,7 @@ static void owner_without_rights(void)
 {
 	mqd_t q;
 
-	become(1001);
+	become(1001, 1001);
 	q = make(4, 64, O_RDWR);
 	CALL(fchmod(q, 0066));
 	try_all();
@@ -433,7 +433,7 @@ static void open_keeps_rights(void)
 
 	CALL(fchmod(q, 0));
 	CALL(mq_send(q, "a", 1, 0));
-	become(1001);
+	become(1001, 1001);
 	CALL(mq_send(q, "a", 1, 0));
 	OPEN(mq_open(name, O_WRONLY));
 }
@@ -568,7 +568,7 @@ static void new_queue_of_an_old_name(void)
 
 static void unlink_as_other(void)
 {
-	become(1001);
+	become(1001, 1001);
 	CALL(mq_unlink(name));
 	CALL(mq_unlink(name2));
 }
@@ -583,7 +583,7 @@ static void unlink_without_rights(void)
 {
 	mqd_t q;
 
-	become(1001);
+	become(1001, 1001);
 	q = make(4, 64, O_RDWR);
 	CALL(fchmod(q, 0));
 	CALL(mq_unlink(name));
@@ -591,7 +591,7 @@ static void unlink_without_rights(void)
 
 static void make_as_other(void)
 {
-	become(1001);
+	become(1001, 1001);
 	make(4, 64, O_RDWR);
 }
 

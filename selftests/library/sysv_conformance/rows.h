@@ -11,26 +11,9 @@
 #include <sys/msg.h>
 #include <sys/types.h>
 
-/**
- * struct row - a sentence, and the steps that show whether it is true
- * @sentence: the page, and what it says
- * @steps: run in a process of their own
- * @difference: name of the difference between the two implementations, or NULL
- * @copies: it needs MSG_COPY, which not every kernel has
- */
-struct row {
-	const char *sentence;
-	void (*steps)(void);
-	const char *difference;
-	bool copies;
-};
+#include "../conformance/conformance.h"
 
-struct table {
-	const struct row *rows;
-};
-
-/* All rows; the last has none. */
-extern const struct table tables[];
+/* All rows; those that are optional need MSG_COPY. */
 extern const struct row get_rows[], message_rows[], control_rows[], wait_rows[];
 
 /* Memory of all processes of a row. */
@@ -53,16 +36,8 @@ struct message {
 	char text[TEXT_MAX];
 };
 
-void add(const char *format, ...) __attribute__((format(printf, 1, 2)));
-long add_result(const char *step, long ret);
-
-/* A step, and what it returns: 0, a number, or the name of its error. */
-#define CALL(step) add_result(#step, (step))
-/* Likewise, but the number does not matter. */
-#define GET(step) add_got(#step, (step))
-int add_got(const char *step, int ret);
-/* A value, under its own name. */
-#define SHOW(value) add(#value "=%ld; ", (long)(value))
+/* As OPEN(), of msgget(2). */
+#define GET(step) add_opened(#step, (step))
 
 /* A queue that nobody else uses. */
 int make(int mode);
@@ -78,14 +53,10 @@ int snd_len(int id, long type, size_t len, int flags);
 void take(int id, long type, int flags);
 void take_len(int id, size_t len, long type, int flags);
 
-char state_of(int tid);
-void await_asleep(atomic_int *tid);
 /* Memory whose first @len bytes are good, and then none. */
 void *before_bad(size_t len);
 /* How many the process has, and a few that are always the same. */
 int descriptors(void);
-void become(unsigned int uid, unsigned int gid);
-void in_child(void (*steps)(void));
 int after_exec(int id);
 
 #endif /* SYSV_CONFORMANCE_H */

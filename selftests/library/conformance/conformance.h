@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Programs that show what a standard says of some functions, one row for each sentence: the
+ * steps of a row run in a process of its own, and what they return is printed. A script runs
+ * such a program twice, on the kernel's own queues and on mailboxes, and compares the two
+ * outputs (conformance.sh). So a row judges nothing by itself.
+ *
+ * A line is NUMBER|NAME OF THE DIFFERENCE|SENTENCE|STEP=RESULT; ...
+ */
+#ifndef CONFORMANCE_H
+#define CONFORMANCE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * struct row - a sentence, and the steps that show whether it is true
+ * @sentence: the page, and what it says
+ * @steps: run in a process of their own
+ * @difference: name of the difference between the two implementations, or NULL
+ * @optional: it needs what not every kernel has
+ */
+struct row {
+	const char *sentence;
+	void (*steps)(void);
+	const char *difference;
+	bool optional;
+};
+
+/**
+ * struct suite - the rows of a program
+ * @tables: tables of rows, each with an end of zeros; NULL after the last one
+ * @begin: called before each row, with its number
+ * @enter: called in the process of each row, or NULL
+ * @end: called after each row, however it ended
+ * @no_optional: without a number, leave out optional rows
+ */
+struct suite {
+	const struct row *const *tables;
+	void (*begin)(unsigned int number);
+	void (*enter)(void);
+	void (*end)(void);
+	bool no_optional;
+};
+
+int run_suite(const struct suite *suite, char **numbers);
+void *shared_memory(size_t size);
+
+void add(const char *format, ...) __attribute__((format(printf, 1, 2)));
+long add_result(const char *step, long ret);
+int add_opened(const char *step, int ret);
+
+/* A step, and what it returns: 0, a number, or the name of its error. */
+#define CALL(step) add_result(#step, (step))
+/* Likewise, but which number it is does not matter. */
+#define OPEN(step) add_opened(#step, (step))
+/* A value, under its own name. */
+#define SHOW(value) add(#value "=%ld; ", (long)(value))
+
+char state_of(int tid);
+void await_asleep(atomic_int *tid);
+void become(unsigned int uid, unsigned int gid);
+void in_child(void (*steps)(void));
+
+#endif /* CONFORMANCE_H */
