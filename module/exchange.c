@@ -844,10 +844,15 @@ void mbx_admit_senders(struct mailbox *mb, struct mbx_deferred *deferred)
 			mbx_queue_room_events(mb, deferred);
 			return;
 		}
-		/* The next sender waits for more bytes, and others wait behind it. */
+		/*
+		 * The next sender waits for more bytes, and others wait behind it. A more
+		 * urgent one that polls can have room for a shorter message.
+		 */
 		if (!mbx_has_bytes_for(mb, mbx_send_waiter(w)->msg->len) &&
-		    !too_long(mb, mbx_send_waiter(w)->msg))
+		    !too_long(mb, mbx_send_waiter(w)->msg)) {
+			mbx_queue_room_events(mb, deferred);
 			return;
+		}
 		if (n == MBX_WAKE_AT_ONCE || !admit(mb, mbx_send_waiter(w), deferred)) {
 			leave_backlog(mb, begun, deferred);
 			return;

@@ -63,6 +63,19 @@ static inline bool mbx_has_backlog(const struct mailbox *mb)
 	return mb->store_flags & MBX_STORE_BACKLOG && mb->blocked_sends.count;
 }
 
+/*
+ * Whether a message of the current task would be the next to be let in, before those of
+ * all senders that wait now. The mailbox has room.
+ */
+static inline bool mbx_sends_first(const struct mailbox *mb)
+{
+	struct mbx_waiter *next = NULL;
+
+	if (mb->blocked_sends.count)
+		next = mbx_store_ops(mb)->next_sender(mb);
+	return !next || mbx_waiter_prio() < next->prio;
+}
+
 /* mbx_has_room_for() if the mailbox has room and mailbox.store_flags is not 0. */
 static inline bool mbx_has_room_by_policy(const struct mailbox *mb, kuid_t uid, u32 len)
 {
@@ -70,9 +83,12 @@ static inline bool mbx_has_room_by_policy(const struct mailbox *mb, kuid_t uid, 
 
 	if (mbx_has_backlog(mb))
 		return false;
-	/* A short message does not overtake a long one that waits. */
+	/*
+	 * A short message does not overtake a long one that waits, unless its sender is
+	 * more urgent. Then that would be the first to wait, with room for its message.
+	 */
 	if (mb->store_flags & MBX_STORE_BYTES &&
-	    (mb->blocked_sends.count || !mbx_has_bytes_for(mb, len)))
+	    !(mbx_has_bytes_for(mb, len) && mbx_sends_first(mb)))
 		return false;
 	return !ops->has_room_for || ops->has_room_for(mb, uid);
 }

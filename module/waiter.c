@@ -23,6 +23,21 @@
 #include "waiter.h"
 
 /**
+ * mbx_waiter_prio() - the priority that the current task would have as a waiter
+ *
+ * Return: the priority; lower is more urgent.
+ */
+int mbx_waiter_prio(void)
+{
+	/*
+	 * task_struct.prio is -1 (deadline) to 139, and mbx_message.wprio is unsigned.
+	 * Another thread may change the priority concurrently: the value read here
+	 * counts for as long as the call waits.
+	 */
+	return data_race(current->prio) + 1;
+}
+
+/**
  * mbx_waiter_init() - the current task is going to wait
  * @w: the call; the structure that contains it has been cleared
  * @count: the mailbox's counter of such calls
@@ -31,12 +46,7 @@ void mbx_waiter_init(struct mbx_waiter *w, u32 *count)
 {
 	w->count = count;
 	w->task = current;
-	/*
-	 * task_struct.prio is -1 (deadline) to 139, and mbx_message.wprio is unsigned.
-	 * Another thread may change the priority concurrently: the value read here
-	 * counts for as long as the call waits.
-	 */
-	w->prio = data_race(current->prio) + 1;
+	w->prio = mbx_waiter_prio();
 }
 
 /* A call begins to wait. If it waits again, it keeps its number and so its position. */

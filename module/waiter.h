@@ -186,6 +186,7 @@ static inline struct mbx_waiter *mbx_waiter_in_list(struct list_head *list)
 	return list_first_entry_or_null(list, struct mbx_waiter, entry);
 }
 
+int mbx_waiter_prio(void);
 void mbx_waiter_init(struct mbx_waiter *w, u32 *count);
 void mbx_waiter_add_receiver(struct mailbox *mb, struct mbx_recv_waiter *w);
 void mbx_waiter_add_sender(struct mailbox *mb, struct mbx_send_waiter *w);

@@ -42,20 +42,15 @@ static int next_unread(const struct model *m, int worker, __u32 skip)
 /* What every handle has received is removed, and others can be sent. */
 static void forget_read(struct model *m)
 {
-	bool room = m->chosen;
 	int i, j;
 
 	for (i = m->nstored - 1; i >= 0; i--) {
 		for (j = 0; j < NWORKERS && !m->stored[i].unread[j]; j++)
 			;
-		if (j == NWORKERS) {
+		if (j == NWORKERS)
 			REMOVE(m->stored, m->nstored, i);
-			room = true;
-		}
 	}
-	/* An urgent sender with a short message is let in when it is looked for the next. */
-	if (room)
-		admit(m, STORED_MAX);
+	admit(m, STORED_MAX);
 }
 
 /* A message, which is the first, goes before all have it. */

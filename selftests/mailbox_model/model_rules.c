@@ -327,17 +327,30 @@ static void drop_oldest(struct model *m)
 /* What a send finds. */
 enum room { ROOM, DROPS_OLD, DROPS_NEW, FULL };
 
-static bool has_room(const struct model *m, int worker, __u32 len)
+/* Whether a sender that is as urgent would be the next to be let in. */
+static bool sends_first(const struct model *m, int nice)
 {
-	/* A short message does not overtake a longer one. */
-	if (m->max_bytes && m->nsenders && !broken(m, SHORT_MESSAGES_OVERTAKE))
+	int i;
+
+	for (i = 0; i < m->nsenders && !has_place(m, m->senders[i].msg.from); i++)
+		;
+	if (i == m->nsenders)
+		return true;
+	return nice < m->senders[i].call.nice && !broken(m, URGENT_ONES_WAIT_FOR_BYTES) &&
+	       !broken(m, URGENT_ONES_WAIT_THEIR_TURN);
+}
+
+static bool has_room(const struct model *m, int worker, int nice, __u32 len)
+{
+	/* A short message does not overtake a longer one of a sender that is as urgent. */
+	if (m->max_bytes && !sends_first(m, nice) && !broken(m, SHORT_MESSAGES_OVERTAKE))
 		return false;
 	return has_place(m, worker) && has_bytes(m, len);
 }
 
-static enum room room_for(const struct model *m, int worker, __u32 len)
+static enum room room_for(const struct model *m, int worker, int nice, __u32 len)
 {
-	if (has_room(m, worker, len))
+	if (has_room(m, worker, nice, len))
 		return ROOM;
 	if (m->flags & MBOX_BROADCAST && !m->nsenders && spare(m, len) >= 0)
 		return DROPS_OLD;
@@ -348,19 +361,19 @@ static enum room room_for(const struct model *m, int worker, __u32 len)
 	return m->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST) ? DROPS_NEW : FULL;
 }
 
-/* For one of @len. */
-static void drop_until_room(struct model *m, int worker, __u32 len)
+/* For the message of @s. */
+static void drop_until_room(struct model *m, const struct step *s)
 {
 	int n;
 
 	if (m->flags & MBOX_BROADCAST) {
-		for (n = spare(m, len); n > 0; n--)
+		for (n = spare(m, s->len); n > 0; n--)
 			drop_oldest(m);
 		return;
 	}
 	do
 		drop_oldest(m);
-	while (!has_room(m, worker, len) && !broken(m, DROPPING_ONE_IS_ENOUGH));
+	while (!has_room(m, s->worker, s->nice, s->len) && !broken(m, DROPPING_ONE_IS_ENOUGH));
 }
 
 /* ---- limits of bytes ----------------------------------------------------- */
@@ -561,7 +574,7 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 	/* There is no reply before there is a request. */
 	if ((i < 0 || request) && sync && !waits)
 		return finish(m, s->worker, would_wait(s), NULL);
-	if (i < 0 && !waits && room_for(m, s->worker, s->len) == FULL)
+	if (i < 0 && !waits && room_for(m, s->worker, s->nice, s->len) == FULL)
 		return finish(m, s->worker, would_wait(s), NULL);
 	if (s->bad && s->len)
 		return finish(m, s->worker, -EFAULT, NULL);
@@ -575,11 +588,11 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 			finish(m, s->worker, 0, NULL);
 		return hand(m, i, &msg);
 	}
-	switch (room_for(m, s->worker, s->len)) {
+	switch (room_for(m, s->worker, s->nice, s->len)) {
 	case ROOM:
 		break;
 	case DROPS_OLD:
-		drop_until_room(m, s->worker, s->len);
+		drop_until_room(m, s);
 		break;
 	case DROPS_NEW:
 		m->sent++;
@@ -1104,7 +1117,7 @@ static bool has_no_chance(const struct model *m, int worker)
 	struct message msg = { .len = m->flags & MBOX_FIXED ? m->msg_max : 0 };
 
 	return !m->dead && model_may(m, worker, SEND) && !no_receivers(m) &&
-	       room_for(m, worker, msg.len) == FULL && find_receiver(m, &msg) < 0;
+	       room_for(m, worker, 0, msg.len) == FULL && find_receiver(m, &msg) < 0;
 }
 
 static void model_capacity(struct model *m, const struct step *s);

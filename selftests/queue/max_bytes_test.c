@@ -57,6 +57,14 @@ static int send_len_start(struct call *c, int fd, size_t len)
 	return call_start(c, fd, MBOX_IOC_SEND);
 }
 
+static int events_of(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	poll(&pfd, 1, 0);
+	return pfd.revents;
+}
+
 TEST_F(max_bytes, send_beyond_it_is_EAGAIN)
 {
 	EXPECT_EQ(0, send_len(self->fd, 40));
@@ -124,6 +132,157 @@ TEST_F(max_bytes, sender_that_gives_up_lets_others_in)
 	EXPECT_EQ(-EINTR, call_join(&longer));
 	EXPECT_EQ(0, call_join(&shorter));
 	EXPECT_EQ(100, stat_of(self->fd).bytes);
+}
+
+/* It is the first to wait, and has room: so it need not wait. */
+TEST_F(max_bytes, urgent_send_does_not_wait_behind_a_longer_one)
+{
+	struct call longer, urgent;
+
+	ASSERT_EQ(0, send_len(self->fd, 60));
+	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	memset(&urgent, 0, sizeof(urgent));
+	urgent.msg = msg_of(payload, 30, 0);
+	urgent.nice = -5;
+	ASSERT_EQ(0, call_start(&urgent, self->fd, MBOX_IOC_SEND));
+	EXPECT_EQ(0, call_join(&urgent));
+	EXPECT_EQ(90, stat_of(self->fd).bytes);
+	/* Nor when it may not wait. */
+	urgent.msg = msg_of(payload, 5, MBOX_DONTWAIT);
+	ASSERT_EQ(0, call_start(&urgent, self->fd, MBOX_IOC_SEND));
+	EXPECT_EQ(0, call_join(&urgent));
+	/* It has no more room than there is. */
+	ASSERT_EQ(0, call_start(&urgent, self->fd, MBOX_IOC_SEND));
+	EXPECT_EQ(0, call_join(&urgent));
+	ASSERT_EQ(0, call_start(&urgent, self->fd, MBOX_IOC_SEND));
+	EXPECT_EQ(-EAGAIN, call_join(&urgent));
+	EXPECT_EQ(1, stat_of(self->fd).waiting_senders);
+	while (recv_len(self->fd) > 0)
+		;
+	EXPECT_EQ(0, call_join(&longer));
+}
+
+/* The places at which a sender that is less urgent than others waits. */
+TEST_F(max_bytes, less_urgent_send_waits_behind_a_longer_one)
+{
+	struct call longer, other;
+
+	ASSERT_EQ(0, send_len(self->fd, 60));
+	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	memset(&other, 0, sizeof(other));
+	other.msg = msg_of(payload, 30, 0);
+	other.nice = 5;
+	ASSERT_EQ(0, call_start(&other, self->fd, MBOX_IOC_SEND));
+	ASSERT_EQ(0, await_waiting(self->fd, 2, 0));
+	EXPECT_EQ(60, recv_len(self->fd));
+	EXPECT_EQ(0, call_join(&longer));
+	EXPECT_EQ(0, call_join(&other));
+}
+
+/* If the urgent sender waits for bytes itself, it is still the next to get them. */
+TEST_F(max_bytes, urgent_send_is_let_in_first)
+{
+	struct call longer, urgent;
+
+	ASSERT_EQ(0, send_len(self->fd, 20));
+	ASSERT_EQ(0, send_len(self->fd, 70));
+	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	memset(&urgent, 0, sizeof(urgent));
+	urgent.msg = msg_of(payload, 30, 0);
+	urgent.nice = -5;
+	ASSERT_EQ(0, call_start(&urgent, self->fd, MBOX_IOC_SEND));
+	ASSERT_EQ(0, await_waiting(self->fd, 2, 0));
+	EXPECT_EQ(20, recv_len(self->fd));
+	EXPECT_EQ(0, call_join(&urgent));
+	EXPECT_EQ(1, stat_of(self->fd).waiting_senders);
+	EXPECT_EQ(70, recv_len(self->fd));
+	EXPECT_EQ(0, call_join(&longer));
+}
+
+/**
+ * struct urgent_poll - a thread that polls for room, more urgent than those that wait
+ * @fd: its handle
+ * @begun: it is about to poll
+ * @revents: what it was told
+ * @ret: what a send of one byte returned then
+ */
+struct urgent_poll {
+	int fd;
+	bool begun;
+	int revents;
+	long ret;
+};
+
+static void *poll_urgently(void *arg)
+{
+	struct urgent_poll *p = arg;
+	struct pollfd pfd = { .fd = p->fd, .events = POLLOUT };
+
+	if (setpriority(PRIO_PROCESS, syscall(SYS_gettid), -5))
+		return NULL;
+	__atomic_store_n(&p->begun, true, __ATOMIC_RELEASE);
+	if (poll(&pfd, 1, WAIT_LIMIT_MS) == 1)
+		p->revents = pfd.revents;
+	p->ret = send_len(p->fd, 1);
+	return NULL;
+}
+
+TEST_F(max_bytes, urgent_poller_is_told_of_room_beside_a_longer_send)
+{
+	struct urgent_poll p = { .fd = self->fd };
+	struct call longer;
+	pthread_t thread;
+
+	ASSERT_EQ(0, send_len(self->fd, 10));
+	ASSERT_EQ(0, send_len(self->fd, 90));
+	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	ASSERT_EQ(0, thread_start(&thread, poll_urgently, &p));
+	while (!__atomic_load_n(&p.begun, __ATOMIC_ACQUIRE))
+		sched_yield();
+	usleep(50000);
+	EXPECT_EQ(10, recv_len(self->fd));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(POLLOUT, p.revents);
+	EXPECT_EQ(0, p.ret);
+	/* To a thread that is not, there is none. */
+	EXPECT_EQ(0, events_of(self->fd));
+	EXPECT_EQ(1, stat_of(self->fd).waiting_senders);
+	while (recv_len(self->fd) > 0)
+		;
+	EXPECT_EQ(0, call_join(&longer));
+}
+
+static int fill_as_other_user(void *arg)
+{
+	int fd = *(int *)arg;
+
+	CHECK_EQ(0, neg(setresuid(USER_A, USER_A, USER_A)));
+	while (!send_len(fd, 1))
+		;
+	/* Until it is killed. */
+	return raw_send(fd, payload, 1, 0);
+}
+
+/* MBOX_FAIR: who waits for a place of its own user has no claim to the bytes. */
+TEST_F(max_bytes, user_without_a_place_does_not_hold_back_others)
+{
+	int fd = new_with(MBOX_FAIR, 4, 100);
+	pid_t child;
+
+	ASSERT_LE(0, fd);
+	child = spawn(fill_as_other_user, &fd);
+	ASSERT_LT(0, child);
+	ASSERT_EQ(0, await_waiting(fd, 1, 0));
+	EXPECT_EQ(2, stat_of(fd).queued);
+	EXPECT_EQ(0, send_len(fd, 1));
+	EXPECT_EQ(1, stat_of(fd).waiting_senders);
+	EXPECT_EQ(0, kill(child, SIGKILL));
+	reap(child);
+	close(fd);
 }
 
 TEST_F(max_bytes, lifespan_of_the_first_lets_others_in)
@@ -353,14 +512,6 @@ static long refused_call_start(int fd, size_t len)
 static long (*const refused_ways[])(int fd, size_t len) = {
 	refused_send, refused_batch, refused_write, refused_pwritev2, refused_call_start,
 };
-
-static int events_of(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-
-	poll(&pfd, 1, 0);
-	return pfd.revents;
-}
 
 TEST_F(max_bytes, refused_send_is_not_polled_until_it_fits)
 {
