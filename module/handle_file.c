@@ -248,7 +248,7 @@ static __poll_t poll_to_send(struct handle *handle, struct mbx_poller *poller,
 	events = mbx_poll(handle->outlet.to, &handle->reader, &handle->tokens.leases,
 			  poller, file, mode, wait);
 	events |= poll_started(handle);
-	if (!(events & MBX_POLL_OUT))
+	if (!(events & poll_requested_events(wait) & MBX_POLL_OUT))
 		return events;
 	if (mbx_poll_refused(&handle->outlet))
 		return events & ~MBX_POLL_OUT;

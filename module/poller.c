@@ -178,6 +178,21 @@ static bool wake_poller(struct mbx_poller *poller, __poll_t events,
 	return false;
 }
 
+/*
+ * The only poller, or NULL: there is none, or there are more, or another thread has its
+ * cursor in the list.
+ */
+static struct mbx_poller *only_poller(struct mailbox *mb)
+{
+	struct mbx_poll_link *link;
+
+	lockdep_assert_held(&mb->lock);
+	if (!list_is_singular(&mb->pollers))
+		return NULL;
+	link = list_first_entry(&mb->pollers, struct mbx_poll_link, node);
+	return link->seq ? container_of(link, struct mbx_poller, link) : NULL;
+}
+
 /* Tell all pollers of @events: all exclusive entries, or one. */
 static void tell(struct mailbox *mb, __poll_t events, bool everyone)
 {
@@ -187,6 +202,15 @@ static void tell(struct mailbox *mb, __poll_t events, bool everyone)
 	u64 last;
 
 	spin_lock(&mb->lock);
+	poller = only_poller(mb);
+	if (poller && !is_idle(poller)) {
+		/* Without a cursor, because there is no next one. */
+		rcu_read_lock();
+		spin_unlock(&mb->lock);
+		wake_poller(poller, events, everyone, exclusive);
+		rcu_read_unlock();
+		return;
+	}
 	last = mb->arrivals;
 	list_add(&cursor.node, &mb->pollers);
 	for (;;) {
