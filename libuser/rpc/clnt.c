@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The client side. A call is one mbox_callmsg() in a buffer of its own, so threads that
+ * The client side. A call is one mbox_call() in a buffer of its own, so threads that
  * share a CLIENT do not wait for each other: the kernel brings each its own reply.
  */
 #include <errno.h>
@@ -10,8 +10,12 @@
 
 #include "internal.h"
 
-/* Program and version behind xid, direction and the version of RPC itself. */
+/* xid, direction, version of RPC itself, program, version, procedure. */
 #define HEADER_WORDS 6
+/* Behind them: credentials and verifier, each a kind and a length. */
+#define NONE_WORDS 4
+
+#define NS_PER_S 1000000000
 
 /**
  * struct client - behind cl_private
@@ -20,8 +24,9 @@
  * @msg_max: length of the longest message
  * @id: no other client of the process has it
  * @none: the credentials that are none; they never change
- * @lock: of all that follows, and of the credentials. Recursive: some kinds of credentials
- *	make calls on the client to refresh themselves
+ * @credentials: lock of the credentials. Recursive: some kinds of credentials make calls on
+ *	the client to refresh themselves
+ * @lock: of all that follows; nothing is called under it
  * @prog: the program
  * @vers: its version
  * @xid: of the last call
@@ -35,6 +40,7 @@ struct client {
 	uint32_t msg_max;
 	unsigned long id;
 	AUTH *none;
+	pthread_mutex_t credentials;
 	pthread_mutex_t lock;
 	uint32_t prog;
 	uint32_t vers;
@@ -74,7 +80,7 @@ uint64_t rpc_deadline(const struct timeval *timeout)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 
-	return (now.tv_sec + (uint64_t)timeout->tv_sec) * 1000000000 + now.tv_nsec +
+	return (now.tv_sec + (uint64_t)timeout->tv_sec) * NS_PER_S + now.tv_nsec +
 	       (uint64_t)timeout->tv_usec * 1000;
 }
 
@@ -154,7 +160,7 @@ static bool lock_credentials(CLIENT *cl)
 
 	if (cl->cl_auth == c->none)
 		return false;
-	pthread_mutex_lock(&c->lock);
+	pthread_mutex_lock(&c->credentials);
 
 	return true;
 }
@@ -164,17 +170,22 @@ static void unlock_credentials(CLIENT *cl, bool locked)
 	struct client *c = cl->cl_private;
 
 	if (locked)
-		pthread_mutex_unlock(&c->lock);
+		pthread_mutex_unlock(&c->credentials);
 }
 
 uint32_t rpc_encode(CLIENT *cl, struct attempt *a, rpcproc_t proc, xdrproc_t xargs, void *args)
 {
+	struct client *c = cl->cl_private;
+	bool none = cl->cl_auth == c->none;
+	int words = HEADER_WORDS + (none ? NONE_WORDS : 0);
 	int32_t *head;
 	bool locked, ok;
 	XDR xdrs;
 
+	if (!xargs)
+		xargs = (xdrproc_t)xdr_void;
 	xdrmem_create(&xdrs, a->buffer->data, a->size, XDR_ENCODE);
-	head = XDR_INLINE(&xdrs, HEADER_WORDS * BYTES_PER_XDR_UNIT);
+	head = XDR_INLINE(&xdrs, words * BYTES_PER_XDR_UNIT);
 	if (!head)
 		goto error;
 	IXDR_PUT_U_INT32(head, a->xid);
@@ -184,10 +195,16 @@ uint32_t rpc_encode(CLIENT *cl, struct attempt *a, rpcproc_t proc, xdrproc_t xar
 	IXDR_PUT_U_INT32(head, a->vers);
 	IXDR_PUT_U_INT32(head, proc);
 
-	locked = lock_credentials(cl);
-	ok = AUTH_MARSHALL(cl->cl_auth, &xdrs) &&
-	     AUTH_WRAP(cl->cl_auth, &xdrs, xargs ? xargs : (xdrproc_t)xdr_void, args);
-	unlock_credentials(cl, locked);
+	if (none) {
+		/* What libtirpc makes of none, which would take longer. */
+		memset(head, 0, NONE_WORDS * BYTES_PER_XDR_UNIT);
+		ok = (*xargs)(&xdrs, args);
+	} else {
+		locked = lock_credentials(cl);
+		ok = AUTH_MARSHALL(cl->cl_auth, &xdrs) &&
+		     AUTH_WRAP(cl->cl_auth, &xdrs, xargs, args);
+		unlock_credentials(cl, locked);
+	}
 	if (ok)
 		return XDR_GETPOS(&xdrs);
 error:
@@ -195,23 +212,59 @@ error:
 	return 0;
 }
 
+/*
+ * Whether the reply is the usual one, whose results follow at @xdrs; @verf is its verifier.
+ * Otherwise @xdrs is at its begin, and libtirpc's decoder for all kinds is to look at it.
+ */
+static bool is_usual(const struct attempt *a, XDR *xdrs, struct opaque_auth *verf)
+{
+	int32_t *head = XDR_INLINE(xdrs, REPLY_WORDS * BYTES_PER_XDR_UNIT);
+	bool usual;
+
+	if (!head)
+		return false;
+	usual = IXDR_GET_U_INT32(head) == a->xid;
+	usual &= IXDR_GET_U_INT32(head) == REPLY;
+	usual &= IXDR_GET_U_INT32(head) == MSG_ACCEPTED;
+	verf->oa_flavor = IXDR_GET_INT32(head);
+	usual &= IXDR_GET_U_INT32(head) == 0;
+	usual &= IXDR_GET_U_INT32(head) == SUCCESS;
+	verf->oa_length = 0;
+	if (!usual)
+		XDR_SETPOS(xdrs, 0);
+
+	return usual;
+}
+
+/* Decode a reply that is not the usual one into @a->err and @reply. */
+static void decode_any(struct attempt *a, XDR *xdrs, struct rpc_msg *reply, char *verf)
+{
+	/* Not in memory that the decoder allocates. */
+	memset(reply, 0, sizeof(*reply));
+	reply->acpted_rply.ar_verf.oa_base = verf;
+	reply->acpted_rply.ar_results.proc = (xdrproc_t)xdr_void;
+
+	if (xdr_replymsg(xdrs, reply) && reply->rm_xid == a->xid)
+		_seterr_reply(reply, &a->err);
+	else
+		a->err.re_status = RPC_CANTDECODERES;
+}
+
 bool rpc_decode(CLIENT *cl, struct attempt *a, size_t len, xdrproc_t xres, void *res)
 {
-	struct rpc_msg reply = { 0 };
 	char verf[MAX_AUTH_BYTES];
 	bool locked, again = false;
+	struct rpc_msg reply;
 	XDR xdrs;
 
-	/* Not in memory that the decoder allocates. */
-	reply.acpted_rply.ar_verf.oa_base = verf;
-	reply.acpted_rply.ar_results.proc = (xdrproc_t)xdr_void;
-
+	if (!xres)
+		xres = (xdrproc_t)xdr_void;
 	xdrmem_create(&xdrs, a->buffer->data, len, XDR_DECODE);
-	if (!xdr_replymsg(&xdrs, &reply) || reply.rm_xid != a->xid) {
-		a->err.re_status = RPC_CANTDECODERES;
-		return false;
-	}
-	_seterr_reply(&reply, &a->err);
+	reply.acpted_rply.ar_verf.oa_base = verf;
+	if (is_usual(a, &xdrs, &reply.acpted_rply.ar_verf))
+		a->err.re_status = RPC_SUCCESS;
+	else
+		decode_any(a, &xdrs, &reply, verf);
 	if (a->err.re_status != RPC_SUCCESS && a->err.re_status != RPC_AUTHERROR)
 		return false;
 
@@ -221,7 +274,7 @@ bool rpc_decode(CLIENT *cl, struct attempt *a, size_t len, xdrproc_t xres, void 
 	} else if (!AUTH_VALIDATE(cl->cl_auth, &reply.acpted_rply.ar_verf)) {
 		a->err.re_status = RPC_AUTHERROR;
 		a->err.re_why = AUTH_INVALIDRESP;
-	} else if (!AUTH_UNWRAP(cl->cl_auth, &xdrs, xres ? xres : (xdrproc_t)xdr_void, res)) {
+	} else if (!AUTH_UNWRAP(cl->cl_auth, &xdrs, xres, res)) {
 		a->err.re_status = RPC_CANTDECODERES;
 	}
 	unlock_credentials(cl, locked);
@@ -271,7 +324,8 @@ static enum clnt_stat clnt_mbox_call(CLIENT *cl, rpcproc_t proc, xdrproc_t xargs
 {
 	int refreshes = 2;
 	struct attempt a;
-	uint64_t deadline;
+	struct timespec deadline;
+	uint64_t deadline_ns;
 	uint32_t len;
 	ssize_t got;
 
@@ -284,16 +338,15 @@ static enum clnt_stat clnt_mbox_call(CLIENT *cl, rpcproc_t proc, xdrproc_t xargs
 		return rpc_end(&a);
 	}
 
-	deadline = rpc_deadline(&a.timeout);
+	deadline_ns = rpc_deadline(&a.timeout);
+	deadline.tv_sec = deadline_ns / NS_PER_S;
+	deadline.tv_nsec = deadline_ns % NS_PER_S;
 	do {
-		struct mbox_msg req, rep = MBOX_MSG_INIT(a.buffer->data, a.size);
-
 		len = rpc_encode(cl, &a, proc, xargs, args);
 		if (!len)
 			break;
-		req = (struct mbox_msg)MBOX_MSG_INIT(a.buffer->data, len);
-		req.deadline_ns = deadline;
-		got = mbox_callmsg(a.client->mb, &req, &rep);
+		got = mbox_call(a.client->mb, a.buffer->data, len, a.buffer->data, a.size,
+				&deadline);
 		if (got < 0) {
 			set_error(&a.err);
 			break;
@@ -400,6 +453,7 @@ static void clnt_mbox_destroy(CLIENT *cl)
 	}
 	if (c->close)
 		mbox_close(c->mb);
+	pthread_mutex_destroy(&c->credentials);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 	/* A caller may have set them, as for the other transports. */
@@ -447,7 +501,8 @@ MBOX_API CLIENT *clnt_mbox_create_handle(struct mbox *mb, rpcprog_t prog, rpcver
 
 	pthread_mutexattr_init(&recursive);
 	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&c->lock, &recursive);
+	pthread_mutex_init(&c->credentials, &recursive);
+	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutexattr_destroy(&recursive);
 	c->mb = mb;
 	c->msg_max = msg_max;

@@ -9,6 +9,12 @@
 
 #define MBOX_API __attribute__((visibility("default")))
 
+/*
+ * Of the usual reply, before its results: xid, direction, accepted, a verifier without bytes
+ * (a kind and a length), success. libtirpc's coders for replies of all kinds take much longer.
+ */
+#define REPLY_WORDS 6
+
 struct client;
 
 /* The memory of one call: the request, and then the reply in its place. */

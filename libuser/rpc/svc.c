@@ -264,6 +264,27 @@ static bool_t svc_mbox_freeargs(SVCXPRT *xprt, xdrproc_t xargs, void *args)
 	return (*xargs)(&xdrs, args);
 }
 
+/* What is before the results of the usual reply: without a verifier, as xdr_replymsg() does. */
+static bool encode_usual(XDR *xdrs, struct rpc_msg *msg)
+{
+	const struct opaque_auth *verf = &msg->acpted_rply.ar_verf;
+	int32_t *head;
+
+	if (verf->oa_length)
+		return xdr_replymsg(xdrs, msg);
+	head = XDR_INLINE(xdrs, REPLY_WORDS * BYTES_PER_XDR_UNIT);
+	if (!head)
+		return false;
+	IXDR_PUT_U_INT32(head, msg->rm_xid);
+	IXDR_PUT_U_INT32(head, REPLY);
+	IXDR_PUT_U_INT32(head, MSG_ACCEPTED);
+	IXDR_PUT_INT32(head, verf->oa_flavor);
+	IXDR_PUT_U_INT32(head, 0);
+	IXDR_PUT_U_INT32(head, SUCCESS);
+
+	return true;
+}
+
 static bool_t svc_mbox_reply(SVCXPRT *xprt, struct rpc_msg *msg)
 {
 	struct service *s = xprt->xp_p2;
@@ -283,7 +304,7 @@ static bool_t svc_mbox_reply(SVCXPRT *xprt, struct rpc_msg *msg)
 	}
 	msg->rm_xid = s->xid;
 	xdrmem_create(&xdrs, s->buffer, s->size, XDR_ENCODE);
-	if (!xdr_replymsg(&xdrs, msg) ||
+	if (!(xres ? encode_usual(&xdrs, msg) : xdr_replymsg(&xdrs, msg)) ||
 	    (xres && !SVCAUTH_WRAP(&SVC_XP_AUTH(xprt), &xdrs, xres, res)))
 		return FALSE;
 	if (send_reply(s, XDR_GETPOS(&xdrs)) < 0)
