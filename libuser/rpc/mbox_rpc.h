@@ -118,6 +118,19 @@ SVCXPRT *svc_mbox_create_handle(struct mbox *mb);
  */
 bool_t svc_mbox_peer(SVCXPRT *xprt, struct mbox_rpc_peer *peer);
 
+/**
+ * svc_mbox_run() - serve at one mailbox, and nothing else
+ * @xprt: a transport of this library
+ *
+ * As svc_run(), with one system call for a request instead of three: the thread waits in
+ * the call that receives, and the reply goes out with the next receive, so when the
+ * procedure has returned. Other transports are not served.
+ *
+ * Return: TRUE: the transport has ended; FALSE: @xprt is another kind of transport, such as
+ * TCP.
+ */
+bool_t svc_mbox_run(SVCXPRT *xprt);
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,6 +34,9 @@
  * @dead: the mailbox has ended, or the program has ended the transport
  * @busy: how many svc_getreq_common() are between svc_mbox_recv() and svc_mbox_stat(); more
  *	than one, if a procedure serves other requests
+ * @ended: svc_mbox_run() learns there that the transport has ended; NULL: that does not run
+ * @owed: token of a reply in the buffer that the next receive takes along; 0: there is none
+ * @owed_len: its length
  * @buffer: the request, and then the reply in its place
  * @size: bytes in it
  * @xdrs: what is at the buffer
@@ -53,6 +56,9 @@ struct service {
 	bool broadcast;
 	bool dead;
 	unsigned int busy;
+	bool *ended;
+	uint64_t owed;
+	uint32_t owed_len;
 	char *buffer;
 	uint32_t size;
 	XDR xdrs;
@@ -72,11 +78,30 @@ static void drop_answer(struct service *s)
 	s->answer = NULL;
 }
 
+/* Whether a receive is that of svc_mbox_run(), and not one of a procedure that it called. */
+static bool is_loop(const struct service *s)
+{
+	return s->ended && s->busy == 1;
+}
+
+/* Send a reply that is owed. Where that was done, the kernel refuses it. */
+static void send_owed(struct service *s)
+{
+	if (s->owed)
+		mbox_reply(s->mb, s->owed, s->buffer, s->owed_len);
+	s->owed = 0;
+}
+
 /* The reply to a broadcast does not wait for the client, which may be hostile. */
 static int send_reply(struct service *s, uint32_t len)
 {
 	int ret;
 
+	if (!s->answer && is_loop(s)) {
+		s->owed = s->token;
+		s->owed_len = len;
+		return 0;
+	}
 	if (!s->answer)
 		return mbox_reply(s->mb, s->token, s->buffer, len);
 	ret = mbox_send(s->answer, s->buffer, len, MBOX_DONTWAIT);
@@ -177,16 +202,27 @@ static ssize_t receive(struct service *s)
 
 	drop_answer(s);
 	s->token = 0;
+	if (!is_loop(s))
+		send_owed(s);
 	for (;;) {
 		msg = (struct mbox_msg)MBOX_MSG_INIT(s->buffer, s->size);
-		msg.flags = MBOX_DONTWAIT;
+		if (!is_loop(s))
+			msg.flags = MBOX_DONTWAIT;
 		if (with_fd) {
 			msg.fds = MBOX_PTR(&fd);
 			msg.nfds = 1;
 		}
-		len = mbox_recvmsg(s->mb, &msg);
+		if (s->owed)
+			len = mbox_reply_recv(s->mb, s->owed, s->buffer, s->owed_len, &msg);
+		else
+			len = mbox_recvmsg(s->mb, &msg);
 		if (len >= 0)
 			break;
+		/* One of the two failed, and perhaps it was the reply. */
+		if (s->owed) {
+			send_owed(s);
+			continue;
+		}
 		/* Served without an answer: otherwise poll(2) would report it for ever. */
 		if (with_fd && (errno == EMFILE || errno == ENFILE))
 			with_fd = false;
@@ -194,6 +230,7 @@ static ssize_t receive(struct service *s)
 			return -1;
 	}
 
+	s->owed = 0;
 	s->token = msg.token;
 	s->peer.pid = msg.pid;
 	s->peer.uid = msg.uid;
@@ -326,6 +363,9 @@ static void svc_mbox_destroy(SVCXPRT *xprt)
 		s->dead = true;
 		return;
 	}
+	if (s->ended)
+		*s->ended = true;
+	send_owed(s);
 	xprt_unregister(xprt);
 	drop_answer(s);
 	mbox_close(s->mb);
@@ -434,6 +474,21 @@ MBOX_API bool_t svc_mbox_peer(SVCXPRT *xprt, struct mbox_rpc_peer *peer)
 	if (xprt->xp_ops != &svc_mbox_ops)
 		return FALSE;
 	*peer = s->peer;
+
+	return TRUE;
+}
+
+MBOX_API bool_t svc_mbox_run(SVCXPRT *xprt)
+{
+	struct service *s = xprt->xp_p2;
+	bool ended = false;
+	int fd = xprt->xp_fd;
+
+	if (xprt->xp_ops != &svc_mbox_ops)
+		return FALSE;
+	s->ended = &ended;
+	while (!ended)
+		svc_getreq_common(fd);
 
 	return TRUE;
 }

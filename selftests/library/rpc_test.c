@@ -36,6 +36,8 @@
 #define END 8
 /* Its reply is made later. */
 #define LATER 9
+/* Replies, serves another request, and waits until it is released. */
+#define NESTED 10
 #define UNKNOWN 99
 
 #define SEEN_MAX 8
@@ -169,6 +171,12 @@ static void dispatch(struct svc_req *req, SVCXPRT *xprt)
 		svc_sendreply(xprt, (xdrproc_t)xdr_int, &n);
 		break;
 	case LATER:
+		break;
+	case NESTED:
+		svc_sendreply(xprt, (xdrproc_t)xdr_int, &sum);
+		svc_getreq_common(xprt->xp_fd);
+		if (read(this_server->release[0], &c, 1) != 1)
+			abort();
 		break;
 	case SILENT:
 		sum++;
@@ -1106,6 +1114,154 @@ TEST_F(own, reply_behind_its_procedure)
 	EXPECT_TRUE(svc_sendreply(self->xprt, nothing, NULL));
 	pthread_join(thread, &ret);
 	EXPECT_EQ(0, (long)ret);
+}
+
+/* What a client does while svc_mbox_run() serves; it ends the transport at last. */
+struct visitor {
+	CLIENT *cl;
+	struct server *server;
+	pthread_t server_thread;
+	int wrong;
+};
+
+static void *call_all_kinds(void *arg)
+{
+	struct visitor *v = arg;
+	int i, res;
+
+	for (i = 0; i < 1000; i++) {
+		res = POISON32;
+		/* The handler of a signal does not end a wait. */
+		if (i % 16 == 0)
+			pthread_kill(v->server_thread, SIGUSR1);
+		v->wrong += call(v->cl, DOUBLE, i, &res, forever) != RPC_SUCCESS || res != 2 * i;
+		v->wrong += call(v->cl, NOTE, 1, &res, at_once) != RPC_TIMEDOUT;
+	}
+	v->wrong += sum_of(v->cl) != 1000;
+	v->wrong += call_nothing(v->cl, UNKNOWN) != RPC_PROCUNAVAIL;
+	v->wrong += call_nothing(v->cl, DOUBLE) != RPC_CANTDECODEARGS;
+	v->wrong += end_call(v->cl) != (void *)42;
+	return NULL;
+}
+
+static void no_action(int sig)
+{
+}
+
+TEST_F(own, run_serves_until_the_transport_ends)
+{
+	struct visitor v = { .cl = self->cl, .server_thread = pthread_self() };
+	struct sigaction act = { .sa_handler = no_action };
+	pthread_t thread;
+
+	sum = 0;
+	ASSERT_EQ(0, sigaction(SIGUSR1, &act, NULL));
+	ASSERT_EQ(0, thread_start(&thread, call_all_kinds, &v));
+	EXPECT_TRUE(svc_mbox_run(self->xprt));
+	self->xprt = NULL;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, v.wrong);
+}
+
+/* A reply that nobody waits for any more is dropped with the receive that takes it along. */
+static void *leave_early(void *arg)
+{
+	static const struct timeval soon = { .tv_usec = 1000 };
+	struct visitor *v = arg;
+	int res = POISON32;
+	char c;
+
+	v->wrong += call(v->cl, HOLD, 1, &res, soon) != RPC_TIMEDOUT || res != POISON32;
+	v->wrong += read(v->server->ready[0], &c, 1) != 1;
+	v->wrong += write(v->server->release[1], "", 1) != 1;
+	v->wrong += call(v->cl, DOUBLE, 4, &res, forever) != RPC_SUCCESS || res != 8;
+	v->wrong += end_call(v->cl) != (void *)42;
+	return NULL;
+}
+
+static void *nest(void *arg)
+{
+	struct visitor *v = arg;
+	int res = POISON32;
+
+	sum = 7;
+	/* Its reply is here before the procedure ends. */
+	v->wrong += call(v->cl, NESTED, 1, &res, forever) != RPC_SUCCESS || res != 7;
+	v->wrong += write(v->server->release[1], "", 1) != 1;
+	v->wrong += call(v->cl, DOUBLE, 4, &res, forever) != RPC_SUCCESS || res != 8;
+	v->wrong += end_call(v->cl) != (void *)42;
+	return NULL;
+}
+
+static int run_for(SVCXPRT *xprt, CLIENT *cl, void *(*body)(void *arg))
+{
+	struct server here = { .prog = PROG };
+	struct visitor v = { .cl = cl, .server = &here };
+	pthread_t thread;
+	int i;
+
+	this_server = &here;
+	if (pipe(here.ready) || pipe(here.release) || thread_start(&thread, body, &v))
+		return -1;
+	v.wrong += !svc_mbox_run(xprt);
+	pthread_join(thread, NULL);
+	for (i = 0; i < 2; i++) {
+		close(here.ready[i]);
+		close(here.release[i]);
+	}
+	return v.wrong;
+}
+
+TEST_F(own, run_and_a_client_that_has_left)
+{
+	EXPECT_EQ(0, run_for(self->xprt, self->cl, leave_early));
+	self->xprt = NULL;
+}
+
+TEST_F(own, run_and_a_procedure_that_serves)
+{
+	EXPECT_EQ(0, run_for(self->xprt, self->cl, nest));
+	self->xprt = NULL;
+}
+
+static void *destroy_later(void *arg)
+{
+	struct mbox *mb = arg;
+	struct mbox_stat st;
+
+	do {
+		if (mbox_stat(mb, &st))
+			return (void *)-1L;
+	} while (!st.waiting_receivers);
+	return (void *)(long)mbox_destroy(mb);
+}
+
+TEST_F(own, run_ends_with_the_mailbox)
+{
+	struct mbox *mb = mbox_reopen(self->mb, O_RDWR);
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_TRUE(!!mb);
+	ASSERT_EQ(0, thread_start(&thread, destroy_later, mb));
+	EXPECT_TRUE(svc_mbox_run(self->xprt));
+	self->xprt = NULL;
+	pthread_join(thread, &ret);
+	EXPECT_EQ(NULL, ret);
+	mbox_close(mb);
+}
+
+TEST_F(own, run_is_for_mailboxes)
+{
+	SVCXPRT *other;
+	int fds[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	other = svc_fd_create(fds[0], 0, 0);
+	ASSERT_TRUE(!!other);
+	EXPECT_FALSE(svc_mbox_run(other));
+	svc_destroy(other);
+	close(fds[1]);
 }
 
 /* ---- beside sockets ---------------------------------------------------------- */
