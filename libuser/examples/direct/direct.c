@@ -32,8 +32,10 @@ static void answer(int number)
 	pid_t p = getppid();
 
 	(void)number;
+	/* [link] */
 	/* While it is open, P finds this end of the link present. */
 	link = TRY_NEW(mbox_direct(p, O_RDWR));
+	/* [/link] */
 	/* [answer] */
 	receive_from(p, message);
 	say("Q: receive(P) gives '%s'", message);

@@ -15,11 +15,13 @@ int main(void)
 		return 1;
 	}
 
+	/* [message] */
 	if (fork() == 0)
 		return mbox_recv(mb, text, sizeof(text) - 1, 0) < 0 || puts(text) < 0;
 
 	if (mbox_send(mb, "hello", 5, 0) < 0)
 		perror("mbox_send");
+	/* [/message] */
 	wait(NULL);
 
 	return mbox_close(mb) < 0;
