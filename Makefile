@@ -212,11 +212,14 @@ bench:
 	@$(if $(and $(PAGE),$(if $(MEASURE),,1)),cp build/bench/bench.svg Documentation/figures/compare.svg)
 	@echo 'the table is build/bench/bench.tsv$(if $(MEASURE),,, its figure build/bench/bench.svg)'
 
-# Without what the suite needs.
+# Without what the suite needs. Remote procedures are measured where libtirpc is.
+TIRPC = $(shell pkg-config --cflags libtirpc 2>/dev/null)
 build/bench/compare: lib $(wildcard $(COMPARE)/*.[ch] selftests/bench/*.h)
 	@mkdir -p $(@D)
-	@$(CC) -O2 -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilibuser/include -o $@ $(COMPARE)/*.c \
-		build/lib/libmbox.a -lrt
+	@$(CC) -O2 -std=gnu11 -D_GNU_SOURCE -Iuapi -Ilibuser/include \
+		$(if $(TIRPC),-DHAVE_TIRPC -Ilibuser/rpc $(TIRPC)) -o $@ $(COMPARE)/*.c \
+		$(if $(TIRPC),build/lib/libmbox-rpc.a) build/lib/libmbox.a \
+		$(if $(TIRPC),$(shell pkg-config --libs libtirpc)) -lrt
 
 bench-count:
 	@mkdir -p build/bench

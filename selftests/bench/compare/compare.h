@@ -82,6 +82,7 @@ struct channel {
  * @both_ways: one channel carries messages in both directions
  * @variant: another way to call what is in the table already: only in pairs and batches
  * @one_of_many: cheap enough to have thousands of it
+ * @rpc: calls by libtirpc, which are compared with each other only
  * @open: make a channel for a shape, before fork(2); false and errno: that cannot be
  * @join: take part, in each process; the other's number is @other
  * @close: end it, in the process that opened it
@@ -105,6 +106,7 @@ struct transport {
 	bool both_ways;
 	bool variant;
 	bool one_of_many;
+	bool rpc;
 	bool (*open)(struct channel *c, const struct shape *shape);
 	bool (*join)(struct channel *c, pid_t other);
 	void (*close)(struct channel *c);
@@ -124,6 +126,7 @@ extern const struct transport direct, calls;
 extern const struct transport posix_mq, mq_drop_in, system_v;
 extern const struct transport seqpacket, dgram, byte_pipe, packet_pipe;
 extern const struct transport shared_eventfd, shared_futex;
+extern const struct transport rpc_by_run, rpc_by_mailbox, rpc_by_socket;
 
 extern const struct transport *const transports[];
 extern const unsigned int ntransports;

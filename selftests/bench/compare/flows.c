@@ -55,6 +55,7 @@ static struct scene {
  * @shape: its shape
  * @n: messages of each sender
  * @trip: whether they come back
+ * @rpc: whether they are calls of libtirpc's
  * @batch: whether they are of SCHED_BATCH
  * @cpus: CPUs for the processes; 0: all
  */
@@ -64,6 +65,7 @@ struct flow {
 	struct shape shape;
 	unsigned int n;
 	bool trip;
+	bool rpc;
 	bool batch;
 	int cpus;
 };
@@ -335,7 +337,8 @@ static void measure(const char *what, struct flow *f)
 	f->shape.capacity = capacity_of(f->shape.size);
 	for (i = 0; i < ntransports; i++) {
 		n[i] = 0;
-		if (!transports[i]->variant && (transports[i]->send || f->trip))
+		if (!transports[i]->variant && transports[i]->rpc == f->rpc &&
+		    (transports[i]->send || f->trip))
 			n[i] = messages_of(transports[i], f);
 	}
 	for (r = 0; r < options.runs; r++) {
@@ -371,11 +374,12 @@ static void measure_one(const char *what, size_t size, unsigned int senders, uns
 {
 	struct flow f = {
 		.shape = { .size = size, .senders = senders, .receivers = receivers },
-		.trip = !strncmp(what, "trip", strlen("trip")),
+		.rpc = !strncmp(what, "rpc", strlen("rpc")),
 		.batch = strstr(what, "-batch"),
 		.cpus = cpus,
 	};
 
+	f.trip = f.rpc || !strncmp(what, "trip", strlen("trip"));
 	share_scene();
 	measure(what, &f);
 }
@@ -394,11 +398,14 @@ static void measure_sizes(const char *what, const size_t *sizes, unsigned int n,
 void measure_trips(void)
 {
 	static const size_t sizes[] = { 64, 1024, 4096, 65536 };
+	static const size_t sizes_rpc[] = { 64, 1024, 4096, 32768 };
 	unsigned int n = options.quick ? 1 : sizeof(sizes) / sizeof(sizes[0]);
 
 	measure_sizes("trip-batch", sizes, n, 1);
+	measure_sizes("rpc-batch", sizes_rpc, n, 1);
 	if (options.quick)
 		return;
+	measure_sizes("rpc", sizes_rpc, n, 1);
 	measure_sizes("trip", sizes, n, 1);
 	measure_sizes("trip", sizes, n, 2);
 }

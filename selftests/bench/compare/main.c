@@ -8,8 +8,9 @@
  * -q takes few sizes and short runs. RUNS is how often processes exchange messages for
  * about MS milliseconds, SAMPLES how often a process times 20 pairs of a send and a
  * receive. MEASURE is the only one to be measured: pair, batch, trip, one-way, fan-in,
- * many, depth, queues, priorities, types; and trip-batch, one-way-batch, fan-in-batch,
- * many-batch, in which a wake-up does not preempt (flows.c).
+ * many, rpc, depth, queues, priorities, types; and trip-batch, one-way-batch,
+ * fan-in-batch, many-batch, rpc-batch, in which a wake-up does not preempt (flows.c). rpc is
+ * measured where libtirpc was there when this was built.
  *
  * Needs the module, and root for queues that hold as much as the others. The output is a
  * table whose columns are separated by tabs, a line for each transport:
@@ -46,6 +47,9 @@ const struct transport *const transports[] = {
 	&queue_rw, &queue_ioctl, &queue_sendmsg, &ring_many, &ring_one,
 	&direct, &calls, &mq_drop_in, &posix_mq, &system_v, &seqpacket,
 	&dgram, &byte_pipe, &packet_pipe, &shared_eventfd, &shared_futex,
+#ifdef HAVE_TIRPC
+	&rpc_by_run, &rpc_by_mailbox, &rpc_by_socket,
+#endif
 };
 
 const unsigned int ntransports = sizeof(transports) / sizeof(transports[0]);

@@ -21,7 +21,7 @@ MARK = ".. bench/compare:"
 # How much more than what was reached is too much. Where processes wait for each other,
 # their order depends on when the timer ticks; most of all where it can stop one sender of
 # a ring between its reservation and its commit, which holds up the others.
-SLACK = {"trip-batch": 1.05, "one-way-batch": 1.05, "fan-in-batch": 1.05}
+SLACK = {"trip-batch": 1.05, "rpc-batch": 1.05, "one-way-batch": 1.05, "fan-in-batch": 1.05}
 SLACK_OF = {("fan-in-batch", "ring"): 1.5}
 SLACK_ELSE = 1.02
 
@@ -31,6 +31,7 @@ TITLES = {
     "pair": "A send and a receive that do not wait, by bytes",
     "batch": "A message of a batch of {bytes} bytes, by messages in the batch",
     "trip": "A round trip of two processes{where}, median, by bytes",
+    "rpc": "A call of a remote procedure by libtirpc{where}, median, by bytes",
     "one-way": "One way, a message from a process to another{where}, by bytes",
     "fan-in": "A message of {bytes} bytes to one receiver{where}, by senders",
     "many": "A message of {bytes} bytes of four senders to four receivers{where}",
@@ -39,7 +40,7 @@ TITLES = {
     "priorities": "A send and a receive of {bytes} bytes, by priorities in the queue",
     "types": "A send and a receive of {bytes} bytes, by types in the queue",
 }
-BY_BYTES = ("pair", "trip", "one-way", "trip-batch", "one-way-batch")
+BY_BYTES = ("pair", "trip", "rpc", "one-way", "trip-batch", "rpc-batch", "one-way-batch")
 BATCH = "-batch"
 # Name, measure, bytes (None: each), n, transport, the other one, most. None as the other:
 # growth from the smallest n on.
@@ -51,6 +52,7 @@ TARGETS = [
     ("batch of 32, 64 bytes", "batch", (64,), 32, "queue", "best", 0.35),
     ("round trip", "trip", None, 1, "queue", "best", 0.97),
     ("mbox_call", "trip", None, 1, "mbox_call", "POSIX mq", 0.90),
+    ("remote procedure", "rpc", (64, 1024, 4096), 1, "RPC, mailbox", "RPC, AF_UNIX", 0.70),
     ("one way", "one-way", None, 1, "queue", "best", 1 / 1.25),
     ("four senders, SEQPACKET", "fan-in", None, 4, "queue", "SOCK_SEQPACKET", 1.0),
     ("four senders, mq", "fan-in", None, 4, "queue", "POSIX mq", 1 / 1.5),
