@@ -69,6 +69,26 @@ void flags_print(FILE *out, uint32_t flags, const char *none)
 		fputs(none, out);
 }
 
+void print_user(FILE *out, uint32_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+
+	if (user)
+		fputs(user->pw_name, out);
+	else
+		fprintf(out, "%" PRIu32, uid);
+}
+
+void print_group(FILE *out, uint32_t gid)
+{
+	const struct group *group = getgrgid(gid);
+
+	if (group)
+		fputs(group->gr_name, out);
+	else
+		fprintf(out, "%" PRIu32, gid);
+}
+
 /* ---- parsing --------------------------------------------------------------- */
 
 bool parse_mode(const char *text, uint32_t *perm)

@@ -61,6 +61,10 @@ const char *capacity_text(uint32_t capacity, char *text, size_t size);
 /* Words with commas between them, or @none. */
 void flags_print(FILE *out, uint32_t flags, const char *none);
 
+/* Their names, or their numbers if they have none. */
+void print_user(FILE *out, uid_t uid);
+void print_group(FILE *out, gid_t gid);
+
 /* These print an error and return false if the text is wrong. */
 bool parse_mode(const char *text, uint32_t *perm);
 /* "USER", "USER:GROUP" or ":GROUP". Sets the ATTR_UID and ATTR_GID bits of @given. */

@@ -16,6 +16,16 @@ _mboxctl_mailboxes()
 	done < <("$1" ls --json 2>/dev/null | sed -n 's/^.*"name":"\([^"\\]*\)".*/\1/p')
 }
 
+# The columns of the table that command $2 prints, behind those that $3 has already.
+_mboxctl_columns()
+{
+	local columns before=
+
+	[[ $3 != *,* ]] || before=${3%,*},
+	columns=$("$1" "$2" --help 2>/dev/null | sed -n 's/^  [* ] \([A-Z][A-Z-]*\)  .*/\1/p')
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$columns" -- "${3##*,}")
+}
+
 # What argument or operand $2, as the help calls it, can be, if it begins with $3.
 _mboxctl_argument()
 {
@@ -24,6 +34,8 @@ _mboxctl_argument()
 		_mboxctl_mailboxes "$1" "$3" ;;
 	CAPACITY)
 		mapfile -t COMPREPLY < <(compgen -W unbounded -- "$3") ;;
+	COLUMN|COLUMNS)
+		_mboxctl_columns "$1" "${COMP_WORDS[1]}" "$3" ;;
 	OWNER)
 		mapfile -t COMPREPLY < <(compgen -u -- "$3") ;;
 	COMMAND)

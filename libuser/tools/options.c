@@ -6,6 +6,7 @@
 
 #include "common.h"
 #include "options.h"
+#include "table.h"
 
 /* With --help, --version and the end of the list. */
 #define LONGOPTS_MAX (OPTIONS_MAX + 3)
@@ -88,6 +89,8 @@ static void print_help(const struct command *command)
 	print_options(command);
 	if (command->notes)
 		printf("\n%s", command->notes);
+	if (command->table)
+		table_print_columns(command->table);
 }
 
 static void print_version(void)

@@ -13,6 +13,8 @@
 #define TEXT_OF(x) #x
 #define VALUE_OF(x) TEXT_OF(x)
 
+struct table_kind;
+
 /* Room in a command's table, whose last row is empty. */
 #define OPTIONS_MAX 24
 
@@ -38,6 +40,7 @@ struct option_row {
  * @about: what it does, as lines
  * @options: its options except --help and --version, which every command has
  * @notes: lines below the options, or NULL
+ * @table: the table that it prints, whose columns are listed last, or NULL
  * @commands: of mboxctl itself, the commands; ends with NULL
  * @options_first: the first operand ends the options: what follows has its own
  * @set: apply an option to the command's job; prints an error and returns false if
@@ -51,6 +54,7 @@ struct command {
 	const char *about;
 	struct option_row options[OPTIONS_MAX];
 	const char *notes;
+	const struct table_kind *table;
 	const struct command *const *commands;
 	bool options_first;
 	bool (*set)(void *job, int id, const char *arg);

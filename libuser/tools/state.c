@@ -12,45 +12,175 @@
 #include "attr.h"
 #include "common.h"
 #include "list.h"
+#include "table.h"
 #include "text.h"
 
-/* How long the oldest message has been there. */
-static const char *age_text(uint64_t ns, char *text, size_t size)
+/* ---- the table --------------------------------------------------------------- */
+
+enum column {
+	ID,
+	NAME,
+	KIND,
+	USER,
+	MODE,
+	CAPACITY,
+	MSG_MAX,
+	QUEUED,
+	HIGHEST,
+	BYTES,
+	OLDEST,
+	FLAGS,
+	UID,
+	GID,
+	GROUP,
+	SENT,
+	RECEIVED,
+	DROPPED,
+	WAIT_SEND,
+	WAIT_RECV,
+	SEND_HANDLES,
+	RECV_HANDLES,
+	LEASED,
+	EXPIRED,
+	REDELIVERED,
+	DEAD,
+	COLUMNS,
+};
+
+static const struct table_column columns[COLUMNS] = {
+	[ID] = { "ID", TABLE_NUMBER, true, "number of the mailbox" },
+	[NAME] = { "NAME", TABLE_TEXT, true, "its name, or - if it has none" },
+	[KIND] = { "KIND", TABLE_TEXT, true, "queue or ring" },
+	[USER] = { "USER", TABLE_TEXT, true, "its owner" },
+	[MODE] = { "MODE", TABLE_TEXT, true, "permission bits" },
+	[CAPACITY] = { "CAPACITY", TABLE_MIXED, true, "how many messages it holds" },
+	[MSG_MAX] = { "MSG-MAX", TABLE_NUMBER, true, "bytes of the largest message" },
+	[QUEUED] = { "QUEUED", TABLE_NUMBER, true, "messages that are in it" },
+	[HIGHEST] = { "HIGHEST", TABLE_NUMBER, true, "the most that were in it at one time" },
+	[BYTES] = { "BYTES", TABLE_NUMBER, true, "bytes of those that are in it" },
+	[OLDEST] = { "OLDEST", TABLE_NUMBER, true, "age of the oldest message, in seconds" },
+	[FLAGS] = { "FLAGS", TABLE_TEXT, true, "flags that it was created with" },
+	[UID] = { "UID", TABLE_NUMBER, false, "user id of its owner" },
+	[GID] = { "GID", TABLE_NUMBER, false, "group id" },
+	[GROUP] = { "GROUP", TABLE_TEXT, false, "its group" },
+	[SENT] = { "SENT", TABLE_NUMBER, false, "messages sent so far" },
+	[RECEIVED] = { "RECEIVED", TABLE_NUMBER, false, "messages received so far" },
+	[DROPPED] = { "DROPPED", TABLE_NUMBER, false, "messages dropped so far" },
+	[WAIT_SEND] = { "WAIT-SEND", TABLE_NUMBER, false, "senders that wait" },
+	[WAIT_RECV] = { "WAIT-RECV", TABLE_NUMBER, false, "receivers that wait" },
+	[SEND_HANDLES] = { "SENDERS", TABLE_NUMBER, false, "handles with the right to send" },
+	[RECV_HANDLES] = { "RECEIVERS", TABLE_NUMBER, false, "handles with the right to receive" },
+	[LEASED] = { "LEASED", TABLE_NUMBER, false, "messages on lease" },
+	[EXPIRED] = { "EXPIRED", TABLE_NUMBER, false, "messages whose lifespan ended" },
+	[REDELIVERED] = { "REDELIVERED", TABLE_NUMBER, false, "messages put back" },
+	[DEAD] = { "DEAD", TABLE_NUMBER, false, "messages given to the dead-letter mailbox" },
+};
+
+/* The number in a column of numbers. */
+static uint64_t number_in(enum column column, const struct mbox_walk *item)
 {
-	if (ns)
-		snprintf(text, size, "%.3f", ns / 1e9);
-	else
-		snprintf(text, size, "-");
+	const struct mbox_stat *st = &item->stat;
 
-	return text;
-}
-
-static void print_table(const struct list *list)
-{
-	int name_width = list_name_width(list);
-	const struct mbox_walk *item;
-	char capacity[16], age[32];
-	size_t i;
-
-	printf("%8s  %-*s  %-5s  %5s  %4s  %9s  %8s  %8s  %8s  %10s  %8s  %s\n", "ID",
-	       name_width, "NAME", "KIND", "UID", "MODE", "CAPACITY", "MSG-MAX", "QUEUED",
-	       "HIGHEST", "BYTES", "OLDEST", "FLAGS");
-	for (i = 0; i < list->n; i++) {
-		item = &list->items[i];
-		printf("%8" PRIu64 "  ", (uint64_t)item->id);
-		text_print_padded(*item->name ? item->name : "-", name_width);
-		printf("  %-5s  %5" PRIu32 "  %04" PRIo32, kind_text(item->stat.attr.mode),
-		       item->stat.uid, item->stat.attr.perm);
-		printf("  %9s  %8" PRIu32,
-		       capacity_text(item->stat.attr.capacity, capacity, sizeof(capacity)),
-		       item->stat.attr.msg_max);
-		printf("  %8" PRIu32 "  %8" PRIu32 "  %10" PRIu64 "  %8s  ", item->stat.queued,
-		       item->stat.highest, (uint64_t)item->stat.bytes,
-		       age_text(item->stat.oldest_ns, age, sizeof(age)));
-		flags_print(stdout, item->stat.attr.flags, "-");
-		putchar('\n');
+	switch (column) {
+	case ID:
+		return item->id;
+	case UID:
+		return st->uid;
+	case GID:
+		return st->gid;
+	case MSG_MAX:
+		return st->attr.msg_max;
+	case QUEUED:
+		return st->queued;
+	case HIGHEST:
+		return st->highest;
+	case BYTES:
+		return st->bytes;
+	case SENT:
+		return st->sent;
+	case RECEIVED:
+		return st->received;
+	case DROPPED:
+		return st->dropped;
+	case WAIT_SEND:
+		return st->waiting_senders;
+	case WAIT_RECV:
+		return st->waiting_receivers;
+	case SEND_HANDLES:
+		return st->send_handles;
+	case RECV_HANDLES:
+		return st->recv_handles;
+	case LEASED:
+		return st->leased;
+	case EXPIRED:
+		return st->expired;
+	case REDELIVERED:
+		return st->redelivered;
+	default:
+		return st->dead_letters;
 	}
 }
+
+static void print_cell(FILE *out, unsigned int column, const void *row)
+{
+	const struct mbox_walk *item = row;
+	const struct mbox_stat *st = &item->stat;
+	char text[16];
+
+	switch (column) {
+	case NAME:
+		fputs(item->name, out);
+		break;
+	case KIND:
+		fputs(kind_text(st->attr.mode), out);
+		break;
+	case USER:
+		print_user(out, st->uid);
+		break;
+	case GROUP:
+		print_group(out, st->gid);
+		break;
+	case MODE:
+		fprintf(out, "%04" PRIo32, st->attr.perm);
+		break;
+	case CAPACITY:
+		fputs(capacity_text(st->attr.capacity, text, sizeof(text)), out);
+		break;
+	case OLDEST:
+		if (st->oldest_ns)
+			fprintf(out, "%.3f", st->oldest_ns / 1e9);
+		break;
+	case FLAGS:
+		flags_print(out, st->attr.flags, "");
+		break;
+	default:
+		fprintf(out, "%" PRIu64, number_in(column, item));
+	}
+}
+
+static const struct table_kind mailbox_table = {
+	.name = "mailboxes",
+	.columns = columns,
+	.n = COLUMNS,
+	.print = print_cell,
+};
+
+static int print_table(const struct list *list, const struct table_choice *choice)
+{
+	struct table *table;
+	int status;
+	size_t i;
+
+	table = table_new(&mailbox_table, choice, &status);
+	if (!table)
+		return status;
+	for (i = 0; i < list->n; i++)
+		table_add(table, &list->items[i], NULL);
+
+	return table_print(table);
+}
+
+/* ---- blocks and JSON ----------------------------------------------------------- */
 
 /* How many messages waited how long, without what is zero. */
 static void print_waited(const struct mbox_stat *st)
@@ -162,7 +292,7 @@ void list_print_json_item(const struct mbox_walk *item)
 	printf("}");
 }
 
-static void print_json(const struct list *list)
+static int print_json(const struct list *list)
 {
 	size_t i;
 
@@ -172,9 +302,11 @@ static void print_json(const struct list *list)
 		list_print_json_item(&list->items[i]);
 	}
 	printf("]\n");
+
+	return EXIT_OK;
 }
 
-static void print_blocks(const struct list *list)
+static int print_blocks(const struct list *list)
 {
 	size_t i;
 
@@ -183,12 +315,38 @@ static void print_blocks(const struct list *list)
 			putchar('\n');
 		print_long(&list->items[i]);
 	}
+
+	return EXIT_OK;
 }
 
-static int show(char **names, int n, bool json, void (*print)(const struct list *list))
+/* ---- the commands -------------------------------------------------------------- */
+
+/**
+ * struct show - what is shown, and how
+ * @table: ls
+ * @json: everything, as JSON
+ * @choice: the table
+ */
+struct show {
+	bool table;
+	bool json;
+	struct table_choice choice;
+};
+
+static int print_list(const struct show *how, const struct list *list)
+{
+	if (how->json)
+		return print_json(list);
+	if (how->table)
+		return print_table(list, &how->choice);
+
+	return print_blocks(list);
+}
+
+static int show(const struct show *how, char **names, int n)
 {
 	struct list all = { 0 }, chosen = { 0 };
-	int i, status = EXIT_OK;
+	int i, printed, status = EXIT_OK;
 
 	if (!list_all(&all)) {
 		list_free(&all);
@@ -199,11 +357,12 @@ static int show(char **names, int n, bool json, void (*print)(const struct list 
 			status = EXIT_FAILED;
 	}
 
-	if (json)
-		print = print_json;
 	/* No heading over nothing when all that was asked for is missing. */
-	if (json || !n || chosen.n)
-		print(n ? &chosen : &all);
+	if (how->json || how->choice.json || !n || chosen.n) {
+		printed = print_list(how, n ? &chosen : &all);
+		if (printed != EXIT_OK)
+			status = printed;
+	}
 
 	list_free(&chosen);
 	list_free(&all);
@@ -213,25 +372,26 @@ static int show(char **names, int n, bool json, void (*print)(const struct list 
 
 static bool set_option(void *data, int id, const char *arg)
 {
-	bool *json = data;
+	struct show *how = data;
 
-	(void)arg;
 	if (id == 'j')
-		*json = true;
+		how->json = true;
 
-	return true;
+	return id == 'j' || table_option(&how->choice, id, arg);
 }
 
 static int run_ls(int argc, char **argv)
 {
-	bool json = false;
+	struct show how = { .table = true, .choice = TABLE_CHOICE_INIT };
 	int status;
 
-	status = parse_options(&ls_command, argc, argv, &json);
+	status = parse_options(&ls_command, argc, argv, &how);
 	if (status >= 0)
 		return status;
+	if (how.json && table_chosen(&how.choice))
+		return usage_error("--json prints everything: it has no columns to choose");
 
-	return show(argv + optind, argc - optind, json, print_table);
+	return show(&how, argv + optind, argc - optind);
 }
 
 const struct command ls_command = {
@@ -241,25 +401,27 @@ const struct command ls_command = {
 	.about = "List the mailboxes that you can open or that you own. With MAILBOX, list only\n"
 		 "the given ones.\n",
 	.options = {
-		{ 'j', "json", NULL, "print a JSON array" },
+		{ 'j', "json", NULL, "print everything as a JSON array" },
+		TABLE_OPTIONS,
 	},
+	.table = &mailbox_table,
 	.set = set_option,
 	.run = run_ls,
 };
 
 static int run_stat(int argc, char **argv)
 {
-	bool json = false;
+	struct show how = { .choice = TABLE_CHOICE_INIT };
 	int status;
 
-	status = parse_options(&stat_command, argc, argv, &json);
+	status = parse_options(&stat_command, argc, argv, &how);
 	if (status >= 0)
 		return status;
 
 	if (optind == argc)
 		return usage_error("no mailbox given");
 
-	return show(argv + optind, argc - optind, json, print_blocks);
+	return show(&how, argv + optind, argc - optind);
 }
 
 const struct command stat_command = {

@@ -15,6 +15,7 @@
 /* What print_escaped() does with characters that are harmless. */
 #define ESCAPE_BLANKS 1
 #define KEEP_BACKSLASHES 2
+#define ONLY_ASCII 4
 
 static bool only_ascii;
 
@@ -26,7 +27,11 @@ void text_init(void)
 		return;
 	codeset = nl_langinfo(CODESET);
 	/* The locale "C" says nothing about the terminal. */
-	only_ascii = strcmp(codeset, "UTF-8") && strcmp(codeset, "ANSI_X3.4-1968");
+	if (!strcmp(codeset, "ANSI_X3.4-1968")) {
+		setlocale(LC_CTYPE, "C.UTF-8");
+		return;
+	}
+	only_ascii = strcmp(codeset, "UTF-8");
 }
 
 /*
@@ -111,7 +116,8 @@ static int print_escaped(FILE *out, const char *text, int how)
 				fputs("\\\\", out);
 			width += 2;
 			p++;
-		} else if (len && printable(code) && !(code == ' ' && how & ESCAPE_BLANKS)) {
+		} else if (len && printable(code) && !(code == ' ' && how & ESCAPE_BLANKS) &&
+			   !(code >= 0x80 && how & ONLY_ASCII)) {
 			if (out)
 				fwrite(p, 1, len, out);
 			width++;
@@ -130,6 +136,11 @@ static int print_escaped(FILE *out, const char *text, int how)
 void text_print(FILE *out, const char *text)
 {
 	print_escaped(out, text, 0);
+}
+
+void text_print_ascii(FILE *out, const char *text)
+{
+	print_escaped(out, text, ONLY_ASCII);
 }
 
 void text_print_word(FILE *out, const char *text)

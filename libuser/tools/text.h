@@ -17,7 +17,9 @@ void text_init(void);
  * of mboxctl that is not a message goes through here or text_print_json().
  */
 void text_print(FILE *out, const char *text);
-/* The same, and a blank as \x20: one text is one word. */
+/* The same, and every byte that is not ASCII as \xNN. */
+void text_print_ascii(FILE *out, const char *text);
+/* As text_print(), and a blank as \x20: one text is one word. */
 void text_print_word(FILE *out, const char *text);
 /* What the kernel has escaped: printable UTF-8 in it is decoded again. */
 void text_print_fields(FILE *out, const char *text);

@@ -13,11 +13,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "attr.h"
 #include "common.h"
 #include "list.h"
+#include "table.h"
 #include "text.h"
 
 #define PATH_SIZE 80
+#define OPT_TREE OPT_FIRST
 
 /**
  * struct wanted - a mailbox that is looked for
@@ -27,6 +30,7 @@
  * @ns: inode number of the network namespace of the id, if @path is not set
  * @dev: device number of its file system, if @path is set
  * @path: it was given by a path
+ * @line: its row above those of its descriptors, once it has one
  */
 struct wanted {
 	const char *label;
@@ -35,6 +39,7 @@ struct wanted {
 	uint64_t ns;
 	dev_t dev;
 	bool path;
+	struct libscols_line *line;
 };
 
 /**
@@ -71,7 +76,9 @@ struct holder {
  * struct search - the whole job
  * @wanted: what is looked for
  * @n: how many
- * @json: how it is printed
+ * @json: everything is printed, as JSON
+ * @choice: how the table is printed
+ * @table: the table
  * @shown: how many descriptors were
  * @hidden: how many processes cannot be inspected
  */
@@ -79,17 +86,58 @@ struct search {
 	struct wanted *wanted;
 	size_t n;
 	bool json;
+	struct table_choice choice;
+	struct table *table;
 	size_t shown;
 	size_t hidden;
 };
 
 /* ---- output ---------------------------------------------------------------- */
 
-static void print_heading(void)
-{
-	printf("%8s  %6s  %4s  %-9s  %-8s  %-5s  %6s  %8s  %-16s  %s\n", "PID", "UID", "FD",
-	       "RIGHTS", "NONBLOCK", "WAITS", "READER", "UNREAD", "COMMAND", "MAILBOX");
-}
+enum column {
+	PID,
+	USER,
+	FD,
+	RIGHTS,
+	NONBLOCK,
+	WAITS,
+	READER,
+	UNREAD,
+	COMMAND,
+	MAILBOX,
+	ID,
+	UID,
+	POLICY,
+	COLUMNS,
+};
+
+static const struct table_column columns[COLUMNS] = {
+	[PID] = { "PID", TABLE_NUMBER, true, "the process" },
+	[USER] = { "USER", TABLE_TEXT, true, "its user" },
+	[FD] = { "FD", TABLE_NUMBER, true, "the number of the descriptor" },
+	[RIGHTS] = { "RIGHTS", TABLE_TEXT, true, "recv, send, or both" },
+	[NONBLOCK] = { "NONBLOCK", TABLE_TEXT, true, "O_NONBLOCK is set" },
+	[WAITS] = { "WAITS", TABLE_TEXT, true, "a thread waits in a call; ? if that is hidden" },
+	[READER] = { "READER", TABLE_NUMBER, true, "number of the reader of a broadcast mailbox" },
+	[UNREAD] = { "UNREAD", TABLE_MIXED, true, "messages that it has to receive, or expelled" },
+	[COMMAND] = { "COMMAND", TABLE_TEXT, true, "the name of the process" },
+	[MAILBOX] = { "MAILBOX", TABLE_TEXT, true, "the mailbox" },
+	[ID] = { "ID", TABLE_NUMBER, false, "its number" },
+	[UID] = { "UID", TABLE_NUMBER, false, "user id of the process" },
+	[POLICY] = { "POLICY", TABLE_TEXT, false, "what senders do when the reader is behind" },
+};
+
+/**
+ * struct row - a row of the table
+ * @holder: a descriptor, or NULL for a mailbox above its descriptors
+ * @wanted: its mailbox
+ * @below: it is below the row of the mailbox, whose name it need not have
+ */
+struct row {
+	const struct holder *holder;
+	const struct wanted *wanted;
+	bool below;
+};
 
 static const char *rights_text(unsigned int oflags)
 {
@@ -103,23 +151,87 @@ static const char *rights_text(unsigned int oflags)
 	}
 }
 
-static void print_row(const struct holder *holder, const struct wanted *wanted)
+static void print_reader(FILE *out, unsigned int column, const struct holder *holder)
+{
+	if (!holder->reader)
+		return;
+	if (column == READER)
+		fprintf(out, "%" PRIu64, holder->reader);
+	else if (column == POLICY)
+		fputs(holder->policy, out);
+	else if (holder->expelled)
+		fputs("expelled", out);
+	else
+		fprintf(out, "%" PRIu64, holder->unread);
+}
+
+static void print_cell(FILE *out, unsigned int column, const void *data)
 {
 	static const char *const answers[] = { "?", "no", "yes" };
+	const struct row *row = data;
+	const struct holder *holder = row->holder;
 
-	printf("%8d  %6" PRIu32 "  %4d  %-9s  %-8s  %-5s  ", holder->pid, holder->uid, holder->fd,
-	       rights_text(holder->oflags), holder->oflags & O_NONBLOCK ? "yes" : "no",
-	       answers[holder->waits + 1]);
-	if (!holder->reader)
-		printf("%6s  %8s  ", "-", "-");
-	else if (holder->expelled)
-		printf("%6" PRIu64 "  %8s  ", holder->reader, "expelled");
-	else
-		printf("%6" PRIu64 "  %8" PRIu64 "  ", holder->reader, holder->unread);
-	text_print_padded(holder->comm, 16);
-	printf("  ");
-	text_print_padded(wanted->label, 0);
-	putchar('\n');
+	if (!holder) {
+		if (column == MAILBOX)
+			fputs(row->wanted->label, out);
+		else if (column == ID)
+			fprintf(out, "%" PRIu64, row->wanted->id);
+		return;
+	}
+	switch (column) {
+	case PID:
+		fprintf(out, "%d", holder->pid);
+		break;
+	case USER:
+		print_user(out, holder->uid);
+		break;
+	case FD:
+		fprintf(out, "%d", holder->fd);
+		break;
+	case RIGHTS:
+		fputs(rights_text(holder->oflags), out);
+		break;
+	case NONBLOCK:
+		fputs(holder->oflags & O_NONBLOCK ? "yes" : "no", out);
+		break;
+	case WAITS:
+		fputs(answers[holder->waits + 1], out);
+		break;
+	case COMMAND:
+		fputs(holder->comm, out);
+		break;
+	case MAILBOX:
+		fputs(row->below ? holder->comm : row->wanted->label, out);
+		break;
+	case ID:
+		fprintf(out, "%" PRIu64, holder->id);
+		break;
+	case UID:
+		fprintf(out, "%" PRIu32, holder->uid);
+		break;
+	default:
+		print_reader(out, column, holder);
+	}
+}
+
+static const struct table_kind handle_table = {
+	.name = "handles",
+	.columns = columns,
+	.n = COLUMNS,
+	.print = print_cell,
+};
+
+static void add_row(const struct search *search, const struct holder *holder,
+		    struct wanted *wanted)
+{
+	const struct row above = { .wanted = wanted };
+	struct row row = { .holder = holder, .wanted = wanted };
+	bool tree = search->choice.tree >= 0;
+
+	row.below = tree && !search->choice.json;
+	if (tree && !wanted->line)
+		wanted->line = table_add(search->table, &above, NULL);
+	table_add(search->table, &row, wanted->line);
 }
 
 static void print_object(const struct search *search, const struct holder *holder,
@@ -236,9 +348,9 @@ static int process_waits(int pid, int fd)
 	return waits;
 }
 
-static const struct wanted *find_wanted(const struct search *search, const struct holder *holder)
+static struct wanted *find_wanted(const struct search *search, const struct holder *holder)
 {
-	const struct wanted *wanted;
+	struct wanted *wanted;
 	char path[PATH_SIZE];
 	struct stat st;
 	size_t i;
@@ -262,7 +374,7 @@ static const struct wanted *find_wanted(const struct search *search, const struc
 /* A descriptor of any kind, by the text that the kernel has about it. */
 static void look_at(struct search *search, struct holder *holder, const char *text)
 {
-	const struct wanted *wanted;
+	struct wanted *wanted;
 	char path[PATH_SIZE];
 	uint64_t oflags;
 
@@ -294,7 +406,7 @@ static void look_at(struct search *search, struct holder *holder, const char *te
 	if (search->json)
 		print_object(search, holder, wanted);
 	else
-		print_row(holder, wanted);
+		add_row(search, holder, wanted);
 	search->shown++;
 }
 
@@ -411,10 +523,32 @@ static bool only_paths(char **names, int n)
 	return n;
 }
 
+/* No heading over nothing when all that was asked for is missing, unless @always. */
+static int print_holders(struct search *search, bool always)
+{
+	int printed = EXIT_OK, status = EXIT_OK;
+
+	if (search->json) {
+		putchar('[');
+	} else if (search->n || always || search->choice.json) {
+		search->table = table_new(&handle_table, &search->choice, &status);
+		if (!search->table)
+			return status;
+	}
+	if (search->n && !look_at_all(search))
+		status = EXIT_FAILED;
+	if (search->json)
+		puts("]");
+	else if (search->table)
+		printed = table_print(search->table);
+
+	return printed == EXIT_OK ? status : printed;
+}
+
 static int look_for(struct search *search, char **names, int n)
 {
 	struct list all = { 0 };
-	int status = EXIT_OK;
+	int printed, status = EXIT_OK;
 	size_t i;
 
 	if (!only_paths(names, n) && !list_all(&all)) {
@@ -437,14 +571,9 @@ static int look_for(struct search *search, char **names, int n)
 	}
 	list_free(&all);
 
-	if (search->json)
-		putchar('[');
-	else if (search->n || !n)
-		print_heading();
-	if (search->n && !look_at_all(search))
-		status = EXIT_FAILED;
-	if (search->json)
-		puts("]");
+	printed = print_holders(search, !n);
+	if (printed != EXIT_OK)
+		status = printed;
 	free(search->wanted);
 	if (search->hidden)
 		print_error("%zu processes cannot be inspected without more privilege",
@@ -457,21 +586,29 @@ static bool set_option(void *data, int id, const char *arg)
 {
 	struct search *search = data;
 
-	(void)arg;
 	if (id == 'j')
 		search->json = true;
+	else if (id == OPT_TREE)
+		search->choice.tree = MAILBOX;
+	else
+		return table_option(&search->choice, id, arg);
 
 	return true;
 }
 
 static int run_who(int argc, char **argv)
 {
-	struct search search = { 0 };
+	struct search search = { .choice = TABLE_CHOICE_INIT };
 	int status;
 
 	status = parse_options(&who_command, argc, argv, &search);
 	if (status >= 0)
 		return status;
+	if (search.json && table_chosen(&search.choice))
+		return usage_error("--json prints everything: it has no columns to choose");
+	/* What is below a mailbox is called as the process is. */
+	if (search.choice.tree >= 0 && !search.choice.json && !search.choice.columns)
+		search.choice.columns = "PID,USER,FD,RIGHTS,NONBLOCK,WAITS,READER,UNREAD";
 
 	return look_for(&search, argv + optind, argc - optind);
 }
@@ -483,8 +620,11 @@ const struct command who_command = {
 	.about = "List the processes that have mailboxes open, their rights, and whether they\n"
 		 "wait in a call. Without MAILBOX, look for all mailboxes that you may see.\n",
 	.options = {
-		{ 'j', "json", NULL, "print a JSON array" },
+		{ 'j', "json", NULL, "print everything as a JSON array" },
+		{ OPT_TREE, "tree", NULL, "print each mailbox above its processes" },
+		TABLE_OPTIONS,
 	},
+	.table = &handle_table,
 	.set = set_option,
 	.run = run_who,
 };

@@ -29,6 +29,8 @@ patience=$((400 * ${MBOX_TIME_FACTOR:-1}))
 # Names with everything that a terminal or a JSON reader could stumble over.
 odd=$(printf '%s-\377"\\\033[31m\342\200\256\303\251' "$m")
 odd_shown="$m-"'\xff"\\\x1b[31m\xe2\x80\xae'$(printf '\303\251')
+# A table is for the locale, which is "C" here.
+odd_cell="$m-"'\xff"\\\x1b[31m\xe2\x80\xae\xc3\xa9'
 odd_json="$m-"'\udcff\"\\\u001b[31m'$(printf '\342\200\256\303\251')
 longest=$(printf '%0255d' 0)
 
@@ -266,8 +268,10 @@ test_odd_names_are_escaped()
 {
 	ok mboxctl create -c 5 "$odd"
 	check 0 "name:              $odd_shown" '' sh -c "mboxctl stat \"\$1\" | head -n 1" sh "$odd"
-	check 0 "$odd_shown  " '' sh -c \
-		"mboxctl ls \"\$1\" | sed -n 's/^ *[0-9]*  \(.*\)queue      0  0600 .*/\1/p'" sh "$odd"
+	check 0 "$odd_cell " '' sh -c \
+		"mboxctl ls \"\$1\" | sed -n 's/^ *[0-9]* \(.*\)queue root 0600 .*/\1/p'" sh "$odd"
+	check 0 "$(printf %s "$odd_cell" | sed 's/\\\\/\\x5c/')" '' \
+		mboxctl ls -r --noheadings -o name "$odd"
 	mboxctl ls --json "$odd" >"$tmp/json"
 	case $(cat "$tmp/json") in
 	*"\"name\":\"$odd_json\""*) ;;
@@ -282,27 +286,64 @@ test_ls_prints_a_table()
 	ok mboxctl create -c unbounded -m 0666 --drop-newest --fixed -s 3 "$m-b"
 	ok mboxctl send "$m-b" abc def
 	check 0 abcdef '' mboxctl recv -n 0 -d "$m-b"
-	row='%8s  %-*s  %-5s  %5s  %4s  %9s  %8s  %8s  %8s  %10s  %8s  %s'
 	width=$((${#m} + 2))
+	ids=$(id_of "$m-b")
+	row="%${#ids}s %-${width}s %-5s %s %s %9s %7s %6s %7s %5s %6s %s"
 	# shellcheck disable=SC2059 # the format
-	head=$(printf "$row" ID "$width" NAME KIND UID MODE CAPACITY MSG-MAX QUEUED HIGHEST BYTES \
-		OLDEST FLAGS)
+	head=$(printf "$row" ID NAME KIND USER MODE CAPACITY MSG-MAX QUEUED HIGHEST BYTES OLDEST FLAGS)
 	# shellcheck disable=SC2059
-	a=$(printf "$row" "$(id_of "$m-a")" "$width" "$m-a" queue 0 0600 2 100 0 0 0 - -)
+	a=$(printf "$row" "$(id_of "$m-a")" "$m-a" queue root 0600 2 100 0 0 0 - -)
 	# shellcheck disable=SC2059
-	b=$(printf "$row" "$(id_of "$m-b")" "$width" "$m-b" queue 0 0666 unbounded 3 0 2 0 - \
-		fixed,drop-newest)
+	b=$(printf "$row" "$(id_of "$m-b")" "$m-b" queue root 0666 unbounded 3 0 2 0 - fixed,drop-newest)
 	check 0 "$head$nl$a$nl$b" '' mboxctl ls "$m-a" "$m-b"
 	check 0 "$head$nl$b" '' mboxctl ls "id:$(id_of "$m-b")"
 	check 0 "$(printf '%s\n' "$a" "$b" | tr -s ' ')" '' \
-		sh -c "mboxctl ls | grep '$m-[ab] ' | tr -s ' '"
-	check 1 "$head$nl$a" "mboxctl ls: no mailbox '$m-c' that you may see" \
+		sh -c "mboxctl ls -r | grep '$m-[ab] '"
+	check 1 "$(mboxctl ls "$m-a")" "mboxctl ls: no mailbox '$m-c' that you may see" \
 		mboxctl ls "$m-c" "$m-a"
 	check 1 '' "*no mailbox*" mboxctl ls "$m-c"
 	check 1 '' "*a name is not empty" mboxctl ls ''
 	ok mboxctl send "$m-b" ghi
-	until_ok sh -c "mboxctl ls $m-b | grep ' 1  *2  *3  *[0-9]*\.[0-9]\{3\}  fixed'"
+	until_ok sh -c "mboxctl ls $m-b | grep ' 1  *2  *3  *[0-9]*\.[0-9]\{3\} fixed'"
 	ok mboxctl rm "$m-a" "$m-b"
+}
+
+test_columns_are_chosen_and_sorted()
+{
+	ok mboxctl create -c 10 "$m-a"
+	ok mboxctl create -c unbounded "$m-b"
+	ok mboxctl create -c 2 "$m-c"
+	ok mboxctl send "$m-a" x
+	check 0 "NAME CAPACITY$nl$m-a 10$nl$m-b unbounded" '' \
+		mboxctl ls -r -o Name,capacity "$m-a" "$m-b"
+	check 0 "$m-c 2$nl$m-a 10$nl$m-b unbounded" '' \
+		sh -c "mboxctl ls -r --noheadings --sort capacity -o name,capacity | grep '^$m-'"
+	# By a column that is not printed, and twice the same.
+	check 0 "$m-b$nl$m-c$nl$m-a" '' mboxctl ls --noheadings --sort=queued -o name,name \
+		"$m-a" "$m-b" "$m-c"
+	check 0 "ID NAME KIND USER MODE CAPACITY MSG-MAX QUEUED HIGHEST BYTES OLDEST FLAGS SENT GID" '' \
+		sh -c "mboxctl ls -r -o +sent,name,gid '$m-a' | head -n 1"
+	check 0 '1 0' '' sh -c "mboxctl ls -r -o +sent,gid '$m-a' | sed -n '2s/.* \([0-9]* [0-9]*\)\$/\1/p'"
+	check 0 '{"mailboxes":[{"name":"'"$m-b"'","queued":0,"capacity":"unbounded","flags":null}]}' '' \
+		sh -c "mboxctl ls -J -o name,queued,capacity,flags '$m-b' | tr -d ' \n'"
+	for column in ID NAME KIND USER MODE CAPACITY MSG-MAX QUEUED HIGHEST BYTES OLDEST FLAGS UID GID \
+		GROUP SENT RECEIVED DROPPED WAIT-SEND WAIT-RECV SENDERS RECEIVERS LEASED EXPIRED \
+		REDELIVERED DEAD; do
+		same "$(mboxctl ls -o "$column" "$m-a" | head -n 1 | tr -d ' ')" "$column"
+		ok grep -q "^  [* ] $column " <<-EOF
+		$(mboxctl ls --help)
+		EOF
+	done
+	try="${nl}try mboxctl ls --help"
+	check 2 '' "mboxctl ls: unknown column: 'colour'$try" mboxctl ls -o name,colour
+	check 2 '' "mboxctl ls: unknown column: ''$try" mboxctl ls -o name,
+	check 2 '' "mboxctl ls: unknown column: 'x?x1b'$try" mboxctl ls --sort "$(printf 'x\033')"
+	check 2 '' "mboxctl ls: JSON has no headings and is never raw$try" mboxctl ls -J -r
+	check 2 '' "mboxctl ls: --json prints everything: it has no columns to choose$try" \
+		mboxctl ls -j -o name
+	check 1 '' "mboxctl ls: cannot write to standard output: No space left on device" \
+		sh -c 'mboxctl ls >/dev/full'
+	ok mboxctl rm "$m-a" "$m-b" "$m-c"
 }
 
 test_ls_and_stat_print_json()
@@ -761,7 +802,7 @@ test_ring_keeps_messages_while_nobody_has_it_open()
 	check 0 "kind:              ring" '' sh -c "mboxctl stat $m | sed -n 3p"
 	check 0 "flags:             hangup,one-sender" '' sh -c "mboxctl stat $m | grep flags"
 	check 0 "ring one-receiver" '' sh -c "mboxctl ls $m-2 |
-		sed -n 's/.*  \(ring\)  .*  \([a-z-]*\)\$/\1 \2/p'"
+		sed -n 's/.* \(ring\)  *.* \([a-z-]*\)\$/\1 \2/p'"
 	case $(mboxctl stat -j "$m") in
 	*'"kind":"ring",'*'"flags":["hangup","one-sender"],'*'"stalled_ns":0,"stalled_pid":0}'*) ;;
 	*) wrong "not in the JSON" ;;
@@ -1744,22 +1785,21 @@ test_chmod_and_chown_change_who_may()
 # The descriptors of mailbox $1 as who knows them, without the heading and blanks.
 held()
 {
-	mboxctl who "$1" | sed '1d' | tr -s ' '
+	mboxctl who -r --noheadings "$1"
 }
 
 test_who_shows_processes_and_their_rights()
 {
 	ok mboxctl create -m 0666 "$m"
-	check 0 "$(printf '%8s  %6s  %4s  %-9s  %-8s  %-5s  %6s  %8s  %-16s  %s' PID UID FD RIGHTS \
-		NONBLOCK WAITS READER UNREAD COMMAND MAILBOX)" '' mboxctl who "$m"
+	check 0 '' '' mboxctl who "$m"
 	check 0 '[]' '' mboxctl who --json "$m"
 	mboxctl recv "$m" >/dev/null &
 	pid=$!
 	await "$m" 1 receivers
 	row=$(held "$m")
 	case $row in
-	" $pid 0 "[3-9]" recv no yes - - mboxctl $m") ;;
-	" $pid 0 "[3-9]" recv no ? - - mboxctl $m") ;;
+	"$pid root "[3-9]" recv no yes - - mboxctl $m") ;;
+	"$pid root "[3-9]" recv no ? - - mboxctl $m") ;;
 	*) wrong "who: '$row'" ;;
 	esac
 	case $(mboxctl who -j "$m") in
@@ -1768,8 +1808,20 @@ test_who_shows_processes_and_their_rights()
 	*) wrong "who -j: '$(mboxctl who -j "$m")'" ;;
 	esac
 	# Without a mailbox, of all.
-	check 0 1 '' sh -c "mboxctl who | grep -c ' $pid .* $m\$'"
-	check 0 1 '' sh -c "mboxctl who 'id:$(id_of "$m")' | grep -c ' $pid .* $m\$'"
+	check 0 1 '' sh -c "mboxctl who | grep -c '^ *$pid .* $m\$'"
+	check 0 1 '' sh -c "mboxctl who 'id:$(id_of "$m")' | grep -c '^ *$pid .* $m\$'"
+	check 0 "PID USER FD RIGHTS NONBLOCK WAITS READER UNREAD COMMAND MAILBOX" '' \
+		sh -c "mboxctl who '$m' | head -n 1 | tr -s ' ' | sed 's/^ //'"
+	fd=${row#* * }
+	fd=${fd%% *}
+	check 0 "MAILBOX PID FD$nl$m  $nl\`-mboxctl $pid $fd" '' mboxctl who --tree -r -o pid,fd "$m"
+	check 0 '{"handles":[{"mailbox":"'"$m"'","pid":null,"children":[{"mailbox":"'"$m"'","pid":'"$pid}]}]}" '' \
+		sh -c "mboxctl who --tree -J -o pid '$m' | tr -d ' \n'"
+	check 0 "MAILBOX PID USER FD RIGHTS NONBLOCK WAITS READER UNREAD" '' \
+		sh -c "mboxctl who --tree '$m' | head -n 1 | tr -s ' '"
+	check 0 "PID ID UID POLICY$nl$pid $(id_of "$m") 0 -" '' mboxctl who -r -o pid,id,uid,policy "$m"
+	check 2 '' "mboxctl who: --json prints everything: it has no columns to choose*" \
+		mboxctl who -j --tree
 	ok mboxctl send "$m" x
 	wait "$pid"
 	check 0 '[]' '' mboxctl who -j "$m"
@@ -1835,12 +1887,12 @@ test_expel_ends_the_slowest_reader()
 	ok mboxctl send "$m" a b
 	mboxctl send "$m" c &
 	await "$m" 1 senders
-	check 0 1 '' sh -c "mboxctl who '$m' | tr -s ' ' | grep -c '^ $first .* 1 2 sleep $m\$'"
+	check 0 1 '' sh -c "mboxctl who '$m' | tr -s ' ' | grep -c '^ *$first .* 1 2 sleep $m\$'"
 	check 0 '1 2' '' mboxctl expel --dry-run "$m"
 	check 1 '' "$none" mboxctl expel -u 3 "$m"
 	check 1 '' "$none" mboxctl expel -r 3 "$m"
 	check 0 '2 2' '' mboxctl expel --reader 2 --unread 2 "id:$(id_of "$m")"
-	check 0 1 '' sh -c "mboxctl who '$m' | tr -s ' ' | grep -c '^ $second .* 2 expelled sleep'"
+	check 0 1 '' sh -c "mboxctl who '$m' | tr -s ' ' | grep -c '^ *$second .* 2 expelled sleep'"
 	check 0 1 '' sh -c "mboxctl who -j '$m' |
 		grep -c '\"pid\":$second,.*\"reader\":2,\"unread\":0,\"expelled\":true,\"policy\":\"wait\"}'"
 	has "$m" "1 2" waiting_senders queued
@@ -1870,10 +1922,10 @@ test_who_finds_mailboxes_of_other_namespaces()
 		exec sleep 1000 3<>'$tmp/mnt/$m'" &
 	pid=$!
 	until_ok test -p "$tmp/mnt/$m"
-	until_ok sh -c "mboxctl who '$tmp/mnt/$m' | grep ' $pid  *0  *3  *recv,send  *no  *[n?]'"
+	until_ok sh -c "mboxctl who '$tmp/mnt/$m' | grep '^ *$pid  *root  *3  *recv,send  *no  *[n?]'"
 	# Where there is no device, too.
 	check 0 1 '' unshare -m sh -c "mount -t tmpfs tmpfs /dev &&
-		mboxctl who '$tmp/mnt/$m' | grep -c ' $pid '"
+		mboxctl who '$tmp/mnt/$m' | grep -c '^ *$pid '"
 	check 1 '' "mboxctl who: no mailbox '$m' that you may see" mboxctl who "$m"
 	check 1 '' "mboxctl who: '$tmp/' is not a mailbox*" mboxctl who "$tmp/"
 	check 1 '' "*No such file*" mboxctl who "$tmp/mnt/none"

@@ -30,7 +30,7 @@ EOF
 
 GUEST="libc6 libc6-dev linux-libc-dev libgcc-s1 busybox-static bash libtinfo6
 	dash coreutils kmod libkmod2 liblzma5 libssl3 libzstd1 acl libacl1
-	inotify-tools libinotifytools0"
+	inotify-tools libinotifytools0 libsmartcols1 libsmartcols-dev"
 
 unpack()
 {

@@ -17,14 +17,14 @@ packages()
 	# kbuild's programs want libelf and libcrypto when they run.
 	module) echo gcc libc6-dev make kmod 'libelf1|libelf1t64' \
 		'libssl3|libssl3t64' xz-utils zstd ;;
-	vm) echo gcc libc6-dev make kmod cpio busybox-static qemu-system-x86 ;;
+	vm) echo gcc libc6-dev make kmod cpio busybox-static libsmartcols-dev qemu-system-x86 ;;
 	check) echo g++ gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
 		python3-dev xz-utils acl inotify-tools lsof \
 		libtirpc-dev rpcsvc-proto libnats-dev nats-server pkgconf ;;
 	python) echo gcc libc6-dev make python3-dev ;;
 	deb) echo debhelper dh-dkms dh-python dpkg-dev lintian libc6-dev gcc make git \
-		libtirpc-dev libnats-dev pkgconf python3-dev ;;
-	commands) echo gcc libc6-dev make python3 ;;
+		libsmartcols-dev libtirpc-dev libnats-dev pkgconf python3-dev ;;
+	commands) echo gcc libc6-dev libsmartcols-dev make python3 ;;
 	model) echo gcc libc6-dev spin ;;
 	plot) echo gnuplot-nox ;;
 	ring) echo gcc gcc-@gcc-multilib libc6-dev-i386 clang \
@@ -36,7 +36,7 @@ packages()
 	lint) echo gcc g++ gcc-@gcc-multilib libc6-dev-i386 make perl \
 		python3-minimal shellcheck sparse coccinelle \
 		libpython3@python3 clang-format mandoc xz-utils \
-		libtirpc-dev libnats-dev pkgconf \
+		libsmartcols-dev libtirpc-dev libnats-dev pkgconf \
 		python3-sphinx python3-sphinx-rtd-theme yamllint ;;
 	html) echo mandoc python3-sphinx python3-sphinx-rtd-theme ;;
 	lint-quick) echo gcc libc6-dev make perl git clang-format shellcheck ;;
