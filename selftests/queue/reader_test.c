@@ -370,21 +370,6 @@ TEST_F(reader, capacity_that_shrinks_needs_more_than_one_message)
 
 /* ---- bytes ----------------------------------------------------------------- */
 
-static char payload[200];
-
-static long send_len(int fd, size_t len)
-{
-	return raw_send(fd, payload, len, MBOX_DONTWAIT);
-}
-
-static long recv_len(int fd)
-{
-	char buf[sizeof(payload)];
-
-	return raw_recv(fd, buf, sizeof(buf), MBOX_DONTWAIT);
-}
-
-/* A long message replaces as many as it needs, all or none. */
 TEST_F(reader, another_policy_with_max_bytes_is_EOPNOTSUPP)
 {
 	renew(self, 0, 10, 0, 200);
