@@ -49,6 +49,11 @@
 #define SEND_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME)
 #define RECV_FLAGS (MBOX_DONTWAIT | MBOX_REALTIME | MBOX_TRUNC)
 
+/* Flags that only queues have, or that mbox_peek() does not have. */
+#define QUEUE_SEND_FLAGS (MBOX_SYNC | MBOX_NORESTART)
+#define QUEUE_RECV_FLAGS (MBOX_PEEK | MBOX_LEASE | MBOX_TRUNC | MBOX_MATCH | MBOX_MATCH_NOT | \
+			  MBOX_MATCH_LE | MBOX_LONGEST | MBOX_NORESTART)
+
 /**
  * struct mbox__side - a mailbox, mapped to send or to receive
  * @ring: the protocol's view
@@ -238,17 +243,35 @@ static inline int finish(struct mbox *mb, struct mbox__side *s, int side,
 
 /* ---- arguments ---------------------------------------------------------- */
 
-static inline int check_flags(uint32_t flags, uint32_t known)
+static inline int check_flags(uint32_t flags, uint32_t known, uint32_t of_queues)
 {
-	const uint32_t others = MBOX_SYNC | MBOX_PEEK | MBOX_TRUNC | MBOX_MATCH | MBOX_MATCH_NOT |
-				MBOX_MATCH_LE | MBOX_LONGEST | MBOX_NORESTART;
-
 	if (!(flags & ~known))
 		return 0;
-	/* Queues have more. */
-	errno = flags & ~(known | others) ? EINVAL : EOPNOTSUPP;
+	errno = flags & ~(known | of_queues) ? EINVAL : EOPNOTSUPP;
 
 	return -1;
+}
+
+static inline int check_send_flags(uint32_t flags, uint32_t known)
+{
+	return check_flags(flags, known, QUEUE_SEND_FLAGS);
+}
+
+static inline bool has_both(uint32_t flags, uint32_t both)
+{
+	return (flags & both) == both;
+}
+
+static inline int check_recv_flags(uint32_t flags, uint32_t known)
+{
+	/* On a queue these are EINVAL, too. */
+	if (has_both(flags, MBOX_LEASE | MBOX_PEEK) ||
+	    has_both(flags, MBOX_MATCH_NOT | MBOX_MATCH_LE)) {
+		errno = EINVAL;
+		return -1;
+	}
+
+	return check_flags(flags, known, QUEUE_RECV_FLAGS);
 }
 
 #endif /* MBOX_RING_H */

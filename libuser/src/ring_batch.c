@@ -19,7 +19,7 @@ int mbox__ring_batch(struct mbox *mb, struct mbox_msg *vec, unsigned int n, unsi
 		errno = EINVAL;
 		return -1;
 	}
-	if (check_flags(own, send ? SEND_FLAGS : RECV_FLAGS) < 0)
+	if ((send ? check_send_flags(own, SEND_FLAGS) : check_recv_flags(own, RECV_FLAGS)) < 0)
 		return -1;
 	s = get_side(mb, send ? SENDERS : RECEIVERS);
 	if (!s)

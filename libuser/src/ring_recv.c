@@ -61,7 +61,7 @@ SELDOM ssize_t recv_with_care(struct mbox *mb, void *buf, size_t len, uint32_t f
 	uint32_t full = 0;
 	int ret;
 
-	if (check_flags(flags, RECV_FLAGS) < 0)
+	if (check_recv_flags(flags, RECV_FLAGS) < 0)
 		return -1;
 	s = get_side(mb, RECEIVERS);
 	if (!s)
@@ -102,7 +102,8 @@ ssize_t mbox__ring_recvmsg(struct mbox *mb, struct mbox_msg *msg)
 {
 	ssize_t len;
 
-	if (msg->skip || msg->reserved || msg->nfds > MBOX_FDS_MAX || !msg->fds != !msg->nfds) {
+	if ((msg->skip && (msg->flags & (MBOX_PEEK | MBOX_MATCH_LE)) != MBOX_PEEK) ||
+	    msg->reserved || msg->nfds > MBOX_FDS_MAX || !msg->fds != !msg->nfds) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -154,7 +155,7 @@ MBOX_API const void *mbox_peek(struct mbox *mb, size_t *len, unsigned int flags)
 	int ret;
 
 	s = side_of_ring(mb, RECEIVERS);
-	if (!s || check_flags(flags, MBOX_DONTWAIT) < 0)
+	if (!s || check_recv_flags(flags, MBOX_DONTWAIT) < 0)
 		return NULL;
 	ret = recv_blocking(mb, s, NULL, 0, &slot, &pos, &full, &call);
 	if (!ret && closed_meanwhile(s, &call)) {

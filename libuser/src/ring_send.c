@@ -64,7 +64,7 @@ SELDOM int send_with_care(struct mbox *mb, const void *buf, size_t len, uint32_t
 	struct mbox__side *s;
 	int ret;
 
-	if (check_flags(flags, SEND_FLAGS) < 0)
+	if (check_send_flags(flags, SEND_FLAGS) < 0)
 		return -1;
 	s = get_side(mb, SENDERS);
 	if (!s || check_len(s, len) < 0)
@@ -119,7 +119,7 @@ MBOX_API void *mbox_reserve(struct mbox *mb, size_t len, unsigned int flags)
 	int ret;
 
 	s = side_of_ring(mb, SENDERS);
-	if (!s || check_flags(flags, MBOX_DONTWAIT) < 0 || check_len(s, len) < 0)
+	if (!s || check_send_flags(flags, MBOX_DONTWAIT) < 0 || check_len(s, len) < 0)
 		return NULL;
 	ret = send_blocking(mb, s, NULL, 0, &pos, &call);
 	if (!ret && closed_meanwhile(s, &call)) {

@@ -147,15 +147,30 @@ TEST_F(ring, MBOX_TRUNC_truncates)
 TEST_F(ring, options_without_a_place_in_slots_are_EOPNOTSUPP)
 {
 	const __u32 recv_flags[] = { MBOX_PEEK, MBOX_MATCH, MBOX_MATCH_NOT, MBOX_MATCH_LE,
-				     MBOX_SYNC };
+				     MBOX_LEASE, MBOX_LONGEST, MBOX_NORESTART,
+				     MBOX_LEASE | MBOX_TRUNC };
+	const __u32 send_flags[] = { MBOX_SYNC, MBOX_NORESTART };
 	struct mbox_msg msg = msg_of(self->out, 4, MBOX_DONTWAIT);
 	struct mbox_vec vec = { .msg_size = sizeof(msg) };
 	unsigned int i;
+	size_t len = 0;
 	__s32 fd = 0;
 
-	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_send(self->mb, self->out, 4, MBOX_SYNC)));
-	for (i = 0; i < ARRAY_SIZE(recv_flags); i++)
+	for (i = 0; i < ARRAY_SIZE(send_flags); i++) {
+		EXPECT_EQ(-EOPNOTSUPP, neg(mbox_send(self->mb, self->out, 4, send_flags[i])));
+		EXPECT_EQ(-EOPNOTSUPP, neg(mbox_sendmmsg(self->mb, &msg, 1, send_flags[i])));
+		EXPECT_TRUE(!mbox_reserve(self->mb, 4, send_flags[i]) && errno == EOPNOTSUPP);
+	}
+	for (i = 0; i < ARRAY_SIZE(recv_flags); i++) {
 		EXPECT_EQ(-EOPNOTSUPP, neg(mbox_recv(self->mb, self->in, 4, recv_flags[i])));
+		EXPECT_EQ(-EOPNOTSUPP, neg(mbox_recvmmsg(self->mb, &msg, 1, recv_flags[i])));
+		EXPECT_TRUE(!mbox_peek(self->mb, &len, recv_flags[i]) && errno == EOPNOTSUPP);
+	}
+	EXPECT_TRUE(!mbox_peek(self->mb, &len, MBOX_TRUNC) && errno == EOPNOTSUPP);
+	msg.flags = MBOX_PEEK;
+	msg.skip = 1;
+	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_recvmsg(self->mb, &msg)));
+	msg = msg_of(self->out, 4, MBOX_DONTWAIT);
 	msg.prio = 1;
 	EXPECT_EQ(-EOPNOTSUPP, neg(mbox_sendmsg(self->mb, &msg)));
 	msg.prio = 0;
@@ -177,6 +192,38 @@ TEST_F(ring, options_without_a_place_in_slots_are_EOPNOTSUPP)
 	EXPECT_EQ(-EOPNOTSUPP, raw(self->fd, MBOX_IOC_RECVV, &vec));
 	EXPECT_EQ(CAPACITY, stat_of(self->fd).attr.capacity);
 	EXPECT_EQ(-EAGAIN, ring_take(self->mb));
+}
+
+TEST_F(ring, flags_that_queues_reject_are_EINVAL)
+{
+	const __u32 send_flags[] = { MBOX_PEEK, MBOX_TRUNC, MBOX_MATCH, MBOX_MATCH_NOT,
+				     MBOX_MATCH_LE, MBOX_LEASE, MBOX_LONGEST, MBOX_CTRUNC,
+				     MBOX_LOST, MBOX_SYNC | MBOX_PEEK };
+	const __u32 recv_flags[] = { MBOX_SYNC, MBOX_CTRUNC, MBOX_LOST, MBOX_SYNC | MBOX_PEEK,
+				     MBOX_LEASE | MBOX_PEEK, MBOX_MATCH_NOT | MBOX_MATCH_LE };
+	struct mbox *mb[] = { self->mb, mbox_create(NULL, O_RDWR, NULL) };
+	struct mbox_msg msg = msg_of(self->out, 4, MBOX_DONTWAIT);
+	unsigned int i, m;
+	size_t len = 0;
+
+	ASSERT_TRUE(!!mb[1]);
+	for (m = 0; m < ARRAY_SIZE(mb); m++) {
+		for (i = 0; i < ARRAY_SIZE(send_flags); i++) {
+			EXPECT_EQ(-EINVAL, neg(mbox_send(mb[m], self->out, 4, send_flags[i])));
+			EXPECT_EQ(-EINVAL, neg(mbox_sendmmsg(mb[m], &msg, 1, send_flags[i])));
+		}
+		for (i = 0; i < ARRAY_SIZE(recv_flags); i++) {
+			EXPECT_EQ(-EINVAL, neg(mbox_recv(mb[m], self->in, 4, recv_flags[i])));
+			EXPECT_EQ(-EINVAL, neg(mbox_recvmmsg(mb[m], &msg, 1, recv_flags[i])));
+		}
+	}
+	msg.flags = MBOX_PEEK | MBOX_MATCH_LE;
+	msg.skip = 1;
+	for (m = 0; m < ARRAY_SIZE(mb); m++)
+		EXPECT_EQ(-EINVAL, neg(mbox_recvmsg(mb[m], &msg)));
+	EXPECT_TRUE(!mbox_reserve(self->mb, 4, MBOX_PEEK) && errno == EINVAL);
+	EXPECT_TRUE(!mbox_peek(self->mb, &len, MBOX_SYNC) && errno == EINVAL);
+	mbox_close(mb[1]);
 }
 
 TEST_F(ring, bad_arguments_are_EINVAL)
