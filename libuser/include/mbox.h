@@ -585,7 +585,8 @@ void *mbox_reserve(struct mbox *mb, size_t len, unsigned int flags);
  * @slot: from mbox_reserve(); not to be touched afterwards
  * @len: length of the message, up to msg_max
  *
- * Return: 0, or -1 and errno.
+ * Return: 0, or -1 and errno; EIDRM: the ring was destroyed, and the reservation has
+ * ended.
  */
 int mbox_commit(struct mbox *mb, void *slot, size_t len);
 
@@ -594,7 +595,7 @@ int mbox_commit(struct mbox *mb, void *slot, size_t len);
  * @mb: the handle
  * @slot: from mbox_reserve(); not to be touched afterwards
  *
- * Return: 0, or -1 and errno.
+ * Return: 0, or -1 and errno; EIDRM as mbox_commit().
  */
 int mbox_discard(struct mbox *mb, void *slot);
 

@@ -223,6 +223,11 @@ static inline uint32_t state_of(const struct mbox__side *s, int side)
 	return __atomic_load_n(&s->kernel->state, __ATOMIC_ACQUIRE) & (MBOX_RING_DEAD | mine);
 }
 
+static inline bool is_dead(const struct mbox__side *s, int side)
+{
+	return state_of(s, side) & MBOX_RING_DEAD;
+}
+
 /*
  * The end of a call: pass a wake-up on that it may have consumed. If the call has
  * slept, the handle and the side may be gone afterwards.

@@ -209,6 +209,10 @@ MBOX_API int mbox_release(struct mbox *mb, const void *slot)
 	}
 	peeked = pos + 1;
 	atomic_compare_exchange_strong(&s->peeked, &peeked, 0);
+	if (is_dead(s, RECEIVERS)) {
+		errno = EIDRM;
+		return -1;
+	}
 	locked = lock_side(s);
 	received = ring_release(&s->ring, pos);
 	unlock_side(s, locked);

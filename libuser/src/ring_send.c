@@ -52,7 +52,8 @@ static int check_len(const struct mbox__side *s, size_t len)
 {
 	if (is_sendable(s, len))
 		return 0;
-	errno = EMSGSIZE;
+	/* As on a queue: in a destroyed mailbox, every length fails so. */
+	errno = is_dead(s, SENDERS) ? EIDRM : EMSGSIZE;
 
 	return -1;
 }
@@ -135,19 +136,32 @@ MBOX_API void *mbox_reserve(struct mbox *mb, size_t len, unsigned int flags)
 	return slot;
 }
 
+/*
+ * The slot of a message in place, to be committed or abandoned. In a destroyed ring it is
+ * abandoned here.
+ */
+static int get_claimed(struct mbox__side *s, const void *slot, uint64_t *pos)
+{
+	if (!ring_claimed(&s->ring, slot, pos)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (is_dead(s, SENDERS)) {
+		ring_abandon(&s->ring, *pos);
+		errno = EIDRM;
+		return -1;
+	}
+
+	return 0;
+}
+
 MBOX_API int mbox_commit(struct mbox *mb, void *slot, size_t len)
 {
 	struct mbox__side *s;
 	uint64_t pos;
 
 	s = side_of_ring(mb, SENDERS);
-	if (!s)
-		return -1;
-	if (!ring_claimed(&s->ring, slot, &pos)) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (check_len(s, len) < 0)
+	if (!s || get_claimed(s, slot, &pos) < 0 || check_len(s, len) < 0)
 		return -1;
 	ring_commit(&s->ring, pos, len);
 	published(mb, s, RECEIVERS, 1);
@@ -161,12 +175,8 @@ MBOX_API int mbox_discard(struct mbox *mb, void *slot)
 	uint64_t pos;
 
 	s = side_of_ring(mb, SENDERS);
-	if (!s)
+	if (!s || get_claimed(s, slot, &pos) < 0)
 		return -1;
-	if (!ring_claimed(&s->ring, slot, &pos)) {
-		errno = EINVAL;
-		return -1;
-	}
 	ring_abandon(&s->ring, pos);
 	/* Receivers may be waiting for the messages behind it. */
 	published(mb, s, RECEIVERS, 1);

@@ -183,6 +183,9 @@ TEST_F(ring_wait, SA_RESTART_restarts_the_wait)
 
 TEST_F(ring_wait, destroy_is_EIDRM_for_every_call)
 {
+	/* Longer than msg_max. */
+	char buf[65] = { 0 };
+	struct mbox_msg msg = msg_of(buf, 4, 0);
 	struct ring_call in = { 0 };
 	const void *slot;
 	size_t len;
@@ -193,12 +196,54 @@ TEST_F(ring_wait, destroy_is_EIDRM_for_every_call)
 	EXPECT_EQ(-EIDRM, ring_join(&in));
 	EXPECT_EQ(-EIDRM, ring_put(self->mb, 1));
 	EXPECT_EQ(-EIDRM, ring_take(self->mb));
+	EXPECT_EQ(-EIDRM, neg(mbox_sendmmsg(self->mb, &msg, 1, 0)));
+	EXPECT_EQ(-EIDRM, neg(mbox_recvmmsg(self->mb, &msg, 1, 0)));
 	slot = mbox_reserve(self->mb, 4, 0);
 	EXPECT_TRUE(!slot && errno == EIDRM);
 	slot = mbox_peek(self->mb, &len, 0);
 	EXPECT_TRUE(!slot && errno == EIDRM);
+	/* The length is checked later, as on a queue. */
+	EXPECT_EQ(-EIDRM, neg(mbox_send(self->mb, buf, sizeof(buf), 0)));
+	slot = mbox_reserve(self->mb, sizeof(buf), 0);
+	EXPECT_TRUE(!slot && errno == EIDRM);
 	EXPECT_EQ(-EIDRM, neg(mbox_destroy(self->mb)));
 	EXPECT_EQ(POLLERR | POLLHUP, polled(self->fd, POLLIN | POLLOUT));
+}
+
+TEST_F(ring_wait, destroy_is_EIDRM_for_messages_in_place)
+{
+	const void *peeked;
+	void *slot;
+	size_t len;
+
+	ASSERT_EQ(0, ring_put(self->mb, 1));
+	peeked = mbox_peek(self->mb, &len, 0);
+	ASSERT_TRUE(!!peeked);
+	slot = mbox_reserve(self->mb, 4, 0);
+	ASSERT_TRUE(!!slot);
+	ASSERT_EQ(0, neg(mbox_destroy(self->mb)));
+	EXPECT_EQ(-EINVAL, neg(mbox_release(self->mb, slot)));
+	EXPECT_EQ(-EIDRM, neg(mbox_release(self->mb, peeked)));
+	EXPECT_EQ(-EINVAL, neg(mbox_release(self->mb, peeked)));
+	EXPECT_EQ(-EINVAL, neg(mbox_commit(self->mb, &len, 4)));
+	/* The length is checked later. */
+	EXPECT_EQ(-EIDRM, neg(mbox_commit(self->mb, slot, 65)));
+	EXPECT_EQ(-EINVAL, neg(mbox_commit(self->mb, slot, 4)));
+	EXPECT_EQ(-EINVAL, neg(mbox_discard(self->mb, slot)));
+}
+
+TEST_F(ring_wait, destroy_is_EIDRM_for_every_reservation)
+{
+	void *slot[2];
+
+	slot[0] = mbox_reserve(self->mb, 4, 0);
+	slot[1] = mbox_reserve(self->mb, 4, 0);
+	ASSERT_TRUE(slot[0] && slot[1]);
+	ASSERT_EQ(0, neg(mbox_destroy(self->mb)));
+	EXPECT_EQ(-EIDRM, neg(mbox_discard(self->mb, slot[1])));
+	EXPECT_EQ(-EIDRM, neg(mbox_commit(self->mb, slot[0], 4)));
+	EXPECT_EQ(-EINVAL, neg(mbox_discard(self->mb, slot[0])));
+	EXPECT_EQ(-EINVAL, neg(mbox_discard(self->mb, slot[1])));
 }
 
 TEST_F(ring_wait, destroy_is_EIDRM_for_senders)
