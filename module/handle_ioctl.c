@@ -479,6 +479,8 @@ static long ioctl_replymsg(struct file *file, union mbx_arg *arg,
 
 	if (r->nfds > MBOX_FDS_MAX || !r->nfds != !r->fds)
 		return -EINVAL;
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
 	return mbx_replymsg(handle->mb, &handle->tokens, r->token, &from,
 			    u64_to_user_ptr(r->fds), r->nfds);
 }
@@ -493,6 +495,9 @@ static int reply_with(struct file *file, const struct mbox_reply *r)
 		.len = r->len,
 	};
 
+	/* Such a handle has received no request. */
+	if (unlikely(!(file->f_mode & FMODE_READ)))
+		return -EBADF;
 	return mbx_reply(handle->mb, &handle->tokens, r->token, &from);
 }
 

@@ -134,14 +134,15 @@ TEST_F(call, library_calls_and_replies)
 TEST_F(call, library_rejects_bad_arguments)
 {
 	static const struct timespec bad = { .tv_nsec = -1 }, past = { .tv_nsec = 1 };
-	struct mbox *client = mbox_from_fd(self->client);
+	struct mbox *client = mbox_from_fd(self->client), *server = mbox_from_fd(self->server);
 	char rep[4];
 
-	ASSERT_TRUE(!!client);
+	ASSERT_TRUE(client && server);
 	EXPECT_EQ(-EINVAL, neg(mbox_call(client, "a", 1, rep, 4, &bad)));
 	EXPECT_EQ(-ETIMEDOUT, neg(mbox_call(client, "a", 1, rep, 4, &past)));
 	EXPECT_EQ(-EMSGSIZE, neg(mbox_call(client, "a", SIZE_MAX, rep, 4, NULL)));
-	EXPECT_EQ(-ESRCH, neg(mbox_reply(client, 1, "a", SIZE_MAX)));
+	EXPECT_EQ(-ESRCH, neg(mbox_reply(server, 1, "a", SIZE_MAX)));
+	EXPECT_EQ(-EBADF, neg(mbox_reply(client, 1, "a", SIZE_MAX)));
 	EXPECT_TRUE(as_before(self));
 }
 
@@ -255,7 +256,8 @@ TEST_F(call, token_is_bound_to_the_handle)
 	TAKEN(self, 1);
 	EXPECT_EQ(-ESRCH, answer(other, self->token, 11));
 	EXPECT_EQ(-ESRCH, answer(self->fd, self->token, 11));
-	EXPECT_EQ(-ESRCH, answer(self->client, self->token, 11));
+	/* This one has no right to receive. */
+	EXPECT_EQ(-EBADF, answer(self->client, self->token, 11));
 	EXPECT_EQ(-ESRCH, answer(self->server, self->token + 1, 11));
 	EXPECT_EQ(-ESRCH, answer(self->server, self->token - 1, 11));
 	EXPECT_EQ(1U, stat_of(self->fd).waiting_senders);

@@ -324,6 +324,22 @@ TEST_F(callmsg, a_reply_that_fails_leaves_the_token)
 	EXPECT_EQ(1U, c.rep.nfds);
 }
 
+TEST_F(callmsg, a_reply_needs_the_right_to_receive)
+{
+	struct caller2 c = { 0 };
+	__u64 token;
+
+	ASSERT_EQ(0, caller2_start(&c, self->client, 1, 0));
+	ASSERT_EQ(1, get_request(self->server, 0, &token));
+	EXPECT_EQ(-EBADF, raw_replymsg(self->client, token, 70, NULL, 0));
+	EXPECT_EQ(-EBADF, raw_replymsg(self->client, token + 1, 70, NULL, 0));
+	/* Without a mailbox, too: the right is checked first. */
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(-EBADF, raw_replymsg(self->client, token, 70, NULL, 0));
+	EXPECT_EQ(-EIDRM, raw_replymsg(self->server, token, 70, NULL, 0));
+	EXPECT_EQ(-EIDRM, caller2_join(&c));
+}
+
 TEST_F(callmsg, descriptors_of_a_reply_to_a_caller_that_left_are_closed)
 {
 	__u64 token;

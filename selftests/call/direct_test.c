@@ -508,6 +508,8 @@ TEST_F(direct, access_mode_restricts_the_handle)
 {
 	int reader = raw_direct(self->peer.pid, O_RDONLY);
 	int writer = raw_direct(self->peer.pid, O_WRONLY);
+	struct mbox_reply reply = { .token = 1 };
+	struct mbox_replymsg replymsg = { .token = 1 };
 
 	ASSERT_LE(0, reader);
 	ASSERT_LE(0, writer);
@@ -515,6 +517,10 @@ TEST_F(direct, access_mode_restricts_the_handle)
 	ASSERT_EQ(0, ask(&self->peer, PUT, 1));
 	EXPECT_EQ(-EBADF, put(reader, 2));
 	EXPECT_EQ(-EBADF, take(writer));
+	EXPECT_EQ(-EBADF, raw(writer, MBOX_IOC_REPLY, &reply));
+	EXPECT_EQ(-EBADF, raw(writer, MBOX_IOC_REPLYMSG, &replymsg));
+	EXPECT_EQ(-ESRCH, raw(reader, MBOX_IOC_REPLY, &reply));
+	EXPECT_EQ(-ESRCH, raw(reader, MBOX_IOC_REPLYMSG, &replymsg));
 	EXPECT_EQ(-EBADF, raw_destroy(reader));
 	EXPECT_EQ(-EBADF, raw_destroy(writer));
 	EXPECT_EQ(POLLIN, polled(reader));

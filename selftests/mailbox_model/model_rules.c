@@ -779,6 +779,8 @@ long reply(struct model *m, const struct step *s)
 	struct message *msg;
 	int i;
 
+	if (!model_may(m, s->worker, RECV))
+		return -EBADF;
 	if (m->dead)
 		return -EIDRM;
 	for (i = 0; i < m->nowed; i++)
