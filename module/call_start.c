@@ -112,6 +112,12 @@ static void remove(struct mailbox *mb, struct mbx_transaction *txn, int result,
 	mbx_started_remove(mb, txn);
 }
 
+/* The error if a handle has no call of some number. */
+static int not_found(const struct mailbox *mb)
+{
+	return mb->dead ? -EIDRM : -ESRCH;
+}
+
 /**
  * mbx_call_cancel() - withdraw a call
  * @mb: the mailbox that the handle sends to
@@ -119,26 +125,30 @@ static void remove(struct mailbox *mb, struct mbx_transaction *txn, int result,
  * @token: its number
  *
  * Context: Process context, may sleep.
- * Return: 0, or -ESRCH: no such call, or it has ended.
+ * Return: 0; -ESRCH: no such call, or it has ended; -EIDRM: no such call, and the mailbox was
+ * destroyed.
  */
 int mbx_call_cancel(struct mailbox *mb, struct mbx_started *started, u64 token)
 {
 	struct mbx_transaction *txn;
 	struct mbx_deferred deferred;
+	int ret = 0;
 
 	mbx_deferred_init(&deferred);
 	spin_lock(&mb->lock);
 	txn = mbx_started_find(started, token);
-	if (txn && txn->waiter.waiter.done)
-		txn = NULL;
-	if (txn)
+	if (!txn)
+		ret = not_found(mb);
+	else if (mb->dead || txn->waiter.waiter.done)
+		/* Its end is told, or will be in a moment. */
+		ret = -ESRCH;
+	else
 		remove(mb, txn, -ECANCELED, &deferred);
 	spin_unlock(&mb->lock);
 	mbx_flush_deferred(mb, &deferred);
-	if (!txn)
-		return -ESRCH;
-	drop(mb, txn);
-	return 0;
+	if (!ret)
+		drop(mb, txn);
+	return ret;
 }
 
 /**
@@ -244,7 +254,7 @@ static int find_end(struct mailbox *mb, struct mbx_started *started, u64 token,
 		txn = mbx_started_find(started, token);
 		*found = txn;
 		if (!txn)
-			return -ESRCH;
+			return not_found(mb);
 		if (!list_empty(&txn->end))
 			return 0;
 		/*

@@ -131,10 +131,19 @@ static int set_attributes(struct mbx_idmap *idmap, struct dentry *dentry,
 	return ret ? ret : simple_setattr(idmap, dentry, attr);
 }
 
+static int mailbox_setattr(struct mbx_idmap *idmap, struct dentry *dentry,
+			   struct iattr *attr)
+{
+	/* Handles, bind mounts and O_PATH descriptors still lead to a destroyed one. */
+	if (READ_ONCE(mbx_mailbox_of(d_inode(dentry))->dead))
+		return -EIDRM;
+	return set_attributes(idmap, dentry, attr);
+}
+
 static const struct inode_operations mailbox_iops = {
 	.permission = mailbox_permission,
 	.getattr = mailbox_getattr,
-	.setattr = set_attributes,
+	.setattr = mailbox_setattr,
 	.set_acl = mbx_acl_set,
 	.listxattr = mbx_acl_list,
 };

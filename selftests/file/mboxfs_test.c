@@ -901,6 +901,27 @@ TEST_F(fs, mbox_set_perm_is_fchown_and_fchmod)
 	EXPECT_EQ(0, mbox_close(mb));
 }
 
+TEST_F(fs, attributes_of_a_destroyed_mailbox_are_EIDRM)
+{
+	struct mbox *mb = mbox_open(self->path, O_RDWR);
+	struct stat before, after;
+
+	ASSERT_TRUE(!!mb);
+	ASSERT_EQ(0, fstat(mbox_fd(mb), &before));
+	ASSERT_EQ(0, neg(mbox_destroy(mb)));
+	EXPECT_EQ(-EIDRM, neg(mbox_set_perm(mb, -1, -1, 0640)));
+	EXPECT_EQ(-EIDRM, neg(mbox_set_perm(mb, USER_A, -1, -1)));
+	EXPECT_EQ(-EIDRM, neg(mbox_set_perm(mb, -1, GROUP_A, 0600)));
+	EXPECT_EQ(-EIDRM, neg(futimens(mbox_fd(mb), NULL)));
+	/* No attribute is asked for, so no system call is made. */
+	EXPECT_EQ(0, neg(mbox_set_perm(mb, -1, -1, -1)));
+	ASSERT_EQ(0, fstat(mbox_fd(mb), &after));
+	EXPECT_EQ(before.st_mode, after.st_mode);
+	EXPECT_EQ(before.st_uid, after.st_uid);
+	EXPECT_EQ(before.st_gid, after.st_gid);
+	EXPECT_EQ(0, mbox_close(mb));
+}
+
 /* ---- races ---------------------------------------------------------------------- */
 
 struct racer {
