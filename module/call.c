@@ -338,9 +338,12 @@ do_call(struct mbx_outlet *outlet, struct mbx_send_args *args, const struct mbx_
 		ret = mbx_send_wait(mb, &txn->waiter, opts);
 		goto finish;
 	}
-	ret = mbx_send_check(outlet, args, opts, true);
+	ret = mbx_send_check(outlet, args, opts, mbx_waits_for_all(opts));
 	if (ret)
 		return ret;
+	/* With MBOX_DONTWAIT the deadline is that of the reply alone. */
+	if (opts->flags & MBOX_DONTWAIT && mbx_deadline_passed(opts))
+		return -ETIMEDOUT;
 	txn = mbx_transaction_new(outlet, buf_len,
 				  mbx_message_cost(args->from.len, true));
 	if (IS_ERR(txn))

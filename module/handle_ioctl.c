@@ -459,11 +459,14 @@ static long ioctl_callmsg(struct file *file, union mbx_arg *arg,
 
 	if (r->reserved)
 		return -EINVAL;
-	ret = request_of(file, r->req, r->msg_size, MBOX_REALTIME, &args, &opts);
+	ret = request_of(file, r->req, r->msg_size, MBOX_DONTWAIT | MBOX_REALTIME, &args, &opts);
 	if (!ret)
 		ret = reply_args_of(r->rep, r->msg_size, 0, &reply, &m);
 	if (ret)
 		return ret;
+	/* O_NONBLOCK is for the reply, too. */
+	if (mbx_nonblock(file))
+		opts.flags &= ~MBOX_DONTWAIT;
 	return mbx_callmsg(&handle->outlet, &args, &reply, &opts, &resume);
 }
 

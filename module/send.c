@@ -1183,7 +1183,7 @@ int mbx_send(struct mbx_outlet *outlet, const struct mbx_send_args *args,
 	struct mbx_message *msg;
 	int ret;
 
-	ret = send_check(outlet, args, opts, txn);
+	ret = send_check(outlet, args, opts, txn && mbx_waits_for_all(opts));
 	if (unlikely(ret))
 		return ret;
 	if (unlikely(args->lifespan_end)) {

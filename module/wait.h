@@ -24,7 +24,8 @@ struct mbx_waiter;
  * struct mbx_wait_opts - how a call may wait
  * @flags: MBOX_* flags of the call
  * @nowait_err: 0 if the call may wait; otherwise the error to return instead: -EAGAIN,
- *	or -ETIMEDOUT if the deadline had passed before the call began
+ *	or -ETIMEDOUT if the deadline had passed before the call began. Of a request with
+ *	MBOX_DONTWAIT in @flags, until it is accepted
  * @clock: clock of @deadline
  * @deadline: absolute, KTIME_MAX for none
  */
@@ -46,6 +47,17 @@ static inline void mbx_wait_opts_nonblock(struct mbx_wait_opts *opts, bool nonbl
 	opts->nowait_err = nonblock ? -EAGAIN : 0;
 	opts->clock = CLOCK_MONOTONIC;
 	opts->deadline = KTIME_MAX;
+}
+
+/**
+ * mbx_waits_for_all() - whether a call with a request fails if it may not wait
+ * @opts: how the call may wait
+ *
+ * With MBOX_DONTWAIT it still waits for the reply.
+ */
+static inline bool mbx_waits_for_all(const struct mbx_wait_opts *opts)
+{
+	return !(opts->flags & MBOX_DONTWAIT);
 }
 
 void mbx_wait_opts_init(struct mbx_wait_opts *opts, u32 flags, u64 deadline_ns,

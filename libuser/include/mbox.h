@@ -746,9 +746,12 @@ int mbox_put_back(struct mbox *mb, uint64_t token);
  * mbox_callmsg() - send a request and wait for the reply, with all options
  * @mb: a handle with the right to send
  * @req: the request: buf, len, prio, type, nfds and fds; deadline_ns for the whole
- *	call; flags: 0 or MBOX_REALTIME
+ *	call; flags: MBOX_REALTIME, MBOX_DONTWAIT
  * @rep: where the reply goes: buf, len, nfds and fds; flags: 0. Out: len, nfds, and
  *	MBOX_CTRUNC in flags
+ *
+ * With MBOX_DONTWAIT the call does not wait for room, or for a receiver at capacity 0
+ * (EAGAIN). It waits for the reply.
  *
  * Return: the length of the reply in bytes, or -1 and errno.
  */
@@ -767,7 +770,7 @@ int mbox_replymsg(struct mbox *mb, uint64_t token, const struct mbox_msg *rep);
 /**
  * mbox_call_start() - send a request, and do not wait for the reply
  * @mb: a handle with the right to send
- * @req: as for mbox_callmsg(); flags: also MBOX_DONTWAIT
+ * @req: as for mbox_callmsg()
  * @rep_max: length of the longest reply in bytes
  * @token: out: the call, for mbox_call_wait() and mbox_call_cancel() on this handle
  *

@@ -241,6 +241,118 @@ TEST_F(callmsg, deadlines_on_both_clocks)
 	EXPECT_EQ(0U, stat_of(self->fd).queued);
 }
 
+static struct mbox_callmsg callmsg_of(const struct mbox_msg *req, const struct mbox_msg *rep)
+{
+	return (struct mbox_callmsg){
+		.req = (uintptr_t)req, .rep = (uintptr_t)rep, .msg_size = sizeof(*req),
+	};
+}
+
+TEST_F(callmsg, MBOX_DONTWAIT_waits_for_the_reply)
+{
+	struct caller2 c = { .req.flags = MBOX_DONTWAIT };
+	__u64 token;
+
+	ASSERT_EQ(0, caller2_start(&c, self->client, 7, 0));
+	ASSERT_EQ(7, get_request(self->server, 0, &token));
+	ASSERT_EQ(0, await_asleep(&c.call.tid));
+	EXPECT_EQ(0, answer(self->server, token, 70));
+	EXPECT_EQ(70, caller2_join(&c));
+	/* The deadline is that of the reply. */
+	c = (struct caller2){
+		.req.flags = MBOX_DONTWAIT,
+		.req.deadline_ns = in_ms(CLOCK_MONOTONIC, 30),
+	};
+	ASSERT_EQ(0, caller2_start(&c, self->client, 8, 0));
+	EXPECT_EQ(-ETIMEDOUT, caller2_join(&c));
+	EXPECT_EQ(0U, stat_of(self->fd).queued);
+}
+
+TEST_F(callmsg, MBOX_DONTWAIT_in_a_full_mailbox_is_EAGAIN)
+{
+	struct mbox_msg req = msg_of("abcd", 4, MBOX_DONTWAIT), rep = msg_of(NULL, 0, 0);
+	struct mbox_callmsg arg = callmsg_of(&req, &rep);
+	struct mbox_stat before;
+	__u32 value;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, raw_send(self->fd, &i, 4, MBOX_DONTWAIT));
+	before = stat_of(self->fd);
+	EXPECT_EQ(-EAGAIN, raw(self->client, MBOX_IOC_CALLMSG, &arg));
+	req.deadline_ns = in_ms(CLOCK_MONOTONIC, 10000);
+	EXPECT_EQ(-EAGAIN, raw(self->client, MBOX_IOC_CALLMSG, &arg));
+	EXPECT_TRUE(same_stat(self->fd, &before));
+	/* There is room, but no time for a reply. */
+	ASSERT_EQ(4, raw_recv(self->fd, &value, 4, MBOX_DONTWAIT));
+	before = stat_of(self->fd);
+	req.deadline_ns = 1;
+	EXPECT_EQ(-ETIMEDOUT, raw(self->client, MBOX_IOC_CALLMSG, &arg));
+	EXPECT_TRUE(same_stat(self->fd, &before));
+	/* O_NONBLOCK: the reply cannot be there. */
+	req.deadline_ns = 0;
+	ASSERT_EQ(0, fcntl(self->client, F_SETFL, O_NONBLOCK | O_WRONLY));
+	EXPECT_EQ(-EAGAIN, raw(self->client, MBOX_IOC_CALLMSG, &arg));
+	EXPECT_TRUE(same_stat(self->fd, &before));
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(-EIDRM, raw(self->client, MBOX_IOC_CALLMSG, &arg));
+}
+
+TEST_F(callmsg, MBOX_DONTWAIT_without_capacity_needs_a_receiver)
+{
+	struct mbox_msg req = msg_of("abcd", 4, MBOX_DONTWAIT), rep = msg_of(NULL, 0, 0);
+	struct mbox_callmsg arg = callmsg_of(&req, &rep);
+	struct caller2 c = { .req.flags = MBOX_DONTWAIT };
+	struct call server = { 0 };
+
+	ASSERT_EQ(0, open_three(self, 0, 0));
+	EXPECT_EQ(-EAGAIN, raw(self->client, MBOX_IOC_CALLMSG, &arg));
+	ASSERT_EQ(0, recv_start(&server, self->server));
+	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	ASSERT_EQ(0, caller2_start(&c, self->client, 7, 0));
+	EXPECT_EQ(7, recv_join(&server));
+	EXPECT_EQ(0, answer(self->server, server.msg.token, 70));
+	EXPECT_EQ(70, caller2_join(&c));
+}
+
+TEST_F(callmsg, MBOX_DONTWAIT_goes_on_after_a_signal)
+{
+	struct caller2 c = { .req.flags = MBOX_DONTWAIT };
+	__u64 token;
+	int i;
+
+	ASSERT_EQ(0, caller2_start(&c, self->client, 7, 0));
+	ASSERT_EQ(7, get_request(self->server, 0, &token));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, raw_send(self->fd, &i, 4, MBOX_DONTWAIT));
+	ASSERT_EQ(0, await_asleep(&c.call.tid));
+	/* That the mailbox is full now does not matter to a call that is on its way. */
+	ASSERT_EQ(0, pthread_kill(c.call.thread, SIGUSR2));
+	ASSERT_EQ(0, await_asleep(&c.call.tid));
+	EXPECT_EQ(0, answer(self->server, token, 70));
+	EXPECT_EQ(70, caller2_join(&c));
+}
+
+TEST_F(callmsg, MBOX_DONTWAIT_and_what_a_full_mailbox_drops)
+{
+	struct caller2 c = { .req.flags = MBOX_DONTWAIT };
+	__u64 token;
+	__u32 i = 9;
+
+	ASSERT_EQ(0, open_three(self, MBOX_DROP_NEWEST, 1));
+	ASSERT_EQ(0, raw_send(self->fd, &i, 4, 0));
+	ASSERT_EQ(0, caller2_start(&c, self->client, 7, 0));
+	EXPECT_EQ(-EPIPE, caller2_join(&c));
+	ASSERT_EQ(0, open_three(self, MBOX_DROP_OLDEST, 1));
+	ASSERT_EQ(0, raw_send(self->fd, &i, 4, 0));
+	ASSERT_EQ(0, caller2_start(&c, self->client, 7, 0));
+	/* Until it has dropped the message. */
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	ASSERT_EQ(7, get_request(self->server, 0, &token));
+	EXPECT_EQ(0, answer(self->server, token, 70));
+	EXPECT_EQ(70, caller2_join(&c));
+}
+
 TEST_F(callmsg, is_restarted_with_its_ticket)
 {
 	struct caller2 c = { 0 };
@@ -278,7 +390,7 @@ TEST_F(callmsg, invalid_arguments)
 
 	for (bit = 0; bit < 32; bit++) {
 		req.flags = 1U << bit;
-		if (req.flags != MBOX_REALTIME)
+		if (req.flags != MBOX_REALTIME && req.flags != MBOX_DONTWAIT)
 			EXPECT_EQ(-EINVAL, raw(self->client, MBOX_IOC_CALLMSG, &arg));
 		req.flags = 0;
 		rep.flags = 1U << bit;

@@ -856,7 +856,8 @@ struct mbox_call_cancel {
 /**
  * struct mbox_callmsg - send a message and wait for the reply, with descriptors
  * @req: address of a struct mbox_msg: buf, len, prio, type, deadline_ns, nfds
- *	and fds of the request; flags: 0 or MBOX_REALTIME
+ *	and fds of the request; flags: MBOX_REALTIME, MBOX_DONTWAIT: fail with EAGAIN
+ *	instead of waiting until the request is accepted
  * @rep: address of a struct mbox_msg for the reply: in: buf, len, nfds, fds;
  *	flags: 0; out: len, nfds, MBOX_CTRUNC in flags; the other fields are
  *	neither read nor written
