@@ -284,7 +284,7 @@ static void begin_boost(struct mailbox *mb, struct mbx_transaction *txn,
 static void end_boost(struct mailbox *mb, struct mbx_transaction *txn)
 {
 	spin_lock(&mb->lock);
-	if (list_empty(&txn->collectors))
+	if (RB_EMPTY_ROOT(&txn->collectors.rb_root))
 		txn->prio = 0;
 	spin_unlock(&mb->lock);
 	mbx_inherit_update(mb, txn);
@@ -297,7 +297,7 @@ static void end_boost(struct mailbox *mb, struct mbx_transaction *txn)
  * woken searches before it gives up with @stop: no other was woken.
  */
 static int take_or_join(struct mailbox *mb, struct mbx_started *started, u64 token,
-			const struct mbx_wait_opts *opts, int stop, bool again,
+			const struct mbx_wait_opts *opts, int stop,
 			struct mbx_collector *c, struct mbx_transaction **found, bool *boosts)
 {
 	struct mbx_transaction *txn;
@@ -312,8 +312,7 @@ static int take_or_join(struct mailbox *mb, struct mbx_started *started, u64 tok
 		ret = opts->nowait_err;
 	} else if (ret == NOT_YET) {
 		mbx_waiter_init(&c->waiter, &started->waiting);
-		mbx_waiter_add_collector(mb, c, txn ? &txn->collectors : &started->collectors,
-					 again);
+		mbx_waiter_add_collector(mb, c, txn ? &txn->collectors : &started->collectors);
 		*boosts = txn && txn->inherits;
 		if (*boosts)
 			begin_boost(mb, txn, mbx_inherit_prio());
@@ -346,13 +345,14 @@ static int wait_for_end(struct mailbox *mb, struct mbx_collector *c, struct mbx_
 static int take_end(struct mailbox *mb, struct mbx_started *started, u64 token,
 		    const struct mbx_wait_opts *opts, struct mbx_transaction **found)
 {
+	struct mbx_collector c = {};
 	bool again = false, boosts;
-	struct mbx_collector c;
 	int ret, stop = 0;
 
 	for (;;) {
-		c = (struct mbx_collector){};
-		ret = take_or_join(mb, started, token, opts, stop, again, &c, found, &boosts);
+		/* If it waits again, it keeps its place. */
+		c = (struct mbx_collector){ .waiter.seq = c.waiter.seq };
+		ret = take_or_join(mb, started, token, opts, stop, &c, found, &boosts);
 		if (ret != NOT_YET)
 			return ret;
 		ret = wait_for_end(mb, &c, *found, boosts, opts);

@@ -5,8 +5,8 @@
  * A call that was started waits without a thread, in its transaction, from the moment
  * at which its request is accepted. It is in mbx_started.root of its handle until a
  * thread has told its end (mbx_call_wait()). When it ends, by a reply or otherwise, it
- * goes to the end of mbx_started.ended, and one waiting call is woken: the first of
- * those that wait for this call, or else the first of those that wait for any. That
+ * goes to the end of mbx_started.ended, and one waiting call is woken: the most urgent of
+ * those that wait for this call, or else of those that wait for any. That
  * call searches again, as one that peeks does. Then the handle is told, if it is polled.
  *
  * A thread that tells the end removes the call from mbx_started.ended, copies the reply
@@ -124,9 +124,9 @@ void mbx_started_offer(struct mailbox *mb, struct mbx_transaction *txn, bool fir
 	else
 		list_add_tail(&txn->end, &started->ended);
 	started->unread++;
-	w = mbx_waiter_in_list(&txn->collectors);
+	w = mbx_waiters_first(&txn->collectors);
 	if (!w)
-		w = mbx_waiter_in_list(&started->collectors);
+		w = mbx_waiters_first(&started->collectors);
 	if (w)
 		mbx_waiter_complete(mb, w, 0, deferred);
 }
@@ -190,7 +190,7 @@ void mbx_started_end(struct mailbox *mb, struct mbx_transaction *txn, int result
  *
  * Return: whether there are more.
  */
-bool mbx_started_dismiss(struct mailbox *mb, struct list_head *collectors,
+bool mbx_started_dismiss(struct mailbox *mb, struct rb_root_cached *collectors,
 			 struct mbx_deferred *deferred)
 {
 	struct mbx_waiter *w;
@@ -198,7 +198,7 @@ bool mbx_started_dismiss(struct mailbox *mb, struct list_head *collectors,
 	lockdep_assert_held(&mb->lock);
 	/* One more task would make mbx_waiter_complete() wake these under the lock. */
 	while (deferred->ntasks < ARRAY_SIZE(deferred->tasks)) {
-		w = mbx_waiter_in_list(collectors);
+		w = mbx_waiters_first(collectors);
 		if (!w)
 			return false;
 		mbx_waiter_complete(mb, w, 0, deferred);

@@ -21,7 +21,7 @@ void mbx_started_end(struct mailbox *mb, struct mbx_transaction *txn, int result
 		     struct mbx_deferred *deferred);
 void mbx_started_offer(struct mailbox *mb, struct mbx_transaction *txn, bool first,
 		       struct mbx_deferred *deferred);
-bool mbx_started_dismiss(struct mailbox *mb, struct list_head *collectors,
+bool mbx_started_dismiss(struct mailbox *mb, struct rb_root_cached *collectors,
 			 struct mbx_deferred *deferred);
 void mbx_started_polled(struct mbx_started *started, struct mbx_poller *poller);
 void mbx_started_tell(struct mbx_started *started);

@@ -107,7 +107,7 @@ struct mbx_transaction *mbx_transaction_start(struct mbx_outlet *outlet,
 	txn->reserved = reserved;
 	txn->mb = outlet->to;
 	INIT_LIST_HEAD(&txn->end);
-	INIT_LIST_HEAD(&txn->collectors);
+	txn->collectors = RB_ROOT_CACHED;
 	refcount_inc(&started->refs);
 	txn->started = started;
 	return txn;
@@ -127,7 +127,7 @@ struct mbx_started *mbx_started_new(void)
 		return NULL;
 	refcount_set(&started->refs, 1);
 	INIT_LIST_HEAD(&started->ended);
-	INIT_LIST_HEAD(&started->collectors);
+	started->collectors = RB_ROOT_CACHED;
 	return started;
 }
 

@@ -57,7 +57,7 @@ struct mbx_parked {
  * @root: their transactions by number, until their end has been told; under @lock of the
  *	mailbox that the handle sends to, as all that follows
  * @ended: those that have ended and that no thread is telling of, in the order of the end
- * @collectors: calls of mbx_call_wait() that wait for any of them
+ * @collectors: calls of mbx_call_wait() that wait for any of them, the most urgent first
  * @count: how many have not ended
  * @unread: how many are in @ended
  * @waiting: calls of mbx_call_wait() that wait
@@ -68,7 +68,7 @@ struct mbx_started {
 	refcount_t refs;
 	struct rb_root root;
 	struct list_head ended;
-	struct list_head collectors;
+	struct rb_root_cached collectors;
 	u32 count;
 	u32 unread;
 	u32 waiting;
@@ -149,7 +149,7 @@ struct mbx_transaction {
 	struct delayed_work expiry;
 	struct mbx_started *started;
 	struct list_head end;
-	struct list_head collectors;
+	struct rb_root_cached collectors;
 	u32 reserved;
 	bool listed;
 	bool inherits;

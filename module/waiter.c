@@ -22,6 +22,9 @@
 #include "share.h"
 #include "waiter.h"
 
+/* How many of the peekers of real-time priority are in order: a bound of the search. */
+#define PEEKERS_IN_ORDER 64
+
 /**
  * mbx_waiter_prio() - the priority that the current task would have as a waiter
  *
@@ -58,6 +61,12 @@ static void arrive(struct mailbox *mb, struct mbx_waiter *w,
 		w->seq = ++mb->arrivals;
 	w->place = place;
 	++*w->count;
+}
+
+static bool waits_before(struct rb_node *a, const struct rb_node *b)
+{
+	return mbx_waiter_before(rb_entry(a, struct mbx_waiter, node),
+				 rb_entry(b, struct mbx_waiter, node));
 }
 
 /* ---- receivers --------------------------------------------------------------- */
@@ -397,32 +406,40 @@ void mbx_waiter_add_receiver(struct mailbox *mb, struct mbx_recv_waiter *w)
  * @mb: the mailbox
  * @w: the call
  *
- * A message wakes all of them, those of real-time priority first.
+ * A message wakes all of them, those of real-time priority first, in the order of priority
+ * and arrival. Where very many wait, this order is not complete.
  */
 void mbx_waiter_add_peeker(struct mailbox *mb, struct mbx_waiter *w)
 {
+	struct list_head *prev = &mb->peekers;
+	struct mbx_waiter *other;
+	unsigned int n = 0;
+
 	arrive(mb, w, MBX_PLACE_PEEKERS);
-	if (w->prio <= MAX_RT_PRIO)
-		list_add(&w->entry, &mb->peekers);
-	else
+	if (w->prio > MAX_RT_PRIO) {
 		list_add_tail(&w->entry, &mb->peekers);
+		return;
+	}
+	list_for_each_entry(other, &mb->peekers, entry) {
+		if (n++ == PEEKERS_IN_ORDER || mbx_waiter_before(w, other))
+			break;
+		prev = &other->entry;
+	}
+	list_add(&w->entry, prev);
 }
 
 /**
  * mbx_waiter_add_collector() - a call begins to wait for the end of a call
  * @mb: the mailbox
  * @c: the waiting call
- * @list: where it waits
- * @first: it goes first, because it has waited before
+ * @tree: where it waits
  */
 void mbx_waiter_add_collector(struct mailbox *mb, struct mbx_collector *c,
-			      struct list_head *list, bool first)
+			      struct rb_root_cached *tree)
 {
 	arrive(mb, &c->waiter, MBX_PLACE_COLLECTORS);
-	if (first || c->waiter.prio <= MAX_RT_PRIO)
-		list_add(&c->waiter.entry, list);
-	else
-		list_add_tail(&c->waiter.entry, list);
+	c->tree = tree;
+	rb_add_cached(&c->waiter.node, tree, waits_before);
 	list_add_tail(&c->all, &mb->collectors);
 }
 
@@ -477,12 +494,6 @@ struct mbx_send_waiter *mbx_waiter_of(struct mailbox *mb,
 		node = msg < by_msg(node)->msg ? node->rb_left : node->rb_right;
 	}
 	return NULL;
-}
-
-static bool waits_before(struct rb_node *a, const struct rb_node *b)
-{
-	return mbx_waiter_before(rb_entry(a, struct mbx_waiter, node),
-				 rb_entry(b, struct mbx_waiter, node));
 }
 
 static void link_sender(struct mailbox *mb, struct mbx_send_waiter *w)
@@ -545,8 +556,8 @@ static void leave_place(struct mailbox *mb, struct mbx_waiter *w)
 		list_del(&w->entry);
 		break;
 	case MBX_PLACE_COLLECTORS:
-		list_del(&w->entry);
-		list_del(&container_of(w, struct mbx_collector, waiter)->all);
+		rb_erase_cached(&w->node, mbx_collector(w)->tree);
+		list_del(&mbx_collector(w)->all);
 		break;
 	case MBX_PLACE_ACCEPTED:
 		hlist_del(&w->accepted);

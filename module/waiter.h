@@ -127,18 +127,24 @@ struct mbx_send_waiter {
 
 /**
  * struct mbx_collector - a call that waits for the end of a call that was started
- * @waiter: the call; @waiter.entry is in a list of struct mbx_started or struct
- *	mbx_transaction
+ * @waiter: the call; @waiter.node is in @tree
+ * @tree: collectors of a struct mbx_started or struct mbx_transaction
  * @all: in mailbox.collectors
  */
 struct mbx_collector {
 	struct mbx_waiter waiter;
+	struct rb_root_cached *tree;
 	struct list_head all;
 };
 
 static inline struct mbx_recv_waiter *mbx_recv_waiter(struct mbx_waiter *w)
 {
 	return container_of(w, struct mbx_recv_waiter, waiter);
+}
+
+static inline struct mbx_collector *mbx_collector(struct mbx_waiter *w)
+{
+	return container_of(w, struct mbx_collector, waiter);
 }
 
 static inline struct mbx_send_waiter *mbx_send_waiter(struct mbx_waiter *w)
@@ -192,7 +198,7 @@ void mbx_waiter_add_receiver(struct mailbox *mb, struct mbx_recv_waiter *w);
 void mbx_waiter_add_sender(struct mailbox *mb, struct mbx_send_waiter *w);
 void mbx_waiter_add_peeker(struct mailbox *mb, struct mbx_waiter *w);
 void mbx_waiter_add_collector(struct mailbox *mb, struct mbx_collector *c,
-			      struct list_head *list, bool first);
+			      struct rb_root_cached *tree);
 void mbx_waiter_accept(struct mailbox *mb, struct mbx_send_waiter *w);
 void mbx_waiter_unaccept(struct mailbox *mb, struct mbx_send_waiter *w);
 void mbx_waiter_del(struct mailbox *mb, struct mbx_waiter *w);

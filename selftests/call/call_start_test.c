@@ -806,6 +806,93 @@ TEST_F(start, threads_wait_for_any_call)
 	EXPECT_EQ(7U, all);
 }
 
+/* By priority, then by time: real-time ones, then by nice value. */
+static const struct {
+	int rt_prio;
+	int nice;
+	int place;
+} in_line[] = {
+	{ 0, 0, 6 }, { 20, 0, 3 }, { 50, 0, 0 }, { 20, 0, 4 }, { 50, 0, 1 }, { 50, 0, 2 },
+	{ 0, 0, 7 }, { 0, -5, 5 }, { 0, 5, 9 }, { 0, 0, 8 },
+};
+
+static int start_in_line(FIXTURE_DATA(start) *self, struct collector *c, __u64 token)
+{
+	int i, ret;
+
+	for (i = 0; i < (int)ARRAY_SIZE(in_line); i++) {
+		c[i].call.rt_prio = in_line[i].rt_prio;
+		c[i].call.nice = in_line[i].nice;
+		ret = collector_start(&c[i], self->client, token,
+				      in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS));
+		if (ret)
+			return ret;
+		if (await_info(self->client, WAITING, i + 1) != i + 1)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+TEST_F(start, threads_wait_for_any_call_in_order)
+{
+	struct collector c[ARRAY_SIZE(in_line)] = { 0 };
+	__u64 tokens[ARRAY_SIZE(in_line)];
+	int i, n = ARRAY_SIZE(in_line);
+
+	ASSERT_EQ(0, open_three(self, 0, n));
+	ASSERT_EQ(0, start_in_line(self, c, 0));
+	for (i = 0; i < n; i++) {
+		QUEUED(self, i);
+		ASSERT_EQ(i, get_request(self->server, 0, &tokens[i]));
+	}
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, answer(self->server, tokens[i], i));
+		ASSERT_EQ(n - i - 1, await_info(self->client, WAITING, n - i - 1));
+	}
+	for (i = 0; i < n; i++)
+		EXPECT_EQ(in_line[i].place, collector_join(&c[i]));
+}
+
+TEST_F(start, threads_wait_for_one_call_in_order)
+{
+	struct collector c[ARRAY_SIZE(in_line)] = { 0 };
+	int i;
+
+	TAKEN(self, 1);
+	ASSERT_EQ(0, start_in_line(self, c, self->call));
+	ASSERT_EQ(0, answer(self->server, self->token, 10));
+	for (i = 0; i < (int)ARRAY_SIZE(in_line); i++)
+		EXPECT_EQ(in_line[i].place ? -ESRCH : 10, collector_join(&c[i]));
+}
+
+/* One that was woken may find the end taken, or be interrupted: then another is woken. */
+TEST_F(start, threads_that_wait_again_miss_no_end)
+{
+	struct collector c[2] = { 0 };
+	int i, k;
+
+	for (k = 0; k < 20; k++) {
+		for (i = 0; i < 2; i++) {
+			c[i] = (struct collector){ .call.rt_prio = k & 1 ? 50 : 0 };
+			ASSERT_EQ(0, collector_start(&c[i], self->client, 0, 0));
+			ASSERT_EQ(i + 1, await_info(self->client, WAITING, i + 1));
+		}
+		TAKEN(self, 1);
+		ASSERT_EQ(0, pthread_kill(c[0].call.thread, SIGUSR2));
+		/* It fetches the end itself, or the thread that was woken does. */
+		ASSERT_EQ(0, answer(self->server, self->token, 10));
+		fetch_any_call(self->client);
+		TAKEN(self, 2);
+		ASSERT_EQ(0, answer(self->server, self->token, 20));
+		TAKEN(self, 3);
+		ASSERT_EQ(0, answer(self->server, self->token, 30));
+		for (i = 0; i < 2; i++)
+			EXPECT_LT(0, collector_join(&c[i]));
+		while (fetch_any_call(self->client) >= 0)
+			;
+	}
+}
+
 TEST_F(start, several_threads_wait_for_one_call)
 {
 	struct collector c[4] = { 0 };

@@ -233,6 +233,54 @@ TEST_F(order, several_peeks_return_one_message)
 	EXPECT_EQ(5, take(self->fd));
 }
 
+struct urgent_peeker {
+	pthread_t thread;
+	int *order;
+	int fd;
+	int place;
+};
+
+static void *urgent_peeker(void *arg)
+{
+	const struct sched_param urgent = { .sched_priority = 50 };
+	struct urgent_peeker *p = arg;
+	__u32 value;
+
+	p->place = -1;
+	if (!sched_setscheduler(0, SCHED_FIFO, &urgent) &&
+	    raw_recv(p->fd, &value, sizeof(value), MBOX_PEEK) == sizeof(value))
+		p->place = __atomic_fetch_add(p->order, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* More than the list keeps in order, too: all are woken. */
+TEST_F(order, urgent_peeks_in_the_order_of_arrival)
+{
+	struct urgent_peeker p[MANY];
+	int i, n, order;
+
+	/* On one CPU they run in the order in which they are woken. */
+	ASSERT_EQ(0, stay_on(0));
+	for (n = 5; n <= MANY; n += MANY - 5) {
+		order = 0;
+		for (i = 0; i < n; i++) {
+			p[i].fd = self->fd;
+			p[i].order = &order;
+			ASSERT_EQ(0, thread_start(&p[i].thread, urgent_peeker, &p[i]));
+			ASSERT_EQ(0, await_waiting(self->fd, 0, i + 1));
+		}
+		ASSERT_EQ(0, put(self->fd, 5));
+		for (i = 0; i < n; i++) {
+			pthread_join(p[i].thread, NULL);
+			EXPECT_LE(0, p[i].place);
+			if (n <= 64)
+				EXPECT_EQ(i, p[i].place);
+		}
+		EXPECT_EQ(n, order);
+		EXPECT_EQ(5, take(self->fd));
+	}
+}
+
 TEST_F(order, peek_that_skips_all_messages_waits_for_more)
 {
 	ASSERT_EQ(0, raw_set_capacity(self->fd, 4));
