@@ -227,10 +227,38 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 	return 0;
 }
 
+/*
+ * open(2) of a name that is not in use, as far as the directory is concerned. The kernel has
+ * checked what the caller may create, and removed O_CREAT from @flags if it may not. Afterwards
+ * it opens what @dentry leads to.
+ */
+static int dir_atomic_open(struct inode *dir, struct dentry *dentry, struct file *file,
+			   unsigned int flags, umode_t mode)
+{
+	int ret = 0;
+
+	/* This never finds another dentry: those of all names stay. */
+	if (d_in_lookup(dentry))
+		ret = PTR_ERR_OR_ZERO(simple_lookup(dir, dentry, 0));
+	if (ret)
+		return ret;
+	if (flags & O_CREAT && d_really_is_negative(dentry)) {
+		/* Before 6.4 the kernel would create first, and then fail. */
+		if (flags & O_DIRECTORY)
+			return -EINVAL;
+		ret = create(dir, dentry, mode);
+		if (ret)
+			return ret;
+		file->f_mode |= FMODE_CREATED;
+	}
+	return finish_no_open(file, NULL);
+}
+
+/* mknod(2) of a regular file: without it, that would be EACCES. open(2) does not come here. */
 static int dir_create(struct mbx_idmap *idmap, struct inode *dir,
 		      struct dentry *dentry, MBX_CREATE_ARGS)
 {
-	return create(dir, dentry, mode);
+	return -EPERM;
 }
 
 static int dir_mknod(struct mbx_idmap *idmap, struct inode *dir, struct dentry *dentry,
@@ -272,6 +300,7 @@ static int dir_rename(struct mbx_idmap *idmap, struct inode *old_dir,
 
 const struct inode_operations mbx_dir_iops = {
 	.lookup = simple_lookup,
+	.atomic_open = dir_atomic_open,
 	.create = dir_create,
 	.mknod = dir_mknod,
 	.unlink = dir_unlink,

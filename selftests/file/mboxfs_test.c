@@ -176,6 +176,62 @@ TEST_F(fs, O_CREAT_makes_a_default_mailbox)
 	EXPECT_EQ(-ENOENT, tried(self->other, O_RDWR));
 }
 
+TEST_F(fs, open_that_fails_creates_nothing)
+{
+	char path[300];
+	int len;
+
+	EXPECT_EQ(-ENOENT, tried(self->other, O_RDWR));
+	EXPECT_EQ(-EINVAL, tried(self->other, O_RDONLY | O_CREAT | O_DIRECTORY));
+	EXPECT_EQ(-ENOENT, neg(access(self->other, F_OK)));
+	snprintf(path, sizeof(path), "%s/", self->other);
+	EXPECT_EQ(-EISDIR, tried(path, O_RDWR | O_CREAT));
+	EXPECT_EQ(-ENOENT, neg(access(self->other, F_OK)));
+	/* One byte too many. */
+	len = snprintf(path, sizeof(path), "%s/", self->dir);
+	memset(path + len, 'x', 256);
+	path[len + 256] = '\0';
+	EXPECT_EQ(-ENAMETOOLONG, tried(path, O_RDWR | O_CREAT));
+	path[len + 255] = '\0';
+	EXPECT_EQ(0, tried(path, O_RDWR | O_CREAT));
+	EXPECT_EQ(0, unlink(path));
+	/* The kernel may remember that the name is free. */
+	EXPECT_EQ(-ENOENT, tried(path, O_RDWR));
+	EXPECT_EQ(-EPERM, neg(mknod(path, 0600, 0)));
+	EXPECT_EQ(0, tried(path, O_RDWR | O_CREAT | O_EXCL));
+	EXPECT_EQ(-EEXIST, tried(path, O_RDWR | O_CREAT | O_EXCL));
+	EXPECT_EQ(-ENOTDIR, tried(path, O_RDONLY | O_DIRECTORY));
+	EXPECT_EQ(0, unlink(path));
+}
+
+static int create_in_a_closed_directory(void *arg)
+{
+	FIXTURE_DATA(fs) *self = arg;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(-EACCES, tried(self->other, O_RDWR | O_CREAT));
+	CHECK_EQ(-EACCES, tried(self->other, O_RDWR | O_CREAT | O_EXCL));
+	CHECK_EQ(-EACCES, raw_create("other", O_RDWR, &self->attr));
+	CHECK_EQ(-EACCES, neg(mknod(self->other, 0600, 0)));
+	CHECK_EQ(-ENOENT, tried(self->other, O_RDWR));
+	/* What is there can be opened all the same. */
+	CHECK_EQ(0, tried(self->path, O_RDWR | O_CREAT));
+	CHECK_EQ(-EEXIST, tried(self->path, O_RDWR | O_CREAT | O_EXCL));
+	CHECK_EQ(-EEXIST, neg(mknod(self->path, 0600, 0)));
+	return 0;
+}
+
+TEST_F(fs, creating_needs_the_right_to_write_to_the_directory)
+{
+	struct stat dir = attributes(self->dir);
+
+	ASSERT_EQ(0, chmod(self->path, 0666));
+	ASSERT_EQ(0, chmod(self->dir, 0755));
+	EXPECT_EQ(0, in_child(create_in_a_closed_directory, self));
+	EXPECT_EQ(0, chmod(self->dir, dir.st_mode & 07777));
+	EXPECT_EQ(-ENOENT, neg(access(self->other, F_OK)));
+}
+
 TEST_F(fs, mkfifo_makes_a_default_mailbox)
 {
 	umask(027);
@@ -220,6 +276,10 @@ TEST_F(fs, what_does_not_exist)
 	EXPECT_EQ(-EPERM, neg(mkdir(target, 0700)));
 	EXPECT_EQ(-EPERM, neg(mknod(target, S_IFSOCK | 0600, 0)));
 	EXPECT_EQ(-EPERM, neg(mknod(target, S_IFCHR | 0600, 0x0103)));
+	EXPECT_EQ(-EPERM, neg(mknod(target, S_IFREG | 0600, 0)));
+	EXPECT_EQ(-EPERM, neg(mknod(target, 0600, 0)));
+	EXPECT_EQ(-ENOENT, neg(access(target, F_OK)));
+	EXPECT_EQ(-EEXIST, neg(mknod(self->path, S_IFREG | 0600, 0)));
 	EXPECT_EQ(-EINVAL, neg(truncate(self->path, 0)));
 	EXPECT_EQ(-EINVAL, neg(ftruncate(self->fd, 0)));
 	EXPECT_EQ(-ENOTDIR, neg(rmdir(self->path)));
@@ -333,7 +393,8 @@ TEST_F(fs, rename_gives_another_name)
 TEST_F(fs, inotify_tells_who_comes_and_goes)
 {
 	static const __u32 masks[] = { IN_CREATE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE,
-				       IN_CREATE, IN_DELETE, IN_DELETE };
+				       IN_CREATE, IN_DELETE, IN_CREATE, IN_DELETE,
+				       IN_DELETE };
 	char buf[4096] __attribute__((aligned(8)));
 	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), fd;
 	struct inotify_event *ev = (void *)buf;
@@ -356,6 +417,11 @@ TEST_F(fs, inotify_tells_who_comes_and_goes)
 	EXPECT_EQ(0, rename(self->other, third));
 	EXPECT_EQ(0, raw_unlink("third"));
 	EXPECT_EQ(0, mkfifo(self->other, 0600));
+	EXPECT_EQ(0, unlink(self->other));
+	EXPECT_EQ(0, tried(self->other, O_RDWR | O_CREAT));
+	/* What was there, or cannot be made, is not announced. */
+	EXPECT_EQ(0, tried(self->other, O_RDWR | O_CREAT));
+	EXPECT_EQ(-EPERM, neg(mknod(third, 0600, 0)));
 	EXPECT_EQ(0, unlink(self->other));
 	EXPECT_EQ(0, raw_destroy(self->fd));
 	n = read(in, buf, sizeof(buf));
@@ -685,6 +751,8 @@ TEST_F(fs, a_read_only_mount_is_for_receivers)
 	EXPECT_EQ(-EROFS, neg(chmod(path, 0)));
 	snprintf(path, sizeof(path), "%s/new", again);
 	EXPECT_EQ(-EROFS, neg(mkfifo(path, 0600)));
+	EXPECT_EQ(-EROFS, neg(mknod(path, 0600, 0)));
+	EXPECT_EQ(-EROFS, tried(path, O_RDONLY | O_CREAT));
 	/* The other mount, and ioctls, are not affected. */
 	EXPECT_EQ(0, tried(self->path, O_RDWR));
 	fd = raw_create("other", O_RDWR, &self->attr);
