@@ -747,6 +747,66 @@ TEST_F(stake, share_of_one_owner_is_half_of_what_others_leave)
 	EXPECT_EQ(0, in_child(get_halves, self));
 }
 
+static void reach(struct shared *shared, int step)
+{
+	__atomic_store_n(&shared->step, step, __ATOMIC_RELEASE);
+}
+
+static int await_step(struct shared *shared, int step)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+
+	while (__atomic_load_n(&shared->step, __ATOMIC_ACQUIRE) != step) {
+		if (now_ns(CLOCK_MONOTONIC) > limit)
+			return -ETIMEDOUT;
+		pause_briefly();
+	}
+	return 0;
+}
+
+/* With handles of root[0] that have sent, or not, before it goes from root to USER_B. */
+static int send_to_both_owners(void *arg)
+{
+	FIXTURE_DATA(stake) *self = arg;
+	int n = fit(self, (self->bytes - bytes_of(self, 50)) / 2);
+	int unused = open_again(self->root[0], O_WRONLY);
+
+	CHECK(unused >= 0);
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	CHECK_EQ(50, fill(self->root[0], -EAGAIN));
+	reach(self->shared, 1);
+	CHECK_EQ(0, await_step(self->shared, 2));
+	/* What was sent stays with root, and so does the handle that has sent. */
+	CHECK_EQ(0, fill(self->root[0], -EAGAIN));
+	CHECK_EQ(0, fill(self->root[1], -EAGAIN));
+	/* Another handle counts for USER_B. */
+	CHECK_EQ(n, fill(unused, -EAGAIN));
+	CHECK_EQ(0, fill(self->b, -EAGAIN));
+	CHECK_EQ(0, fill(self->root[0], -EAGAIN));
+	reach(self->shared, 3);
+	CHECK_EQ(0, await_step(self->shared, 4));
+	/* The messages of root's share were received, those of USER_B's share not. */
+	CHECK_EQ(fit(self, (self->bytes - bytes_of(self, n)) / 2),
+		 fill(self->root[1], -EAGAIN));
+	CHECK_EQ(0, fill(self->root[0], -EAGAIN));
+	return 0;
+}
+
+TEST_F(stake, charges_stay_after_a_chown)
+{
+	pid_t pid = spawn(send_to_both_owners, self);
+	int i;
+
+	ASSERT_EQ(0, await_step(self->shared, 1));
+	ASSERT_EQ(0, neg(fchown(self->root[0], USER_B, -1)));
+	reach(self->shared, 2);
+	ASSERT_EQ(0, await_step(self->shared, 3));
+	for (i = 0; i < 50; i++)
+		ASSERT_LE(0, take(self->root[0]));
+	reach(self->shared, 4);
+	EXPECT_EQ(0, reap(pid));
+}
+
 static int send_first(void *arg)
 {
 	FIXTURE_DATA(stake) *self = arg;
