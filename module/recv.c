@@ -666,8 +666,9 @@ static inline struct mbx_message *take_first(struct mailbox *mb, size_t buf_len)
 	struct mbx_message *msg;
 
 	lockdep_assert_held(&mb->lock);
-	if (unlikely(mb->dead || mb->store_flags || mb->blocked_sends.count ||
-		     !list_empty(&mb->pollers)))
+	/* With mailbox.max_bytes, there is nobody either who waits for the room. */
+	if (unlikely(mb->dead || mb->store_flags & ~MBX_STORE_BYTES ||
+		     mb->blocked_sends.count || !list_empty(&mb->pollers)))
 		return NULL;
 	msg = mbx_queue_first(&mb->stored);
 	if (unlikely(!msg || msg->len > buf_len || msg->flags & MBX_MSG_UNUSUAL))

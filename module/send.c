@@ -917,13 +917,28 @@ static int send_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 }
 
 /*
- * Whether nothing keeps a message from being stored, and nobody is to be told of it.
- * What wants more than that is up to try_send(). Only under the lock the answer lasts.
+ * Whether mailbox.max_bytes is all that is special in a mailbox, and leaves room for a
+ * message. A send that was refused, which poll remembers, is up to try_send().
  */
-static inline bool can_store(const struct mailbox *mb)
+static inline bool has_only_bytes(const struct mbx_outlet *outlet, u32 len)
 {
-	return likely(!mb->dead && !mb->store_flags && !mb->waiting_receivers &&
-		      mbx_has_room(mb) && list_empty(&mb->pollers));
+	const struct mailbox *mb = outlet->to;
+
+	return mb->store_flags == MBX_STORE_BYTES && !mb->blocked_sends.count &&
+	       !outlet->refused && mbx_has_bytes_for(mb, len);
+}
+
+/*
+ * Whether nothing keeps a message of that length from being stored, and nobody is to be
+ * told of it. What wants more than that is up to try_send(). Only under the lock the answer
+ * lasts.
+ */
+static inline bool can_store(const struct mbx_outlet *outlet, u32 len)
+{
+	const struct mailbox *mb = outlet->to;
+
+	return likely(!mb->dead && (!mb->store_flags || has_only_bytes(outlet, len)) &&
+		      !mb->waiting_receivers && mbx_has_room(mb) && list_empty(&mb->pollers));
 }
 
 static inline void store_plainly(struct mailbox *mb, struct mbx_message *msg)
@@ -990,7 +1005,7 @@ int mbx_send_bytes(struct mbx_outlet *outlet, void __user *user, size_t len, boo
 	msg->prio = 0;
 	msg->type = 0;
 	spin_lock(&mb->lock);
-	if (can_store(mb)) {
+	if (can_store(outlet, len)) {
 		store_plainly(mb, msg);
 		spin_unlock(&mb->lock);
 		return 0;
@@ -1019,7 +1034,7 @@ int mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m)
 	if (mb->flags & ~MBX_PLAIN_FLAGS || m->len > READ_ONCE(mb->len_max))
 		return MBX_OTHERWISE;
 	/* A data race: to make a message that cannot be stored would be useless. */
-	if (!data_race(can_store(mb)))
+	if (!data_race(can_store(outlet, m->len)))
 		return MBX_OTHERWISE;
 	msg = mbx_message_of(outlet, u64_to_user_ptr(m->buf), m->len);
 	if (IS_ERR(msg)) {
@@ -1030,7 +1045,7 @@ int mbx_send_at_once(struct mbx_outlet *outlet, const struct mbox_msg *m)
 	msg->prio = m->prio;
 	msg->type = m->type;
 	spin_lock(&mb->lock);
-	if (can_store(mb)) {
+	if (can_store(outlet, m->len)) {
 		store_plainly(mb, msg);
 		spin_unlock(&mb->lock);
 		return 0;
@@ -1059,13 +1074,13 @@ unsigned int mbx_send_some(struct mbx_outlet *outlet, const struct mbox_msg *msg
 	unsigned int i, sent;
 
 	/* A data race: to make messages that cannot be stored would be useless. */
-	if (mb->flags & ~MBX_PLAIN_FLAGS || !data_race(can_store(mb)))
+	if (!n || mb->flags & ~MBX_PLAIN_FLAGS || !data_race(can_store(outlet, msgs[0].len)))
 		return 0;
 	/* Another data race: likewise beyond the capacity. */
 	n = min(n, data_race(mb->limit - min(mb->stored.count, mb->limit)));
 	n = mbx_messages_of(outlet, msgs, n, made);
 	spin_lock(&mb->lock);
-	for (sent = 0; sent < n && can_store(mb); sent++)
+	for (sent = 0; sent < n && can_store(outlet, made[sent]->len); sent++)
 		store_plainly(mb, made[sent]);
 	spin_unlock(&mb->lock);
 	for (i = sent; i < n; i++)

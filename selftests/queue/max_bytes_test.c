@@ -513,6 +513,82 @@ static long (*const refused_ways[])(int fd, size_t len) = {
 	refused_send, refused_batch, refused_write, refused_pwritev2, refused_call_start,
 };
 
+TEST_F(max_bytes, no_way_of_sending_overtakes_a_sender_that_waits)
+{
+	struct call sender;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(refused_ways); i++) {
+		int fd = new_with(0, 10, 100);
+
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, send_len(fd, 60));
+		ASSERT_EQ(0, send_len_start(&sender, fd, 50));
+		ASSERT_EQ(0, await_waiting(fd, 1, 0));
+		EXPECT_EQ(-EAGAIN, refused_ways[i](fd, 1))
+			TH_LOG("way %u", i);
+		EXPECT_EQ(60, recv_len(fd));
+		EXPECT_EQ(0, call_join(&sender));
+		EXPECT_EQ(50, recv_len(fd));
+		EXPECT_EQ(0, stat_of(fd).bytes);
+		close(fd);
+	}
+}
+
+/* Ways of receiving. Each returns the length. */
+static long received_by_read(int fd)
+{
+	char buf[sizeof(payload)];
+
+	return neg(read(fd, buf, sizeof(buf)));
+}
+
+static long received_in_batch(int fd)
+{
+	char buf[2][sizeof(payload)];
+	struct mbox_msg msgs[2] = {
+		msg_of(buf[0], sizeof(buf[0]), 0), msg_of(buf[1], sizeof(buf[1]), 0),
+	};
+	long ret = raw_vec(fd, MBOX_IOC_RECVV, msgs, 2, MBOX_WAITFORONE);
+
+	return ret > 0 ? msgs[0].len : ret;
+}
+
+TEST_F(max_bytes, every_way_of_receiving_lets_a_sender_in)
+{
+	static long (*const ways[])(int fd) = { recv_len, received_by_read, received_in_batch };
+	struct call sender;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		ASSERT_EQ(0, send_len(self->fd, 60));
+		ASSERT_EQ(0, send_len_start(&sender, self->fd, 50));
+		ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+		EXPECT_EQ(60, ways[i](self->fd))
+			TH_LOG("way %u", i);
+		EXPECT_EQ(0, call_join(&sender));
+		/* The batch can have both. */
+		if (stat_of(self->fd).queued)
+			EXPECT_EQ(50, recv_len(self->fd));
+	}
+}
+
+TEST_F(max_bytes, batch_ends_where_the_bytes_end)
+{
+	struct mbox_msg msgs[4];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(msgs); i++)
+		msgs[i] = msg_of(payload, 40, 0);
+	EXPECT_EQ(2, raw_vec(self->fd, MBOX_IOC_SENDV, msgs, ARRAY_SIZE(msgs), MBOX_DONTWAIT));
+	EXPECT_EQ(80, stat_of(self->fd).bytes);
+	EXPECT_EQ(-EAGAIN, raw_vec(self->fd, MBOX_IOC_SENDV, msgs, ARRAY_SIZE(msgs),
+				   MBOX_DONTWAIT));
+	msgs[0].len = 20;
+	EXPECT_EQ(1, raw_vec(self->fd, MBOX_IOC_SENDV, msgs, ARRAY_SIZE(msgs), MBOX_DONTWAIT));
+	EXPECT_EQ(100, stat_of(self->fd).bytes);
+}
+
 TEST_F(max_bytes, refused_send_is_not_polled_until_it_fits)
 {
 	unsigned int i;
