@@ -36,6 +36,15 @@
 #define mbx_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
 #endif
 
+/* Older kernels have no name for a variable that CONFIG_INIT_STACK_ALL_ZERO does not clear. */
+#ifndef __uninitialized
+#if __has_attribute(__uninitialized__)
+#define __uninitialized __attribute__((__uninitialized__))
+#else
+#define __uninitialized
+#endif
+#endif
+
 /*
  * Since 6.8 receive_fd() writes the number itself, before another thread can use the
  * descriptor. Before 6.8, a descriptor whose number cannot be written is closed again.

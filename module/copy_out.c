@@ -75,6 +75,30 @@ static noinline int write_part(const struct mbx_recv_args *args, const struct mb
 	return write_meta(args, &meta);
 }
 
+/* The same for a caller that knows no more than the message itself: not its sender. */
+static int write_first(const struct mbx_recv_args *args, const struct mbx_message *msg)
+{
+	static const struct mbx_seen_sender unseen;
+	struct mbox_msg __user *umsg = args->umsg;
+
+	if (args->usize <= offsetof(struct mbox_msg, prio))
+		return put_user(msg->len, &umsg->len) ? -EFAULT : 0;
+	if (unlikely(args->usize < offsetofend(struct mbox_msg, type)))
+		return write_part(args, msg, 0, 0, &unseen);
+	if (should_fail_usercopy() ||
+	    !user_access_begin(umsg, offsetofend(struct mbox_msg, type)))
+		return -EFAULT;
+	unsafe_put_user(msg->len, &umsg->len, fault);
+	unsafe_put_user(msg->prio, &umsg->prio, fault);
+	unsafe_put_user(msg->type, &umsg->type, fault);
+	user_access_end();
+	return 0;
+
+fault:
+	user_access_end();
+	return -EFAULT;
+}
+
 static void see_sender(struct mbx_seen_sender *seen, const struct mbx_sender *sender)
 {
 	seen->sender = sender;
@@ -98,6 +122,8 @@ static void see_sender(struct mbx_seen_sender *seen, const struct mbx_sender *se
 int mbx_copy_out_meta(const struct mbx_message *msg, u64 token, u64 lost,
 		      const struct mbx_recv_args *args, struct mbx_seen_sender *seen)
 {
+	if (args->usize <= offsetof(struct mbox_msg, token))
+		return write_first(args, msg);
 	if (msg->sender != seen->sender)
 		see_sender(seen, msg->sender);
 	if (likely(args->usize >= sizeof(struct mbox_msg)))

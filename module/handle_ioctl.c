@@ -114,15 +114,19 @@ static bool recv_flags_valid(const struct mbox_msg *m)
 	return m->flags & MBOX_PEEK && !(m->flags & MBOX_MATCH_LE);
 }
 
+/* MBOX_LONGEST: whether the buffer is too short for some message, if not for the next one. */
+static bool is_short(struct file *file, const struct mbox_msg *m)
+{
+	return unlikely(m->flags & MBOX_LONGEST && m->len < mbx_file_mailbox(file)->msg_max);
+}
+
 static int recv_check(struct file *file, const struct mbox_msg *m)
 {
 	if (unlikely(!recv_flags_valid(m) || m->reserved || !fds_valid(m)))
 		return -EINVAL;
 	if (unlikely(!(file->f_mode & FMODE_READ)))
 		return -EBADF;
-	if (unlikely(m->flags & MBOX_LONGEST && m->len < mbx_file_mailbox(file)->msg_max))
-		return -EMSGSIZE;
-	return 0;
+	return is_short(file, m) ? -EMSGSIZE : 0;
 }
 
 /* Receive one message. recv_check() has passed. */
@@ -164,17 +168,17 @@ static long ioctl_recv(struct file *file, union mbx_arg *arg,
 {
 	const struct mbx_recv_args args = { .umsg = uarg, .kmsg = &arg->msg, .usize = usize };
 	const struct handle *handle = file->private_data;
-	ssize_t ret = recv_check(file, &arg->msg);
+	ssize_t ret;
 
-	if (ret)
-		return ret;
-	/* recv_check() has seen to MBOX_LONGEST. */
-	if (likely(is_simple(&arg->msg, SIMPLE_FLAGS | MBOX_LONGEST, false))) {
+	/* With nothing that recv_check() would find. */
+	if (likely(is_simple(&arg->msg, SIMPLE_FLAGS | MBOX_LONGEST, false) &&
+		   file->f_mode & FMODE_READ && !is_short(file, &arg->msg))) {
 		ret = mbx_recv_at_once(handle->mb, &args);
 		if (likely(ret != MBX_OTHERWISE))
 			return ret;
 	}
-	return recv_msg(file, &arg->msg, uarg, usize);
+	ret = recv_check(file, &arg->msg);
+	return ret ?: recv_msg(file, &arg->msg, uarg, usize);
 }
 
 /* ---- batches ------------------------------------------------------------ */

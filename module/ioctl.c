@@ -8,7 +8,9 @@
 #include <linux/nospec.h>
 #include <linux/uaccess.h>
 
+#include "compat.h"
 #include "ioctl.h"
+#include "user_copy.h"
 
 /* Copy the argument to @karg, which has room for it, and call the handler. */
 static __always_inline long carry_out(struct file *file, const struct mbx_ioctl *ioctl,
@@ -17,9 +19,10 @@ static __always_inline long carry_out(struct file *file, const struct mbx_ioctl 
 	unsigned int usize = _IOC_SIZE(cmd), ksize = _IOC_SIZE(ioctl->cmd);
 	unsigned int size = min(ksize, usize);
 
-	memset(karg + size, 0, ksize - size);
+	if (size < ksize)
+		memset(karg + size, 0, ksize - size);
 	if (_IOC_DIR(cmd) & _IOC_WRITE) {
-		if (copy_from_user(karg, uarg, size))
+		if (!mbx_copy_from_user(karg, uarg, size))
 			return -EFAULT;
 	} else {
 		memset(karg, 0, size);
@@ -54,7 +57,8 @@ long mbx_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 	void __user *uarg = (void __user *)arg;
 	unsigned int nr = _IOC_NR(cmd) - first;
 	unsigned int usize = _IOC_SIZE(cmd);
-	u64 karg[MBX_ARG_USUAL / sizeof(u64)];
+	/* carry_out() fills it. */
+	u64 karg[MBX_ARG_USUAL / sizeof(u64)] __uninitialized;
 	const struct mbx_ioctl *ioctl;
 	unsigned int ksize;
 	int ret;

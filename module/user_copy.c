@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Copying payloads from and to user space, without the checks whose answer is known.
+ * Copying to and from user space, without the checks whose answer is known.
  */
 #include <linux/fault-inject-usercopy.h>
 #include <linux/nospec.h>
@@ -143,8 +143,8 @@ static noinline bool pieces_to_user(u8 __user *to, const u8 *from, size_t len)
 }
 
 /**
- * mbx_copy_from_user() - copy a payload, or a part of it, from user space
- * @to: memory of a message, of at least @len bytes, aligned to a word
+ * mbx_copy_from_user() - copy a payload, a part of it, or an argument from user space
+ * @to: memory of at least @len bytes, aligned to a word
  * @from: address in user space
  * @len: how much
  *
@@ -164,7 +164,7 @@ bool mbx_copy_from_user(void *to, const void __user *from, size_t len)
 /**
  * mbx_copy_to_user() - copy a payload, or a part of it, to user space
  * @to: address in user space
- * @from: memory of a message, of at least @len bytes, aligned to a word
+ * @from: memory of at least @len bytes, aligned to a word
  * @len: how much
  *
  * Context: Process context, may sleep.

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Copying payloads from and to user space.
+ * Copying payloads, and arguments of ioctls, from and to user space.
  *
  * copy_from_user() and copy_to_user() look up whether the kernel's side of a copy of
  * variable length is within one object (CONFIG_HARDENED_USERCOPY). For a small message
- * this costs more than all the rest of the copy. The callers here copy to and from
- * messages only, whose length they know. So short copies are made word by word, and
+ * this costs more than all the rest of the copy. The callers here copy to and from memory
+ * whose length they know. So short copies are made word by word, and
  * longer ones in pieces of constant length, as far as they go.
  */
 #ifndef MBX_USER_COPY_H
