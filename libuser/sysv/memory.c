@@ -11,15 +11,10 @@
 
 #include "sysv.h"
 
-/* Parts of memory that are readable or not as a whole: no page is smaller. */
-#define PART_SHIFT 12
-#define PARTS 64
-
 /* What rt_sigprocmask(2) reads. */
 #define SIGSET_SIZE 8
 
-/* Each the number of a part, plus 1, in the place that its last bits say. */
-static atomic_uintptr_t good[PARTS];
+atomic_uintptr_t sysv__good[SYSV_PARTS];
 
 /*
  * rt_sigprocmask(2) reads the set before it looks at what to do with it. At the beginning of
@@ -27,18 +22,18 @@ static atomic_uintptr_t good[PARTS];
  */
 static bool is_readable(uintptr_t part)
 {
-	return syscall(SYS_rt_sigprocmask, -1, (part << PART_SHIFT) + SIGSET_SIZE, NULL,
+	return syscall(SYS_rt_sigprocmask, -1, (part << SYSV_PART_SHIFT) + SIGSET_SIZE, NULL,
 		       SIGSET_SIZE) == 0 || errno != EFAULT;
 }
 
-bool sysv__can_read(const void *addr, size_t len)
+bool sysv__ask_can_read(const void *addr, size_t len)
 {
-	uintptr_t part = (uintptr_t)addr >> PART_SHIFT;
-	uintptr_t last = ((uintptr_t)addr + len - 1) >> PART_SHIFT;
+	uintptr_t part = (uintptr_t)addr >> SYSV_PART_SHIFT;
+	uintptr_t last = ((uintptr_t)addr + len - 1) >> SYSV_PART_SHIFT;
 	int saved = errno;
 
 	for (; part <= last; part++) {
-		atomic_uintptr_t *place = &good[part % PARTS];
+		atomic_uintptr_t *place = &sysv__good[part % SYSV_PARTS];
 
 		if (atomic_load_explicit(place, memory_order_relaxed) == part + 1)
 			continue;

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/msg.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 #if __GLIBC_PREREQ(2, 32)
 #include <sys/single_threaded.h>
 #endif
@@ -28,6 +30,11 @@
 /* The part of a message structure that a call needs; the shorter, the cheaper. */
 #define IOC_UP_TO(ioc, field) \
 	_IOC(_IOC_DIR(ioc), _IOC_TYPE(ioc), _IOC_NR(ioc), offsetof(struct mbox_msg, field))
+#define IOC_SEND IOC_UP_TO(MBOX_IOC_SEND, token)
+#define IOC_RECEIVE IOC_UP_TO(MBOX_IOC_RECV, token)
+
+/* A function of its own, so that what is usual has few registers to save. */
+#define OTHERWISE __attribute__((noinline))
 
 /* How long a send sleeps that waits for a larger limit before it looks again. */
 #define PAUSE_NS 20000000
@@ -38,41 +45,71 @@ struct head {
 	char text[];
 };
 
-static void put(void *queue)
+/**
+ * struct side - a side of a queue, during a call
+ * @queue: a reference
+ * @fd: the handle
+ */
+struct side {
+	struct sysv_queue *queue;
+	int fd;
+};
+
+/* False and errno if there is none. For put(). */
+static bool get(struct side *side, int id, int which)
 {
-	sysv__put(queue);
+	side->queue = sysv__get(id, which);
+	if (!side->queue)
+		return false;
+	side->fd = atomic_load_explicit(&side->queue->fd[which], memory_order_relaxed);
+
+	return true;
+}
+
+static void put(void *side)
+{
+	sysv__put(((struct side *)side)->queue);
 }
 
 /*
  * The thread can be cancelled by another one, which it has to be while it waits. Its
  * reference goes with it.
  */
-static int threads_transfer(struct sysv_queue *queue, int fd, unsigned long cmd,
-			    struct mbox_msg *msg)
+static int transfer(struct side *side, unsigned long cmd, struct mbox_msg *msg)
 {
 	int type, ret;
 
-	pthread_cleanup_push(put, queue);
+	pthread_cleanup_push(put, side);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	ret = ioctl(fd, cmd, msg);
+	ret = ioctl(side->fd, cmd, msg);
 	pthread_setcanceltype(type, NULL);
-	pthread_cleanup_pop(0);
+	pthread_cleanup_pop(1);
 
 	return ret;
 }
 
-/* A cancellation point. */
-static inline int transfer(struct sysv_queue *queue, int fd, unsigned long cmd,
-			   struct mbox_msg *msg)
+/*
+ * The queue without a reference, if the process has one thread and has used it before. Only
+ * a signal handler can make the process forget the queue then, and a call does not look at
+ * it after the system call.
+ */
+static inline struct sysv_queue *known(int id, int side)
 {
 #if __GLIBC_PREREQ(2, 32)
-	if (__libc_single_threaded) {
-		/* It may have cancelled itself. */
-		pthread_testcancel();
-		return ioctl(fd, cmd, msg);
-	}
+	if (__libc_single_threaded)
+		return sysv__known(id, side);
 #endif
-	return threads_transfer(queue, fd, cmd, msg);
+	return NULL;
+}
+
+/* The system call for such a queue. A cancellation point. */
+static inline int transfer_alone(int fd, unsigned long cmd, struct mbox_msg *msg)
+{
+	/* The only thread may have cancelled itself. */
+	pthread_testcancel();
+
+	/* In fewer steps than ioctl(), which takes any arguments. */
+	return syscall(SYS_ioctl, fd, cmd, msg);
 }
 
 /*
@@ -123,11 +160,43 @@ static bool pause_for_limit(int flags)
 	return nanosleep(&t, NULL) == 0;
 }
 
+static bool is_too_long(const struct sysv_queue *queue, size_t len)
+{
+	if (len <= queue->msg_max)
+		return false;
+	errno = EINVAL;
+
+	return true;
+}
+
+/* The other ways to send. @fd: a call with it failed, see errno; -1: none was made. */
+static OTHERWISE int send_otherwise(int id, size_t len, int flags, struct mbox_msg *msg, int fd)
+{
+	struct side side;
+	int ret;
+
+	for (;;) {
+		if (fd >= 0 &&
+		    !(errno == EMSGSIZE ? pause_for_limit(flags) : was_closed(fd, id)))
+			return failed(id, flags);
+		if (!get(&side, id, SYSV_SEND))
+			return -1;
+		if (is_too_long(side.queue, len)) {
+			put(&side);
+			return -1;
+		}
+		ret = transfer(&side, IOC_SEND, msg);
+		if (!ret)
+			return 0;
+		fd = side.fd;
+	}
+}
+
 MBOX_API int msgsnd(int id, const void *msgp, size_t len, int flags)
 {
 	struct sysv_queue *queue;
 	struct mbox_msg msg;
-	int ret, fd;
+	int fd = -1;
 	long type;
 
 	if (!sysv__can_read(msgp, sizeof(type)))
@@ -139,29 +208,22 @@ MBOX_API int msgsnd(int id, const void *msgp, size_t len, int flags)
 	}
 
 	msg.buf = (uintptr_t)msgp + offsetof(struct head, text);
+	msg.len = len;
 	msg.flags = MBOX_NORESTART | (flags & IPC_NOWAIT ? MBOX_DONTWAIT : 0);
 	msg.deadline_ns = 0;
 	msg.prio = 0;
 	msg.skip = 0;
 	msg.type = type;
-	do {
-		queue = sysv__get(id, SYSV_SEND);
-		if (!queue)
+	queue = known(id, SYSV_SEND);
+	if (queue) {
+		if (is_too_long(queue, len))
 			return -1;
-		if (len > queue->msg_max) {
-			sysv__put(queue);
-			errno = EINVAL;
-			return -1;
-		}
-		msg.len = len;
-		fd = atomic_load_explicit(&queue->fd[SYSV_SEND], memory_order_relaxed);
-		ret = transfer(queue, fd, IOC_UP_TO(MBOX_IOC_SEND, token), &msg);
-		sysv__put(queue);
-		if (ret == 0)
+		fd = queue->fd[SYSV_SEND];
+		if (!transfer_alone(fd, IOC_SEND, &msg))
 			return 0;
-	} while (errno == EMSGSIZE ? pause_for_limit(flags) : was_closed(fd, id));
+	}
 
-	return failed(id, flags);
+	return send_otherwise(id, len, flags, &msg, fd);
 }
 
 /* ---- receiving -------------------------------------------------------------------- */
@@ -229,38 +291,56 @@ static bool store_type(void *msgp, long type, int len)
 	return true;
 }
 
+/* The other ways to receive. @fd: as for send_otherwise(). */
+static OTHERWISE int receive_otherwise(int id, int flags, struct mbox_msg *msg, int fd)
+{
+	struct side side;
+	int ret;
+
+	for (;;) {
+		if (fd >= 0 && !was_closed(fd, id))
+			return receive_failed(id, flags);
+		if (!get(&side, id, SYSV_RECEIVE))
+			return -1;
+		ret = transfer(&side, IOC_RECEIVE, msg);
+		if (ret >= 0)
+			return ret;
+		fd = side.fd;
+	}
+}
+
 MBOX_API ssize_t msgrcv(int id, void *msgp, size_t len, long type, int flags)
 {
 	struct sysv_queue *queue;
 	struct mbox_msg msg;
-	int ret, fd;
+	int ret = -1, fd = -1;
 
 	if ((ssize_t)len < 0) {
 		errno = EINVAL;
 		return -1;
 	}
-	do {
-		msg.buf = (uintptr_t)msgp + offsetof(struct head, text);
-		msg.len = mbox__clamp_len(len);
-		msg.flags = MBOX_NORESTART;
-		if (flags & IPC_NOWAIT)
-			msg.flags |= MBOX_DONTWAIT;
-		/* A copy is not cut. */
-		if ((flags & (MSG_NOERROR | MSG_COPY)) == MSG_NOERROR)
-			msg.flags |= MBOX_TRUNC;
-		msg.deadline_ns = 0;
-		msg.prio = 0;
-		if (!set_match(&msg, type, flags))
+	msg.buf = (uintptr_t)msgp + offsetof(struct head, text);
+	msg.len = len < UINT32_MAX ? len : UINT32_MAX;
+	msg.flags = MBOX_NORESTART;
+	if (flags & IPC_NOWAIT)
+		msg.flags |= MBOX_DONTWAIT;
+	/* A copy is not cut. */
+	if ((flags & (MSG_NOERROR | MSG_COPY)) == MSG_NOERROR)
+		msg.flags |= MBOX_TRUNC;
+	msg.deadline_ns = 0;
+	msg.prio = 0;
+	if (!set_match(&msg, type, flags))
+		return -1;
+	queue = known(id, SYSV_RECEIVE);
+	if (queue) {
+		fd = queue->fd[SYSV_RECEIVE];
+		ret = transfer_alone(fd, IOC_RECEIVE, &msg);
+	}
+	if (ret < 0) {
+		ret = receive_otherwise(id, flags, &msg, fd);
+		if (ret < 0)
 			return -1;
-		queue = sysv__get(id, SYSV_RECEIVE);
-		if (!queue)
-			return -1;
-		fd = atomic_load_explicit(&queue->fd[SYSV_RECEIVE], memory_order_relaxed);
-		ret = transfer(queue, fd, IOC_UP_TO(MBOX_IOC_RECV, token), &msg);
-		sysv__put(queue);
-	} while (ret < 0 && was_closed(fd, id));
-	if (ret < 0)
-		return receive_failed(id, flags);
+	}
 
 	if ((size_t)ret > len)
 		ret = len;

@@ -31,9 +31,7 @@
 /* Descriptors from here on, where programs do not expect to find or to get one. */
 #define FD_FIRST 500
 
-#define PLACES 256
-
-static struct sysv_queue *_Atomic table[PLACES];
+struct sysv_queue *_Atomic sysv__table[SYSV_PLACES];
 static struct sysv_queue *unused;
 /* Of changes to both, and to the descriptors of a queue. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
@@ -135,11 +133,6 @@ static void unlock(const sigset_t *mask)
 	pthread_sigmask(SIG_SETMASK, mask, NULL);
 }
 
-static inline struct sysv_queue *_Atomic *place_of(int id)
-{
-	return &table[(unsigned int)id % PLACES];
-}
-
 /* close(2) is a cancellation point, and the calls of System V that close are none. */
 static void close_quietly(int fd)
 {
@@ -206,7 +199,7 @@ static inline struct sysv_queue *find(int id)
 	struct sysv_queue *queue;
 	unsigned int refs;
 
-	queue = atomic_load_explicit(place_of(id), memory_order_acquire);
+	queue = atomic_load_explicit(sysv__place_of(id), memory_order_acquire);
 	while (queue) {
 		if (atomic_load_explicit(&queue->id, memory_order_relaxed) != id) {
 			queue = atomic_load_explicit(&queue->next, memory_order_acquire);
@@ -233,7 +226,7 @@ static struct sysv_queue *in_table(int id)
 {
 	struct sysv_queue *queue;
 
-	for (queue = *place_of(id); queue; queue = queue->next)
+	for (queue = *sysv__place_of(id); queue; queue = queue->next)
 		if (queue->id == id)
 			return queue;
 
@@ -243,7 +236,7 @@ static struct sysv_queue *in_table(int id)
 /* Under the lock: the queue, which is put into the table if it is not there; or NULL. */
 static struct sysv_queue *enter(int id, key_t key, uint32_t msg_max)
 {
-	struct sysv_queue *_Atomic *place = place_of(id);
+	struct sysv_queue *_Atomic *place = sysv__place_of(id);
 	struct sysv_queue *queue = in_table(id);
 
 	if (queue)
@@ -273,7 +266,7 @@ static struct sysv_queue *take_out(int id)
 	struct sysv_queue *_Atomic *at;
 	struct sysv_queue *queue;
 
-	for (at = place_of(id); (queue = *at); at = &queue->next)
+	for (at = sysv__place_of(id); (queue = *at); at = &queue->next)
 		if (queue->id == id) {
 			*at = queue->next;
 			return queue;
@@ -460,9 +453,9 @@ static void after_fork_in_child(void)
 	struct sysv_queue *queue;
 	int i;
 
-	for (i = 0; i < PLACES; i++) {
-		while ((queue = table[i])) {
-			table[i] = queue->next;
+	for (i = 0; i < SYSV_PLACES; i++) {
+		while ((queue = sysv__table[i])) {
+			sysv__table[i] = queue->next;
 			close_both(queue);
 			queue->refs = 0;
 			queue->next = unused;

@@ -53,6 +53,32 @@ bool sysv__key_of_name(const char *name, key_t *key);
 struct sysv_queue *sysv__get(int id, int side);
 void sysv__put(struct sysv_queue *queue);
 
+/* The table of queues, each in the list at the place that its id says. */
+#define SYSV_PLACES 256
+extern struct sysv_queue *_Atomic sysv__table[SYSV_PLACES];
+
+static inline struct sysv_queue *_Atomic *sysv__place_of(int id)
+{
+	return &sysv__table[(unsigned int)id % SYSV_PLACES];
+}
+
+/*
+ * The same in few steps and without a reference, if the queue is the first in its list and
+ * open for that side; otherwise NULL. For a process with one thread: only a signal handler
+ * can make it forget the queue, and afterwards the call must not look at the queue again.
+ */
+static inline struct sysv_queue *sysv__known(int id, int side)
+{
+	struct sysv_queue *queue;
+
+	queue = atomic_load_explicit(sysv__place_of(id), memory_order_acquire);
+	if (!queue || atomic_load_explicit(&queue->id, memory_order_relaxed) != id ||
+	    atomic_load_explicit(&queue->fd[side], memory_order_relaxed) < 0)
+		return NULL;
+
+	return queue;
+}
+
 /* Keep a handle that was just opened with these rights. Its descriptor is used up. */
 void sysv__keep(int id, key_t key, uint32_t msg_max, int fd, int oflags);
 
@@ -76,8 +102,27 @@ int sysv__control(unsigned long cmd, void *arg);
 
 /* ---- memory.c: addresses that may be bad --------------------------------------- */
 
+/* Parts of memory that are readable or not as a whole: no page is smaller. */
+#define SYSV_PART_SHIFT 12
+#define SYSV_PARTS 64
+/* Parts that were good: the number of each, plus 1, in the place that its last bits say. */
+extern atomic_uintptr_t sysv__good[SYSV_PARTS];
+
+bool sysv__ask_can_read(const void *addr, size_t len);
+
 /* Whether memory can be read: false and EFAULT if not. */
-bool sysv__can_read(const void *addr, size_t len);
+static inline bool sysv__can_read(const void *addr, size_t len)
+{
+	uintptr_t first = (uintptr_t)addr >> SYSV_PART_SHIFT;
+	uintptr_t last = ((uintptr_t)addr + len - 1) >> SYSV_PART_SHIFT;
+
+	if (first == last && atomic_load_explicit(&sysv__good[first % SYSV_PARTS],
+						  memory_order_relaxed) == first + 1)
+		return true;
+
+	return sysv__ask_can_read(addr, len);
+}
+
 /* Likewise written. @len: four bytes at least, and no more than the smallest page. */
 bool sysv__can_write(void *addr, size_t len);
 
