@@ -339,12 +339,15 @@ static int request_of(struct file *file, u64 address, u32 size, u32 flags,
 
 	if (ret)
 		return ret;
-	if (m.prio > MBOX_PRIO_MAX || m.skip || m.token || m.reserved || m.lifespan_ns)
+	if (m.prio > MBOX_PRIO_MAX || m.skip || m.token || m.reserved)
 		return -EINVAL;
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
-	/* With several receivers, no single server could reply. */
-	if (mbx_file_mailbox(file)->flags & MBOX_BROADCAST)
+	/*
+	 * With several receivers, no single server could reply. And a call has a deadline,
+	 * until which its request is worth anything.
+	 */
+	if (mbx_file_mailbox(file)->flags & MBOX_BROADCAST || m.lifespan_ns)
 		return -EOPNOTSUPP;
 	*args = (struct mbx_send_args){
 		.from = { .user = u64_to_user_ptr(m.buf), .len = m.len },

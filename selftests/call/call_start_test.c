@@ -1339,6 +1339,18 @@ TEST_F(start, invalid_arguments_are_EINVAL)
 	EXPECT_EQ(0U, stat_of(self->fd).sent);
 }
 
+/* What a call has instead is a deadline. */
+TEST_F(start, request_with_a_lifespan_is_EOPNOTSUPP)
+{
+	struct mbox_msg msg = msg_of("abcd", 4, 0);
+	struct mbox_call_start s = { .req = (uintptr_t)&msg, .msg_size = sizeof(msg) };
+
+	msg.lifespan_ns = 1;
+	EXPECT_EQ(-EOPNOTSUPP, raw(self->client, MBOX_IOC_CALL_START, &s));
+	EXPECT_EQ(-EBADF, raw(self->server, MBOX_IOC_CALL_START, &s));
+	EXPECT_EQ(0U, stat_of(self->fd).sent);
+}
+
 TEST_F(start, short_structures_are_enough)
 {
 	__u32 value = 5;

@@ -404,6 +404,9 @@ TEST_F(callmsg, invalid_arguments)
 	EXPECT_EQ(-EINVAL, raw(self->client, MBOX_IOC_CALLMSG, &arg));
 	arg.ticket = 0;
 	EXPECT_EQ(-EBADF, raw(self->server, MBOX_IOC_CALLMSG, &arg));
+	req.lifespan_ns = 1;
+	EXPECT_EQ(-EOPNOTSUPP, raw(self->client, MBOX_IOC_CALLMSG, &arg));
+	req.lifespan_ns = 0;
 	req.nfds = 1;
 	req.fds = (uintptr_t)&self->client;
 	EXPECT_EQ(-ELOOP, raw(self->client, MBOX_IOC_CALLMSG, &arg));
