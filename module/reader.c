@@ -358,8 +358,12 @@ static void leave_history(struct mailbox *mb, struct mbx_message *msg)
 bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg)
 {
 	u32 cursors = mbx_ext(msg)->cursors;
+	bool unread = cursors;
 
 	lockdep_assert_held(&mb->lock);
+	/* Readers of the history come to it later. */
+	if (unlikely(mb->history))
+		unread |= mb->history->late;
 	if (cursors)
 		add_cursors(mb, next_of(mb, msg), cursors, mbx_ext(msg)->choosers);
 	if (has_choices(mb))
@@ -367,7 +371,7 @@ bool mbx_readers_unstore(struct mailbox *mb, struct mbx_message *msg)
 	if (unlikely(mb->history))
 		leave_history(mb, msg);
 	mbx_queue_remove(&mb->stored, msg);
-	return cursors;
+	return unread;
 }
 
 /**

@@ -175,8 +175,9 @@ TEST_F(history, drop_oldest_makes_newcomers_lose_it)
 	msg = msg_of(&value, sizeof(value), MBOX_DONTWAIT);
 	ASSERT_EQ(4, raw(reader, MBOX_IOC_RECV, &msg));
 	EXPECT_EQ(5, value);
-	/* 2, 3 and 4. */
+	/* 2, 3 and 4, of which only 4 was in the mailbox. */
 	EXPECT_EQ(3, msg.lost);
+	EXPECT_EQ(1, stat_of(fd).dropped);
 	EXPECT_TAKES(reader, 6);
 	close(reader);
 	reader = open_again(fd, O_RDONLY);
