@@ -28,6 +28,12 @@ static void fill(unsigned char *data, int id, __u32 len)
 
 static void *bad_address;
 
+/* Long enough for some steps. */
+static __s64 lifespan_ns(void)
+{
+	return 10 * NSEC_PER_MSEC * time_factor();
+}
+
 static long send_step(struct slot *slot)
 {
 	struct step *s = &slot->step;
@@ -45,6 +51,8 @@ static long send_step(struct slot *slot)
 	msg.type = s->type;
 	msg.flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
 	msg.deadline_ns = s->block_mode == PAST_DEADLINE;
+	if (s->lifespan)
+		msg.lifespan_ns = s->lifespan == AT_ONCE ? 1 : lifespan_ns();
 	return raw(slot->fd, MBOX_IOC_SEND, &msg);
 }
 
@@ -127,7 +135,7 @@ static long call_step(struct slot *slot)
 		fcntl(slot->fd, F_SETFL, O_NONBLOCK);
 	sleeps = count_sleeps();
 	if (s->block_mode == EXPIRES)
-		request.deadline_ns = in_ms(CLOCK_MONOTONIC, 2);
+		request.deadline_ns = in_ms(CLOCK_MONOTONIC, 2 * time_factor());
 	ret = raw(slot->fd, MBOX_IOC_CALL, &request);
 	if (request.ticket)
 		ret = -EPROTO;
@@ -135,6 +143,52 @@ static long call_step(struct slot *slot)
 	if (s->block_mode == DONTWAIT)
 		fcntl(slot->fd, F_SETFL, 0);
 	return ret;
+}
+
+static long start_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	unsigned char data[LEN_LONG];
+	struct mbox_msg req = msg_of(s->bad ? bad_address : data, s->len, 0);
+	struct mbox_call_start arg = {
+		.req = (uintptr_t)&req, .msg_size = sizeof(req), .rep_max = s->reply_len,
+	};
+	long ret;
+
+	fill(data, s->id, s->len);
+	req.prio = s->prio;
+	req.type = s->type;
+	req.flags = s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
+	ret = raw(slot->fd, MBOX_IOC_CALL_START, &arg);
+	slot->call = arg.token;
+	return ret;
+}
+
+static long fetch_step(struct slot *slot)
+{
+	struct step *s = &slot->step;
+	struct mbox_msg rep = msg_of(s->bad ? bad_address : (void *)slot->data, s->len, s->flags);
+	struct mbox_call_wait arg = {
+		.token = slot->token,
+		.rep = (uintptr_t)&rep,
+		.msg_size = sizeof(rep),
+		.deadline_ns = s->block_mode == PAST_DEADLINE,
+	};
+	long ret;
+
+	memset(slot->data, POISON, sizeof(slot->data));
+	rep.flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
+	ret = raw(slot->fd, MBOX_IOC_CALL_WAIT, &arg);
+	slot->call = arg.ended ? arg.token : 0;
+	/* One that has a reply has ended, and its length is told. */
+	return ret >= 0 && (!arg.ended || rep.len != ret) ? -EPROTO : ret;
+}
+
+static long cancel_step(struct slot *slot)
+{
+	struct mbox_call_cancel arg = { .token = slot->token };
+
+	return raw(slot->fd, MBOX_IOC_CALL_CANCEL, &arg);
 }
 
 static long reply_step(struct slot *slot)
@@ -205,6 +259,12 @@ static long carry_out(struct slot *slot)
 		return recv_step(slot);
 	case CALL:
 		return call_step(slot);
+	case START:
+		return start_step(slot);
+	case FETCH:
+		return fetch_step(slot);
+	case CANCEL:
+		return cancel_step(slot);
 	case REPLY:
 	case REPLY_RECV:
 		return reply_step(slot);
@@ -355,6 +415,23 @@ void stop_workers(struct executor *c)
 	param_set("user_bytes", c->user_bytes);
 }
 
+/* ---- lifespans ------------------------------------------------------------ */
+
+/* A lifespan begins now; or (@latest) it has begun by now. */
+void note_end(struct executor *c, bool latest)
+{
+	c->ends[latest] = now_ns(CLOCK_MONOTONIC) + lifespan_ns();
+}
+
+/* Until it has ended. */
+void await_end(const struct executor *c)
+{
+	while (now_ns(CLOCK_MONOTONIC) <= c->ends[1])
+		usleep(1000);
+}
+
+/* ---- steps ------------------------------------------------------------------ */
+
 /* Give a worker its step. */
 void issue(struct executor *c, const struct step *s, __u64 id)
 {
@@ -363,8 +440,12 @@ void issue(struct executor *c, const struct step *s, __u64 id)
 	slot->step = *s;
 	slot->id = id;
 	slot->peer = c->slot[side_of(s->worker) ? 0 : NWORKERS - 1].pid;
-	slot->token = s->request == NO_REQUEST ? 0 : c->token[s->request];
+	slot->token = s->request == NO_REQUEST		    ? 0 :
+		      s->op == FETCH || s->op == CANCEL ? c->call[s->request] :
+							    c->token[s->request];
 	slot->late = false;
+	if (s->lifespan == SOON)
+		note_end(c, false);
 	if (s->slow)
 		slot->is_slow = !slow_init(&slot->page);
 	slot->picked = 0;
@@ -454,6 +535,7 @@ static bool same_numbers(FILE *out, const struct mbox_stat *want, const struct m
 	same &= same_number(out, "sent", want->sent, got->sent);
 	same &= same_number(out, "received", want->received, got->received);
 	same &= same_number(out, "dropped", want->dropped, got->dropped);
+	same &= same_number(out, "expired", want->expired, got->expired);
 	same &= same_number(out, "send_handles", want->send_handles, got->send_handles);
 	same &= same_number(out, "recv_handles", want->recv_handles, got->recv_handles);
 	same &= same_number(out, "highest", want->highest, got->highest);
@@ -552,17 +634,18 @@ static bool same_message(FILE *out, const struct slot *slot, const struct outcom
 	const struct step *s = &slot->step;
 	const struct message *msg = &want->msg;
 	bool bad = s->op == CALL ? s->reply_bad : s->bad;
-	__u32 i, n = receives(s) && s->len < msg->len ? s->len : msg->len;
+	bool buffer = receives(s) || s->op == FETCH;
+	__u32 i, n = buffer && s->len < msg->len ? s->len : msg->len;
 
 	/* The end of the file brings none. */
-	if (!(receives(s) || s->op == CALL) || want->ret < 0 || (s->plain && !want->ret))
+	if (!(buffer || s->op == CALL) || want->ret < 0 || (s->plain && !want->ret))
 		return true;
 	if (receives(s) && !s->plain && !same_meta(out, slot, want))
 		return false;
 	for (i = 0; i < n && !bad; i++)
 		if (slot->data[i] != data_byte(msg->id, i)) {
 			SAY(out, "#   worker %d did not get %s %d\n", s->worker,
-			    s->op == CALL ? "reply" : "message", msg->id);
+			    receives(s) ? "message" : "reply", msg->id);
 			return false;
 		}
 	if (slot->data[n] != POISON) {
@@ -679,7 +762,13 @@ static bool at_rest(struct executor *c)
 	return true;
 }
 
-/* On a busy machine, a deadline that was to pass in a call had passed before. */
+/* On a busy machine, a lifespan may have ended that was to go on. */
+static bool is_too_old(const struct executor *c, const struct world *w)
+{
+	return !w->link && has_mortal(&w->queue[0]) && now_ns(CLOCK_MONOTONIC) >= c->ends[0];
+}
+
+/* Or a deadline that was to pass in a call had passed before. */
 static bool came_late(struct executor *c, const struct world *w)
 {
 	int i;
@@ -709,6 +798,18 @@ static bool may_agree(struct executor *c, const struct world *w)
 	return !(w->link || c->rest) || (same_results(c, NULL, w) && at_rest(c));
 }
 
+/*
+ * Whether all is still at rest when what has ended is dropped: workers that wait with it are
+ * woken by a timer, or by any call before that.
+ */
+static bool expires_nothing(struct executor *c, __u64 id)
+{
+	struct mbox_walk pos = { .id = id - 1 };
+
+	raw(c->device, MBOX_IOC_WALK, &pos);
+	return at_rest(c);
+}
+
 /* Until all is as the model says; false if it comes to rest otherwise. */
 bool agrees(struct executor *c, struct world *w, __u64 id)
 {
@@ -717,14 +818,18 @@ bool agrees(struct executor *c, struct world *w, __u64 id)
 
 	c->late = false;
 	for (;;) {
-		if (may_agree(c, w) && is_as_it_should(c, NULL, w, id))
+		if (may_agree(c, w) && is_as_it_should(c, NULL, w, id)) {
+			c->late = is_too_old(c, w);
 			return true;
+		}
 		sched_yield();
 		if (++looks % 64)
 			continue;
-		if (at_rest(c)) {
-			if (is_as_it_should(c, NULL, w, id))
+		if (at_rest(c) && (w->link || expires_nothing(c, id))) {
+			if (is_as_it_should(c, NULL, w, id)) {
+				c->late = is_too_old(c, w);
 				return true;
+			}
 			break;
 		}
 		if (now_ns(CLOCK_MONOTONIC) > limit) {
@@ -732,7 +837,7 @@ bool agrees(struct executor *c, struct world *w, __u64 id)
 			break;
 		}
 	}
-	c->late = came_late(c, w);
+	c->late = came_late(c, w) || is_too_old(c, w);
 	if (!c->late)
 		is_as_it_should(c, c->report, w, id);
 	return false;
@@ -750,6 +855,8 @@ bool keep_tokens(struct executor *c, const struct world *w)
 
 	for (i = 0; i < NWORKERS; i++) {
 		out = &w->out[i];
+		if (out->now && !out->ret && out->call.op == START)
+			c->call[out->call.id] = c->slot[i].call;
 		if (!out->now || out->ret < 0 || !out->token)
 			continue;
 		token = c->slot[i].msg.token;

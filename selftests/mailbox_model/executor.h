@@ -17,7 +17,8 @@
  * @go: the call is here
  * @id: of the mailbox, or 0 for a link
  * @peer: the process at the other end of a link
- * @token: of the request to reply to
+ * @token: of the request to reply to, or of the call to fetch or to cancel
+ * @call: the call that was started or fetched
  * @picked: the worker has begun
  * @done: it has ended
  * @msg: with which it received
@@ -35,6 +36,7 @@ struct slot {
 	__u64 id;
 	pid_t peer;
 	__u64 token;
+	__u64 call;
 	pid_t pid;
 	pid_t tid;
 	int nice;
@@ -59,8 +61,10 @@ struct slot {
  * @thread: those that are threads
  * @pidfd: worker 0
  * @token: by message, of the requests that were received
+ * @call: by message, of the calls that were started
  * @steps: carried out so far
- * @late: the last step was not what it should have been
+ * @late: the last step was not what it should have been, or may not have been
+ * @ends: when the lifespan that goes on ends, at the earliest and at the latest
  * @rest: it is over only when every worker is at rest
  * @slow: copies can be slow
  * @user_bytes: what this limit was
@@ -76,8 +80,10 @@ struct executor {
 	int device;
 	int pidfd;
 	__u64 token[SEQUENCE_MAX];
+	__u64 call[SEQUENCE_MAX];
 	unsigned long long steps;
 	bool late;
+	__s64 ends[2];
 	bool rest;
 	bool slow;
 	long user_bytes;
@@ -97,6 +103,8 @@ void stop_workers(struct executor *c);
 void issue(struct executor *c, const struct step *s, __u64 id);
 void issue_rival(struct executor *c, const struct step *s, __u32 len, __u64 id);
 void release(struct slot *slot, bool fail);
+void note_end(struct executor *c, bool latest);
+void await_end(const struct executor *c);
 void forget_page(struct slot *slot);
 bool restart(struct slot *slot);
 bool stop(struct slot *slot);

@@ -51,7 +51,7 @@ bool receives(const struct step *s)
 
 bool sends(const struct step *s)
 {
-	return s->op == SEND || s->op == CALL;
+	return s->op == SEND || s->op == CALL || s->op == START;
 }
 
 /* What happens to a call that waits, rather than a call. */
@@ -80,6 +80,8 @@ bool same_user(int worker, int other)
 /* What leases take of the capacity; with MBOX_DROP_OLDEST a lease makes room. */
 __u32 held_places(const struct model *m)
 {
+	if (broken(m, HISTORY_TAKES_PLACES))
+		return m->nkept;
 	if (m->flags & MBOX_DROP_OLDEST || broken(m, LEASE_MAKES_ROOM))
 		return 0;
 	return m->nleased;
@@ -121,6 +123,26 @@ bool has_place(const struct model *m, int worker)
 			left--;
 	}
 	return own < (left + !broken(m, HALF_IS_ROUNDED_DOWN)) / 2;
+}
+
+/* Whether there is a message whose lifespan goes on, wherever it is. */
+bool has_mortal(const struct model *m)
+{
+	int i;
+
+	for (i = 0; i < m->nstored; i++)
+		if (m->stored[i].mortal)
+			return true;
+	for (i = 0; i < m->nsenders; i++)
+		if (m->senders[i].msg.mortal)
+			return true;
+	for (i = 0; i < m->nheld; i++)
+		if (m->held[i].msg.mortal)
+			return true;
+	for (i = 0; i < m->nleased; i++)
+		if (m->leased[i].msg.mortal)
+			return true;
+	return false;
 }
 
 /* A message was stored. */

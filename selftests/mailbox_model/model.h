@@ -30,6 +30,8 @@
 /* What a worker is told to do. */
 enum op {
 	OPEN, CLOSE, SEND, RECV, CALL, REPLY, REPLY_RECV, CAPACITY, DESTROY,
+	/* A call that does not wait; its end is fetched, or it is withdrawn. */
+	START, FETCH, CANCEL,
 	/* MBOX_BROADCAST: another reader goes, and this one chooses its policy. */
 	EXPEL, CHOOSE,
 	/* Of a message that a RECV with MBOX_LEASE has brought. */
@@ -40,6 +42,8 @@ enum op {
 	STOP, CONTINUE,
 	/* It is copying a message, and can go on. */
 	RELEASE,
+	/* The one lifespan that goes on ends; no worker does anything. */
+	AGE,
 };
 
 /*
@@ -48,7 +52,10 @@ enum op {
  */
 enum block_mode { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES };
 
-/* REPLY_RECV: only receive. */
+/* Of a message: it has none, it is over when the call begins, or it ends with AGE. */
+enum lifespan { FOREVER, AT_ONCE, SOON };
+
+/* REPLY_RECV: only receive. FETCH: the first call that has ended. */
 #define NO_REQUEST -1
 /* CAPACITY: no other worker does anything meanwhile. */
 #define NO_RIVAL -1
@@ -64,14 +71,16 @@ enum block_mode { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES };
  * @slow: RECV and REPLY_RECV: the copy to it stops until RELEASE
  * @block_mode: of what may wait; EXPIRES: only of CALL
  * @flags: of the call; MBOX_DONTWAIT is in @block_mode
- * @len: SEND and CALL: of the message; RECV and REPLY_RECV: of the buffer
+ * @len: SEND, CALL and START: of the message; RECV, REPLY_RECV and FETCH: of the buffer
  * @skip: RECV: as for the call; EXPEL: only one with as many messages to receive
  * @id: tells messages and replies apart
  * @request: REPLY and REPLY_RECV: @id of the one to reply to, or NO_REQUEST; ACK and
- *	NACK: @id of the message on lease
- * @reply_len: CALL: of the buffer for the reply; otherwise of the reply
+ *	NACK: @id of the message on lease; FETCH and CANCEL: @id of the call
+ * @reply_len: CALL: of the buffer for the reply; START: of the longest reply; otherwise
+ *	of the reply
  * @reply_bad: the address of that buffer is bad
  * @nice: the worker's nice value meanwhile
+ * @lifespan: SEND: of the message
  * @rival: CAPACITY: a worker that meanwhile tries to send, in vain; or NO_RIVAL
  */
 struct step {
@@ -92,6 +101,7 @@ struct step {
 	__u32 reply_len;
 	bool reply_bad;
 	int nice;
+	enum lifespan lifespan;
 	int rival;
 };
 
@@ -102,6 +112,7 @@ struct step {
  * @sender: the worker that waits until it is received, or -1
  * @sync: and waits whatever the capacity
  * @request: and then goes on to wait for a reply
+ * @started: which is fetched later, so that no worker waits once it is accepted
  * @reply_room: for that
  * @reply_bad: where it cannot be put
  * @unread: MBOX_BROADCAST: by worker, whether it is still to receive it
@@ -110,6 +121,8 @@ struct step {
  * @nice: how urgent its sender is
  * @seq: when that one came
  * @place: among the messages of equally urgent senders that wait
+ * @mortal: its lifespan goes on; @over: it has ended
+ * @copied: with a history, there is a copy for it
  */
 struct message {
 	int id;
@@ -121,6 +134,7 @@ struct message {
 	int sender;
 	bool sync;
 	bool request;
+	bool started;
 	__u32 reply_room;
 	bool reply_bad;
 	bool unread[NWORKERS];
@@ -129,6 +143,9 @@ struct message {
 	int nice;
 	unsigned int seq;
 	int place;
+	bool mortal;
+	bool over;
+	bool copied;
 };
 
 /**
@@ -149,6 +166,24 @@ struct waiting {
 struct owed {
 	struct message msg;
 	int server;
+};
+
+/**
+ * struct started - a call that was started, and whose end was not fetched
+ * @id: of its request
+ * @worker: that has started it
+ * @ended: it has a reply, or none will come
+ * @order: among those that have ended
+ * @ret: the length of the reply, or -errno
+ * @reply: the reply
+ */
+struct started {
+	int id;
+	int worker;
+	bool ended;
+	unsigned int order;
+	long ret;
+	struct message reply;
 };
 
 /* A message that worker @worker has on lease; -1: it comes back after the sequence. */
@@ -195,6 +230,8 @@ struct outcome {
  * @senders: those that wait to be let in, or without capacity for a receiver
  * @held: receivers that are copying
  * @owed: requests that were received, whose callers wait for the reply
+ * @calls: that were started; @ends: how many have ended
+ * @fetching: by worker, whether it waits for the end of one
  * @leases: there are leases in the sequence
  * @leased: messages on lease, in the order in which they were received
  * @redelivered: leases of messages that had been on lease before
@@ -208,6 +245,9 @@ struct outcome {
  * @charged: by worker, whether it has sent with that handle
  * @owner: one of the users, or NUSERS: another
  * @max_bytes: that the stored messages may have, or 0
+ * @expired: messages whose lifespan has ended
+ * @history: MBOX_BROADCAST: how many messages a new handle gets first
+ * @kept: messages that all have received, and that such a handle can get, in order
  * @reader: MBOX_BROADCAST: by worker, the number of its handle as a reader; @readers: the
  *	last such number
  * @expelled: by worker, whether its handle was
@@ -229,6 +269,10 @@ struct model {
 	int nreceivers, npeekers, nsenders, nheld;
 	struct owed owed[NWORKERS];
 	int nowed;
+	struct started calls[SEQUENCE_MAX];
+	int ncalls;
+	unsigned int ends;
+	bool fetching[NWORKERS];
 	bool leases;
 	struct leased leased[STORED_MAX];
 	int nleased;
@@ -246,6 +290,10 @@ struct model {
 	bool charged[NWORKERS];
 	int owner;
 	__u64 max_bytes;
+	__u64 expired;
+	__u32 history;
+	struct message kept[STORED_MAX];
+	int nkept;
 	unsigned int reader[NWORKERS], readers;
 	bool expelled[NWORKERS];
 	__u32 policy[NWORKERS];
@@ -334,6 +382,24 @@ enum {
 	LEASES_HOLD_BACK_RECEIVERS,
 	DELAYED_COMES_AT_ONCE,
 	NACK_STAYS_RECEIVED,
+	EXPIRED_IS_RECEIVED,
+	EXPIRED_COUNTS_AS_DROPPED,
+	EXPIRED_KEEPS_ITS_PLACE,
+	EXPIRED_COMES_BACK,
+	EXPIRED_SEND_SUCCEEDS,
+	LIFESPAN_STARTS_AGAIN,
+	HISTORY_IS_EMPTY,
+	HISTORY_HAS_NO_END,
+	HISTORY_TAKES_PLACES,
+	HISTORY_OUTLIVES_A_DROP,
+	HISTORY_IS_WAITED_FOR_BY_NOBODY,
+	UNCOPIED_ONES_ARE_KEPT,
+	CALLS_END_AS_THEY_BEGAN,
+	CANCELLED_REQUEST_STAYS,
+	CANCELLED_CALL_IS_TOLD,
+	FETCHED_CALL_STAYS,
+	UNFETCHED_REPLY_IS_LOST,
+	CLOSED_CALLER_LEAVES_REQUESTS,
 	NBUGS,
 };
 
@@ -373,6 +439,7 @@ __u32 held_places(const struct model *m);
 bool blocked_can_go(const struct model *m);
 bool has_bytes(const struct model *m, __u32 len);
 bool has_place(const struct model *m, int worker);
+bool has_mortal(const struct model *m);
 void count_highest(struct model *m);
 void queue_up(struct model *m, struct waiting *list, int *n, struct waiting w);
 bool wants(const struct step *call, const struct message *msg);

@@ -6,16 +6,69 @@
 bool unsupported(const struct model *m, const struct step *s)
 {
 	return m->flags & MBOX_BROADCAST &&
-	       (s->op == CALL || s->flags & (MBOX_SYNC | MATCHING));
+	       (s->op == CALL || s->flags & (MBOX_SYNC | MATCHING) || s->lifespan);
 }
 
-/* For every handle that is open now; without one, it is dropped. */
+/* Whether all handles have received it. */
+static bool is_read(const struct message *msg)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS && !msg->unread[i]; i++)
+		;
+	return i == NWORKERS;
+}
+
+/* ---- the history ----------------------------------------------------------- */
+
+/* What was kept, and then what is stored. */
+static struct message *nth(struct model *m, int i)
+{
+	return i < m->nkept ? &m->kept[i] : &m->stored[i - m->nkept];
+}
+
+static int count_all(const struct model *m)
+{
+	return m->nkept + m->nstored;
+}
+
+/* What is not one of the last, and not waited for, goes. */
+static void trim(struct model *m)
+{
+	if (broken(m, HISTORY_HAS_NO_END))
+		return;
+	while (m->nkept && count_all(m) > (int)m->history && is_read(&m->kept[0]))
+		REMOVE(m->kept, m->nkept, 0);
+}
+
+/* All handles have received it. Without a copy, it and what came before cannot be kept. */
+static void keep(struct model *m, const struct message *msg)
+{
+	if (!m->history)
+		return;
+	if (msg->copied || broken(m, UNCOPIED_ONES_ARE_KEPT))
+		INSERT(m->kept, m->nkept, m->nkept, *msg);
+	else
+		m->nkept = 0;
+	trim(m);
+}
+
+/* What is one of the last gets a copy from its first receiver, if it has none. */
+static void give_copy(struct model *m, struct message *msg)
+{
+	int behind = m->stored + m->nstored - msg;
+
+	if (msg >= m->stored && behind > 0 && (__u32)behind <= m->history)
+		msg->copied = true;
+}
+
+/* For every handle that is open now; without one, it is dropped, or only kept. */
 void store_for_all(struct model *m, struct message msg)
 {
 	int i, at = m->nstored;
 
 	if (!m->recv_handles)
-		return;
+		return keep(m, &msg);
 	for (i = 0; i < NWORKERS; i++)
 		msg.unread[i] = model_may(m, i, RECV) && !m->expelled[i];
 	if (broken(m, SENDER_GETS_NO_OWN_MESSAGES))
@@ -24,17 +77,19 @@ void store_for_all(struct model *m, struct message msg)
 		at--;
 	msg.arrival = m->arrivals++;
 	INSERT(m->stored, m->nstored, at, msg);
+	if (m->nstored > (int)m->history)
+		m->stored[m->nstored - m->history - 1].copied = false;
 	count_highest(m);
 	m->shown = true;
 }
 
 /* The next one that @worker gets, having passed @skip. Returns its index or -1. */
-static int next_unread(const struct model *m, int worker, __u32 skip)
+static int next_unread(struct model *m, int worker, __u32 skip)
 {
 	int i;
 
-	for (i = 0; i < m->nstored; i++)
-		if (m->stored[i].unread[worker] && !skip--)
+	for (i = 0; i < count_all(m); i++)
+		if (nth(m, i)->unread[worker] && !skip--)
 			return i;
 	return -1;
 }
@@ -42,22 +97,32 @@ static int next_unread(const struct model *m, int worker, __u32 skip)
 /* What every handle has received is removed, and others can be sent. */
 static void forget_read(struct model *m)
 {
-	int i, j;
+	struct message msg;
+	int i = 0;
 
-	for (i = m->nstored - 1; i >= 0; i--) {
-		for (j = 0; j < NWORKERS && !m->stored[i].unread[j]; j++)
-			;
-		if (j == NWORKERS)
-			REMOVE(m->stored, m->nstored, i);
+	while (i < m->nstored) {
+		msg = m->stored[i];
+		if (!is_read(&msg)) {
+			i++;
+			continue;
+		}
+		REMOVE(m->stored, m->nstored, i);
+		keep(m, &msg);
 	}
+	trim(m);
 	admit(m, STORED_MAX);
 }
 
-/* A message, which is the first, goes before all have it. */
+/* A message, which is the first, goes before all have it; and with it, what was kept. */
 void lose(struct model *m, int at)
 {
-	int i, n = 0;
+	int i, j, n = 0;
 
+	for (j = 0; j < m->nkept && !broken(m, HISTORY_OUTLIVES_A_DROP); j++)
+		for (i = 0; i < NWORKERS; i++)
+			m->lost[i] += m->kept[j].unread[i];
+	if (!broken(m, HISTORY_OUTLIVES_A_DROP))
+		m->nkept = 0;
 	for (i = 0; i < NWORKERS; i++) {
 		m->lost[i] += m->stored[at].unread[i];
 		n += m->stored[at].unread[i];
@@ -75,7 +140,7 @@ bool recv_own(struct model *m, const struct step *call)
 
 	if (i < 0)
 		return false;
-	msg = &m->stored[i];
+	msg = nth(m, i);
 	if (!fits(m, call, msg)) {
 		finish(m, worker, -EMSGSIZE, NULL);
 	} else if (call->bad && msg->len && call->len) {
@@ -90,6 +155,7 @@ bool recv_own(struct model *m, const struct step *call)
 			return true;
 		m->received++;
 		msg->unread[worker] = false;
+		give_copy(m, msg);
 		if (broken(m, FIRST_READER_TAKES_IT))
 			memset(msg->unread, 0, sizeof(msg->unread));
 		forget_read(m);
@@ -97,10 +163,10 @@ bool recv_own(struct model *m, const struct step *call)
 	return true;
 }
 
-/* A handle begins to receive: nothing of what was sent before is for it. */
+/* A handle begins to receive: of what was sent before, only the history is for it. */
 void join(struct model *m, int worker)
 {
-	int i;
+	int i, n = m->history;
 
 	m->lost[worker] = 0;
 	m->expelled[worker] = false;
@@ -108,6 +174,13 @@ void join(struct model *m, int worker)
 	m->reader[worker] = model_may(m, worker, RECV) ? ++m->readers : 0;
 	for (i = 0; i < m->nstored && broken(m, LATECOMERS_GET_OLD_ONES); i++)
 		m->stored[i].unread[worker] = true;
+	if (!m->reader[worker] || broken(m, HISTORY_IS_EMPTY))
+		return;
+	if (n > count_all(m) || (n && broken(m, HISTORY_HAS_NO_END)))
+		n = count_all(m);
+	for (i = count_all(m) - n; i < count_all(m); i++)
+		nth(m, i)->unread[worker] = i < m->nkept ||
+					    !broken(m, HISTORY_IS_WAITED_FOR_BY_NOBODY);
 }
 
 /* It is closed: no message waits for it any more. */
@@ -117,8 +190,8 @@ void leave(struct model *m, int worker)
 
 	if (broken(m, CLOSED_HANDLES_KEEP_MESSAGES))
 		return;
-	for (i = 0; i < m->nstored; i++)
-		m->stored[i].unread[worker] = false;
+	for (i = 0; i < count_all(m); i++)
+		nth(m, i)->unread[worker] = false;
 	forget_read(m);
 }
 
@@ -150,7 +223,7 @@ int spare(const struct model *m, __u32 len)
 	struct model rest = *m;
 	int n = 0;
 
-	while ((__u32)rest.nstored >= m->capacity || !has_bytes(&rest, len)) {
+	while (rest.nstored + held_places(m) >= m->capacity || !has_bytes(&rest, len)) {
 		if (!rest.nstored || is_held_by_one(m, &rest.stored[0]))
 			return -1;
 		REMOVE(rest.stored, rest.nstored, 0);
@@ -163,6 +236,8 @@ static int unread_of(const struct model *m, int worker)
 {
 	int i, n = 0;
 
+	for (i = 0; i < m->nkept; i++)
+		n += m->kept[i].unread[worker];
 	for (i = 0; i < m->nstored; i++)
 		n += m->stored[i].unread[worker];
 	return n;

@@ -161,7 +161,7 @@ bool world_step(struct world *w, const struct step *s)
 		return false;
 	for (i = 0; i < NWORKERS; i++)
 		w->out[i].now = false;
-	if (w->out[s->worker].done)
+	if (w->out[s->worker].done && s->op != AGE)
 		w->out[s->worker] = (struct outcome){ .call = *s };
 	if (w->link)
 		link_step(w, s);

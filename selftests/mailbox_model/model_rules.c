@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "model_calls.h"
 #include "model_rules.h"
 
 /* ---- to receivers ------------------------------------------------------- */
@@ -113,9 +114,9 @@ static void owe(struct model *m, const struct step *call, const struct message *
 	struct owed owed = { .msg = *msg, .server = call->plain ? -1 : call->worker };
 
 	if (call->plain && !broken(m, READ_KEEPS_THE_CALL))
-		return finish(m, msg->sender, -EPIPE, NULL);
+		return end_call(m, msg, -EPIPE, NULL);
 	if (broken(m, CALL_RETURNS_WITH_THE_RECEIPT))
-		return finish(m, msg->sender, 0, NULL);
+		return end_call(m, msg, 0, NULL);
 	m->out[call->worker].token = !call->plain;
 	INSERT(m->owed, m->nowed, m->nowed, owed);
 }
@@ -143,7 +144,7 @@ static void complete(struct model *m, const struct step *call, const struct mess
 		lease(m, call, msg);
 	/* It has a token, whether the caller still waits or not. */
 	m->out[call->worker].token = (msg->request && !call->plain) || call->flags & MBOX_LEASE;
-	if (msg->sender < 0)
+	if (!has_caller(m, msg))
 		return;
 	if (msg->request)
 		owe(m, call, msg);
@@ -193,15 +194,84 @@ static void unaccept(struct model *m, struct message msg)
 	show(m, &msg);
 }
 
+/* ---- lifespans ------------------------------------------------------------ */
+
+/* What is in no queue is dropped, because its lifespan has ended. */
+static void expire(struct model *m, const struct message *msg)
+{
+	if (msg->sender >= 0)
+		finish(m, msg->sender, broken(m, EXPIRED_SEND_SUCCEEDS) ? 0 : -EPIPE, NULL);
+	if (broken(m, EXPIRED_COUNTS_AS_DROPPED))
+		m->dropped++;
+	else
+		m->expired++;
+}
+
+/* So is what is in a queue. */
+static void expire_all(struct model *m)
+{
+	struct message msg;
+	bool found = false;
+	int i;
+
+	for (i = m->nstored - 1; i >= 0; i--) {
+		msg = m->stored[i];
+		if (!msg.over)
+			continue;
+		found = true;
+		REMOVE(m->stored, m->nstored, i);
+		expire(m, &msg);
+	}
+	for (i = m->nsenders - 1; i >= 0; i--) {
+		msg = m->senders[i].msg;
+		if (!msg.over)
+			continue;
+		found = true;
+		REMOVE(m->senders, m->nsenders, i);
+		m->sent++;
+		expire(m, &msg);
+	}
+	if (found && !broken(m, EXPIRED_KEEPS_ITS_PLACE))
+		admit(m, STORED_MAX);
+}
+
+static void age(const struct model *m, struct message *msg)
+{
+	msg->over |= msg->mortal && !broken(m, EXPIRED_IS_RECEIVED);
+	msg->mortal = false;
+}
+
+static void model_age(struct model *m)
+{
+	int i;
+
+	for (i = 0; i < m->nstored; i++)
+		age(m, &m->stored[i]);
+	for (i = 0; i < m->nsenders; i++)
+		age(m, &m->senders[i].msg);
+	for (i = 0; i < m->nheld; i++)
+		age(m, &m->held[i].msg);
+	for (i = 0; i < m->nleased; i++)
+		age(m, &m->leased[i].msg);
+	expire_all(m);
+}
+
+static bool is_over(const struct model *m, const struct message *msg)
+{
+	return msg->over && !broken(m, EXPIRED_COMES_BACK);
+}
+
 /* A receiver could not take it: the next one gets it, or it is as before. */
 static void put_back(struct model *m, struct message msg)
 {
 	int i = find_receiver(m, &msg);
 
+	if (is_over(m, &msg))
+		return expire(m, &msg);
 	if (i >= 0)
 		return hand(m, i, &msg);
 	/* Without capacity it was never accepted. */
-	if (msg.sender >= 0 && !m->capacity)
+	if (has_caller(m, &msg) && !m->capacity)
 		return unaccept(m, msg);
 	/* There is one now, so that is all that its sender has waited for. */
 	if (msg.sender >= 0 && !msg.sync) {
@@ -236,7 +306,7 @@ static void model_release(struct model *m, int worker)
 	m->out[worker].call.slow = false;
 	w.call.slow = false;
 	/* A caller that has given up leaves its request to the server. */
-	unwanted = w.msg.request && w.msg.sender < 0;
+	unwanted = w.msg.request && !has_caller(m, &w.msg);
 	if (w.call.bad) {
 		m->received--;
 		finish(m, worker, -EFAULT, NULL);
@@ -264,7 +334,11 @@ static struct message accept_from(struct model *m, int i)
 	REMOVE(m->senders, m->nsenders, i);
 	m->sent++;
 	msg.arrival = m->arrivals++;
-	if (m->capacity && !msg.sync) {
+	if (msg.started) {
+		/* Without capacity, it may have been accepted before. */
+		if (msg.sender >= 0)
+			begin_call(m, &msg, msg.sender);
+	} else if (m->capacity && !msg.sync) {
 		finish(m, msg.sender, 0, NULL);
 		msg.sender = -1;
 	}
@@ -304,12 +378,14 @@ void admit(struct model *m, int most)
 
 static void drop(struct model *m, int i)
 {
+	struct message msg;
+
 	if (m->flags & MBOX_BROADCAST)
 		return lose(m, i);
-	if (m->stored[i].sender >= 0)
-		finish(m, m->stored[i].sender, -EPIPE, NULL);
+	msg = m->stored[i];
 	REMOVE(m->stored, m->nstored, i);
 	m->dropped++;
+	end_call(m, &msg, -EPIPE, NULL);
 }
 
 static void drop_oldest(struct model *m)
@@ -510,17 +586,14 @@ static bool make_room(struct model *m, const struct step *s)
 
 /* ---- the calls ---------------------------------------------------------- */
 
-static long would_wait(const struct step *s)
-{
-	return s->block_mode == DONTWAIT ? -EAGAIN : -ETIMEDOUT;
-}
-
 /* With the message in its hands, for room or for a receiver. */
 static void begin_to_wait(struct model *m, const struct step *s, const struct message *msg)
 {
 	struct waiting w = { .call = *s, .seq = msg->seq, .msg = *msg };
 
 	w.msg.place = ++m->places[0];
+	/* Of many that wait, only some have a copy for the history. */
+	w.msg.copied &= (__u32)m->nsenders < m->history;
 	queue_up(m, m->senders, &m->nsenders, w);
 	if (!blocked_can_go(m))
 		refuse(m, msg, m->nreceivers);
@@ -531,7 +604,8 @@ static void begin_to_wait(struct model *m, const struct step *s, const struct me
 /* @seq: 0, or when the call came that is made again. */
 static void model_send(struct model *m, const struct step *s, unsigned int seq)
 {
-	bool waits = s->block_mode == WAIT || s->block_mode == EXPIRES, request = s->op == CALL;
+	bool waits = s->block_mode == WAIT || s->block_mode == EXPIRES;
+	bool request = s->op == CALL, started = s->op == START;
 	bool sync = s->flags & MBOX_SYNC || request;
 	struct message msg = {
 		.id = s->id,
@@ -542,11 +616,15 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 		.handle = m->handle[s->worker],
 		.sender = -1,
 		.sync = sync,
-		.request = request,
+		.request = request || started,
+		.started = started,
 		.reply_room = s->reply_len < m->msg_max ? s->reply_len : m->msg_max,
 		.reply_bad = s->reply_bad,
 		.nice = s->nice,
 		.seq = seq ?: ++m->seqs,
+		.mortal = s->lifespan == SOON,
+		.over = s->lifespan == AT_ONCE,
+		.copied = m->history,
 	};
 	int i;
 
@@ -582,7 +660,9 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 	if (i >= 0) {
 		m->sent++;
 		msg.arrival = m->arrivals++;
-		if (waits && (sync || !m->capacity))
+		if (started)
+			begin_call(m, &msg, s->worker);
+		else if (waits && (sync || !m->capacity))
 			msg.sender = s->worker;
 		else
 			finish(m, s->worker, 0, NULL);
@@ -597,20 +677,24 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 	case DROPS_NEW:
 		m->sent++;
 		m->dropped++;
-		return finish(m, s->worker, sync ? -EPIPE : 0, NULL);
+		return finish(m, s->worker, sync || started ? -EPIPE : 0, NULL);
 	case FULL:
 		if (broken(m, RENDEZVOUS_IS_STORED) && !m->capacity)
 			break;
 		msg.sender = s->worker;
-		return begin_to_wait(m, s, &msg);
+		begin_to_wait(m, s, &msg);
+		return expire_all(m);
 	}
 	m->sent++;
 	msg.arrival = m->arrivals++;
-	if (sync)
+	if (started)
+		begin_call(m, &msg, s->worker);
+	else if (sync)
 		msg.sender = s->worker;
 	else
 		finish(m, s->worker, 0, NULL);
 	store(m, &msg, false);
+	expire_all(m);
 }
 
 /* Returns whether there was something for @s. */
@@ -635,7 +719,7 @@ static bool recv_now(struct model *m, const struct step *s, unsigned int seq)
 		msg = found.msg;
 		REMOVE(m->stored, m->nstored, found.stored);
 	} else {
-		for (i = 0; m->senders[i].msg.sender != found.msg.sender; i++)
+		for (i = 0; m->senders[i].msg.id != found.msg.id; i++)
 			;
 		msg = accept_from(m, i);
 	}
@@ -703,7 +787,9 @@ static void return_lease(struct model *m, int at)
 	if (!broken(m, NACK_STAYS_RECEIVED))
 		m->received--;
 	i = find_receiver(m, &msg);
-	if (i >= 0)
+	if (is_over(m, &msg))
+		expire(m, &msg);
+	else if (i >= 0)
 		hand(m, i, &msg);
 	else
 		store_again(m, &msg);
@@ -762,13 +848,15 @@ static void return_leases(struct model *m, int worker)
 /* There will be no reply to what @server received, or (-1) any server. */
 void end_owed(struct model *m, int server, long error)
 {
+	struct message msg;
 	int i;
 
 	for (i = m->nowed - 1; i >= 0; i--) {
 		if (server >= 0 && m->owed[i].server != server)
 			continue;
-		finish(m, m->owed[i].msg.sender, error, NULL);
+		msg = m->owed[i].msg;
 		REMOVE(m->owed, m->nowed, i);
+		end_call(m, &msg, error, NULL);
 	}
 }
 
@@ -796,7 +884,7 @@ long reply(struct model *m, const struct step *s)
 	if (text.len > msg->reply_room) {
 		if (broken(m, LONG_REPLY_KEEPS_THE_CALL))
 			return -EMSGSIZE;
-		finish(m, msg->sender, -EMSGSIZE, NULL);
+		end_call(m, msg, -EMSGSIZE, NULL);
 		REMOVE(m->owed, m->nowed, i);
 		return -EMSGSIZE;
 	}
@@ -806,7 +894,7 @@ long reply(struct model *m, const struct step *s)
 		return -EFAULT;
 	}
 	/* That the caller cannot have it is nothing that the server learns. */
-	finish(m, msg->sender, msg->reply_bad && text.len ? -EFAULT : (long)text.len, &text);
+	end_call(m, msg, msg->reply_bad && text.len ? -EFAULT : (long)text.len, &text);
 	REMOVE(m->owed, m->nowed, i);
 	return 0;
 }
@@ -834,11 +922,11 @@ void end_senders(struct model *m, long error)
 	int i;
 
 	for (; m->nsenders; m->nsenders--)
-		finish(m, m->senders[m->nsenders - 1].msg.sender, error, NULL);
+		end_call(m, &m->senders[m->nsenders - 1].msg, error, NULL);
 	for (i = 0; i < m->nstored; i++) {
-		if (m->stored[i].sender < 0)
+		if (!has_caller(m, &m->stored[i]))
 			continue;
-		finish(m, m->stored[i].sender, error, NULL);
+		end_call(m, &m->stored[i], error, NULL);
 		m->sent--;
 		REMOVE(m->stored, m->nstored, i);
 		i--;
@@ -851,9 +939,9 @@ static void end_held(struct model *m, long error)
 	int i;
 
 	for (i = 0; i < m->nheld; i++) {
-		if (m->held[i].msg.sender < 0)
+		if (!has_caller(m, &m->held[i].msg))
 			continue;
-		finish(m, m->held[i].msg.sender, error, NULL);
+		end_call(m, &m->held[i].msg, error, NULL);
 		m->held[i].withdrawn = !m->held[i].msg.request;
 		m->held[i].msg.sender = -1;
 	}
@@ -915,6 +1003,7 @@ static void model_close(struct model *m, int worker)
 	int i;
 
 	receives &= !m->expelled[worker];
+	cancel_all(m, worker);
 	return_leases(m, worker);
 	m->access[worker] = -1;
 	m->send_handles -= sends;
@@ -960,6 +1049,8 @@ static void model_capacity(struct model *m, const struct step *s)
 
 static void model_destroy(struct model *m, int worker)
 {
+	int i;
+
 	if (m->access[worker] != O_RDWR)
 		return finish(m, worker, -EBADF, NULL);
 	if (m->dead)
@@ -972,6 +1063,10 @@ static void model_destroy(struct model *m, int worker)
 	m->nstored = 0;
 	m->nleased = 0;
 	finish(m, worker, 0, NULL);
+	for (i = 0; i < NWORKERS; i++)
+		if (m->fetching[i])
+			finish(m, i, -EIDRM, NULL);
+	memset(m->fetching, 0, sizeof(m->fetching));
 }
 
 /* The request of @worker that was received, or is being copied; NULL: there is none. */
@@ -994,6 +1089,10 @@ static unsigned int withdraw(struct model *m, int worker)
 	unsigned int seq;
 	int i;
 
+	if (m->fetching[worker]) {
+		m->fetching[worker] = false;
+		return 1;
+	}
 	seq = forget(m->receivers, &m->nreceivers, worker);
 	seq = seq ?: forget(m->peekers, &m->npeekers, worker);
 	if (seq)
@@ -1050,6 +1149,8 @@ static void again(struct model *m, int worker, unsigned int seq)
 		seq = 0;
 	if (sends(&call))
 		return model_send(m, &call, seq);
+	if (call.op == FETCH)
+		return model_fetch(m, &call);
 	/* It has replied. */
 	m->out[worker].restarted = m->out[worker].replied;
 	if (broken(m, RESTARTED_RECEIVE_REPLIES_AGAIN) && m->out[worker].replied)
@@ -1073,6 +1174,9 @@ static void model_restart(struct model *m, int worker)
 
 	if (stays(m, worker))
 		return;
+	/* So would its lifespan. */
+	if (m->out[worker].call.lifespan && !broken(m, LIFESPAN_STARTS_AGAIN))
+		return give_up(m, worker, -EINTR);
 	if (received_request(m, worker))
 		return again(m, worker, 0);
 	if (broken(m, RESTARTED_SEND_IS_SENT_TWICE) && sends(&m->out[worker].call) && m->nstored) {
@@ -1101,7 +1205,9 @@ static void model_continue(struct model *m, int worker)
 	struct outcome *out = &m->out[worker];
 
 	out->stopped = false;
-	if (!out->kept) {
+	if (!out->kept && out->call.lifespan && !broken(m, LIFESPAN_STARTS_AGAIN)) {
+		finish(m, worker, -EINTR, NULL);
+	} else if (!out->kept) {
 		again(m, worker, 0);
 	} else if (out->ready) {
 		out->done = true;
@@ -1151,12 +1257,27 @@ static bool none_is_late(const struct model *m)
 	return !m->npeekers;
 }
 
+/* Whether leases come back one by one, which waiting peeks may see. */
+static bool returns_several(const struct model *m, const struct step *s)
+{
+	int i, n = 0;
+
+	for (i = 0; i < m->nleased; i++)
+		n += m->leased[i].worker == s->worker;
+	return s->op == CLOSE && n > 1;
+}
+
 /* Whether @s is a step for a worker in this state. */
 bool model_takes(const struct model *m, const struct step *s)
 {
 	bool waits = !m->out[s->worker].done, opens = s->op == OPEN;
 	bool is_open = m->access[s->worker] >= 0;
 
+	if (s->op == AGE)
+		return has_mortal(m);
+	/* Only one, because none shall end while another does. */
+	if (s->lifespan == SOON && has_mortal(m))
+		return false;
 	if (s->op == CONTINUE)
 		return waits && m->out[s->worker].stopped;
 	if (s->op == RELEASE)
@@ -1172,6 +1293,8 @@ bool model_takes(const struct model *m, const struct step *s)
 	 */
 	if (receives(s) && s->bad && !(m->flags & MBOX_BROADCAST) &&
 	    (m->npeekers || m->flags & MBOX_DROP_OLDEST))
+		return false;
+	if (m->npeekers && returns_several(m, s))
 		return false;
 	/* Behind a put-back in front, arrival is no order any more. */
 	if (receives(s) && s->bad && s->flags & MATCHING && m->leases)
@@ -1222,6 +1345,15 @@ void model_step(struct model *m, const struct step *s)
 	case DESTROY:
 		model_destroy(m, s->worker);
 		break;
+	case START:
+		model_send(m, s, 0);
+		break;
+	case FETCH:
+		model_fetch(m, s);
+		break;
+	case CANCEL:
+		model_cancel(m, s);
+		break;
 	case ACK:
 	case NACK:
 		model_end_lease(m, s);
@@ -1247,6 +1379,9 @@ void model_step(struct model *m, const struct step *s)
 	case RELEASE:
 		model_release(m, s->worker);
 		break;
+	case AGE:
+		model_age(m);
+		break;
 	}
 	let_look(m);
 }
@@ -1262,14 +1397,15 @@ void model_stat(const struct model *m, struct mbox_stat *st)
 	st->waiting_senders = m->nsenders + m->nowed;
 	for (i = 0; i < m->nstored; i++) {
 		st->bytes += m->stored[i].len;
-		st->waiting_senders += m->stored[i].sender >= 0;
+		st->waiting_senders += has_caller(m, &m->stored[i]);
 	}
 	for (i = 0; i < m->nheld; i++)
-		st->waiting_senders += m->held[i].msg.sender >= 0;
+		st->waiting_senders += has_caller(m, &m->held[i].msg);
 	st->waiting_receivers = m->nreceivers + m->npeekers;
 	st->sent = m->sent;
 	st->received = m->received;
 	st->dropped = m->dropped;
+	st->expired = m->expired;
 	st->highest = broken(m, HIGHEST_IS_THE_PRESENT) ? m->nstored : m->highest;
 	st->leased = m->nleased;
 	st->redelivered = m->redelivered;

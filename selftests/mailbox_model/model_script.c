@@ -23,6 +23,8 @@ void say_mailbox(FILE *out, const struct sequence *seq)
 	}
 	SAY(out, "# mailbox: flags %#x, capacity %d, msg_max %u\n", seq->flags,
 	    (int)seq->capacity, seq->msg_max);
+	if (seq->history)
+		SAY(out, "# history %u\n", seq->history);
 	if (seq->max_bytes)
 		SAY(out, "# max_bytes %llu\n", (unsigned long long)seq->max_bytes);
 	if (seq->flags & MBOX_FAIR || seq->limit)
@@ -36,11 +38,15 @@ void say_mailbox(FILE *out, const struct sequence *seq)
 
 static void say_send(FILE *out, const struct step *s)
 {
-	SAY(out, "%s message %d, length %u, prio %u, type %llu",
-	    s->op == CALL ? "call with" : s->plain ? "write" : "send", s->id, s->len, s->prio,
+	const char *what = s->op == CALL ? "call with" : s->op == START ? "start a call with" :
+			   s->plain ? "write" : "send";
+
+	SAY(out, "%s message %d, length %u, prio %u, type %llu", what, s->id, s->len, s->prio,
 	    (unsigned long long)s->type);
 	say_flags(out, s->flags);
-	if (s->op == CALL)
+	if (s->lifespan)
+		SAY(out, ", lifespan %s", s->lifespan == SOON ? "of some time" : "over at once");
+	if (s->op == CALL || s->op == START)
 		SAY(out, ", room for the reply %u%s", s->reply_len, s->reply_bad ? " (bad)" : "");
 }
 
@@ -67,6 +73,10 @@ void say_step(FILE *out, const struct step *s)
 	static const char * const block_mode[] = { "", " DONTWAIT", " past deadline",
 						 " until a deadline" };
 
+	if (s->op == AGE) {
+		SAY(out, "# the lifespan ends\n");
+		return;
+	}
 	SAY(out, "# worker %d: ", s->worker);
 	switch (s->op) {
 	case OPEN:
@@ -78,7 +88,20 @@ void say_step(FILE *out, const struct step *s)
 		break;
 	case SEND:
 	case CALL:
+	case START:
 		say_send(out, s);
+		break;
+	case FETCH:
+		SAY(out, "fetch the end of ");
+		if (s->request == NO_REQUEST)
+			SAY(out, "any call");
+		else
+			SAY(out, "call %d", s->request);
+		SAY(out, ", room %u", s->len);
+		say_flags(out, s->flags);
+		break;
+	case CANCEL:
+		SAY(out, "cancel call %d", s->request);
 		break;
 	case REPLY_RECV:
 		if (s->request != NO_REQUEST) {
@@ -156,6 +179,8 @@ static void random_send(struct random *r, const struct model *m, const struct se
 
 	s->op = !all && !seq->limit && !seq->leases && one_in(r, seq->calls ? 2 : 12) ?
 		CALL : SEND;
+	if (s->op == CALL && seq->starts && !one_in(r, 3))
+		s->op = START;
 	if (seq->crowd && !one_in(r, 4))
 		s->block_mode = WAIT;
 	if (seq->limit && one_in(r, 4))
@@ -165,8 +190,16 @@ static void random_send(struct random *r, const struct model *m, const struct se
 	/* User-mode Linux looks for the page of an empty copy, too. */
 	if (seq->slow && !s->len)
 		s->len = 1;
-	if (s->op == CALL) {
+	if (s->op != SEND)
 		s->reply_len = one_in(r, 3) ? random_below(r, LEN_MAX + 1) : LEN_MAX;
+	if (s->op == START) {
+		/* Its deadline is that of the reply, too. */
+		if (s->block_mode == PAST_DEADLINE)
+			s->block_mode = DONTWAIT;
+		s->plain = false;
+		return;
+	}
+	if (s->op == CALL) {
 		s->reply_bad = one_in(r, 12);
 		if (s->block_mode != WAIT && one_in(r, 2))
 			s->block_mode = EXPIRES;
@@ -176,6 +209,8 @@ static void random_send(struct random *r, const struct model *m, const struct se
 	s->flags = !all && !seq->leases && one_in(r, 5) ? MBOX_SYNC : 0;
 	if (s->plain)
 		make_simple(s);
+	else if ((seq->lifespans || all) && one_in(r, all ? 20 : 3))
+		s->lifespan = one_in(r, 3) || has_mortal(m) ? AT_ONCE : SOON;
 }
 
 /* Where the executor can reach the pages. */
@@ -246,6 +281,27 @@ static bool random_lease(struct random *r, const struct model *m, struct step *s
 			return true;
 		}
 	return false;
+}
+
+/* What a worker can do with calls that it has started; rarely, with another's. */
+static bool random_end(struct random *r, const struct model *m, struct step *s, int id)
+{
+	int i, n = random_below(r, 4);
+
+	s->op = one_in(r, 5) ? CANCEL : FETCH;
+	s->request = NO_REQUEST;
+	s->block_mode = one_in(r, 2) ? WAIT : one_in(r, 4) ? PAST_DEADLINE : DONTWAIT;
+	s->len = one_in(r, 4) ? random_below(r, LEN_MAX + 1) : LEN_MAX;
+	s->flags = one_in(r, 5) ? MBOX_TRUNC : 0;
+	s->bad = one_in(r, 16);
+	for (i = 0; i < m->ncalls; i++)
+		if (m->calls[i].worker == s->worker && (!n-- || i == m->ncalls - 1))
+			s->request = m->calls[i].id;
+	if (one_in(r, 12))
+		s->request = random_below(r, id + 1);
+	else if (s->op == FETCH && one_in(r, 2))
+		s->request = NO_REQUEST;
+	return s->op == FETCH || s->request != NO_REQUEST;
 }
 
 /* What can happen to a worker that waits. */
@@ -371,10 +427,18 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 			s.number = 1;
 		return s;
 	}
+	if (seq->lifespans && has_mortal(m) && one_in(r, 6)) {
+		s.op = AGE;
+		return s;
+	}
+	if (seq->starts && one_in(r, 4) && random_end(r, m, &s, id))
+		return s;
 	if (seq->leases && one_in(r, 4) && random_lease(r, m, &s, id))
 		return s;
 	s.request = NO_REQUEST;
 	s.number = 0;
+	s.flags = 0;
+	s.bad = false;
 	if (!seq->link && !seq->limit && one_in(r, m->flags & MBOX_BROADCAST ? 8 : 100)) {
 		random_reader(r, m, &s);
 		return s;
@@ -410,6 +474,15 @@ bool needs_slow(int bug)
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */
 bool shows(const struct sequence *seq, int bug)
 {
+	if (bug >= CALLS_END_AS_THEY_BEGAN)
+		return seq->starts;
+	if (bug >= HISTORY_IS_EMPTY)
+		return seq->history && (bug != HISTORY_OUTLIVES_A_DROP ||
+					seq->flags & MBOX_DROP_OLDEST) &&
+		       (bug != HISTORY_TAKES_PLACES || seq->capacity < STORED_MAX);
+	if (bug >= EXPIRED_IS_RECEIVED)
+		return seq->lifespans && (bug != EXPIRED_COMES_BACK || seq->leases) &&
+		       (bug != EXPIRED_KEEPS_ITS_PLACE || seq->capacity < STORED_MAX);
 	if (bug >= NACK_GOES_BEHIND)
 		return seq->leases && (bug != LEASE_MAKES_ROOM || seq->capacity < STORED_MAX);
 	if (bug >= TEMPORARY_ONES_STAY)
@@ -483,6 +556,8 @@ void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct seque
 		seq->max_bytes = 1 + random_below(r, seq->msg_max);
 	if (!seq->link && one_in(r, 6))
 		seq->flags |= MBOX_TEMPORARY;
+	if (seq->flags & MBOX_BROADCAST && !seq->link && !seq->limit && one_in(r, 2))
+		seq->history = 1 + random_below(r, seq->capacity < 4 ? seq->capacity : 4);
 	seq->crowd = one_in(r, 3);
 	seq->slow = slow && one_in(r, 2);
 	seq->transit = one_in(r, 3) && !seq->link && !seq->max_bytes &&
@@ -495,5 +570,8 @@ void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct seque
 		      !(seq->flags & ~(MBOX_DROP_NEWEST | MBOX_FIXED | MBOX_TEMPORARY));
 	if (seq->leases)
 		seq->slow = false;
+	seq->lifespans = one_in(r, 4) && !seq->link && !seq->limit &&
+			 !(seq->flags & MBOX_BROADCAST);
 	seq->calls = !seq->limit && !seq->leases && one_in(r, 3) && !(seq->flags & MBOX_BROADCAST);
+	seq->starts = seq->calls && !seq->link && one_in(r, 2);
 }

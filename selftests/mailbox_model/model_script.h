@@ -12,12 +12,15 @@
  * struct sequence - a mailbox and what happens to it
  * @link: not a mailbox, but a direct link of two
  * @calls: many of the messages are requests
+ * @starts: and many of those calls do not wait
  * @crowd: many senders wait
  * @transit: much happens to messages that are being copied
  * @slow: some receivers copy slowly
  * @limit: of bytes of each user, or 0; @cost: of a message, of a long one, and of a
  *	sender
  * @leases: some messages are received on lease
+ * @lifespans: some messages have a lifespan
+ * @history: of the mailbox
  * @max_bytes: of the mailbox
  * @owner: whose mailbox it is: one of the users, or NUSERS: another's
  * @n: how many of @step count
@@ -28,10 +31,13 @@ struct sequence {
 	__u32 msg_max;
 	bool link;
 	bool calls;
+	bool starts;
 	bool crowd;
 	bool transit;
 	bool slow;
 	bool leases;
+	bool lifespans;
+	__u32 history;
 	__u64 limit;
 	__u64 cost[3];
 	__u64 max_bytes;

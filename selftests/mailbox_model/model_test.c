@@ -33,6 +33,7 @@ static __u64 make_mailbox(const struct sequence *seq, const char *name, int *kee
 
 	arg.attr.msg_max = seq->msg_max;
 	arg.options.max_bytes = seq->max_bytes;
+	arg.options.history = seq->history;
 	*keep = -1;
 	/* Of this thread only. */
 	if (seq->owner < NUSERS)
@@ -92,7 +93,7 @@ static bool make_step(struct executor *c, const struct sequence *seq, const stru
 	int i;
 
 	/* Of these, stat need not show anything; and limits show what is freed last. */
-	c->rest = s->op == RESTART || s->op == CONTINUE || seq->limit;
+	c->rest = s->op == RESTART || s->op == CONTINUE || s->op == FETCH || seq->limit;
 	for (i = 0; i < NWORKERS; i++)
 		if (is_done(&c->slot[i]))
 			forget_page(&c->slot[i]);
@@ -107,6 +108,9 @@ static bool make_step(struct executor *c, const struct sequence *seq, const stru
 		return !kill(slot->pid, SIGCONT);
 	case RELEASE:
 		release(slot, slot->step.bad);
+		return true;
+	case AGE:
+		await_end(c);
 		return true;
 	default:
 		if (s->op == CAPACITY && s->rival != NO_RIVAL)
@@ -129,6 +133,7 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	struct model m;
 	struct step *s;
 	__u64 id = 0;
+	bool same;
 	int i, keep = -1, n = r ? SEQUENCE_MAX : seq->n;
 
 	test_name(name, sizeof(name), "model");
@@ -139,11 +144,13 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	}
 	param_set("user_bytes", seq->limit ?: c->user_bytes);
 	memset(c->token, 0xff, sizeof(c->token));
+	memset(c->call, 0xff, sizeof(c->call));
 	model_init(&m, seq->flags, seq->capacity, seq->msg_max, bug);
 	m.limit = seq->limit;
 	memcpy(m.cost, seq->cost, sizeof(m.cost));
 	m.owner = seq->owner;
 	m.max_bytes = seq->max_bytes;
+	m.history = seq->history;
 	m.leases = seq->leases;
 	world_init(&w, seq->link, &m);
 	for (i = 0; i < n; i++) {
@@ -158,11 +165,15 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 			verdict = STUCK;
 			break;
 		}
-		if (!agrees(c, &w, id) || !keep_tokens(c, &w)) {
+		same = agrees(c, &w, id) && keep_tokens(c, &w);
+		if (s->lifespan == SOON)
+			note_end(c, true);
+		if (!same) {
 			seq->n = i + 1;
 			verdict = c->late ? SAME : DIFFERENT;
-			break;
 		}
+		if (!same || c->late)
+			break;
 		if (keep >= 0 && s->op == OPEN) {
 			close(keep);
 			keep = -1;
@@ -282,10 +293,13 @@ static bool make_plainer(struct step *s, int how)
 	case 11:
 		s->nice = 0;
 		break;
+	case 12:
+		s->lifespan = FOREVER;
+		break;
 	default:
-		if (how - 12 >= (int)ARRAY_SIZE(flags))
+		if (how - 13 >= (int)ARRAY_SIZE(flags))
 			return false;
-		s->flags &= ~flags[how - 12];
+		s->flags &= ~flags[how - 13];
 		/* Nothing else may go with it. */
 		if (!(s->flags & MBOX_PEEK))
 			s->skip = 0;
