@@ -542,8 +542,10 @@ bool write_file(const char *path, const char *text);
 
 /* ---- tracepoints (tracing.c) -------------------------------------------- */
 
+void tracing_init(void);
 /* Before the first job runs its @program-th program. */
 void tracing_step(uint64_t program);
+void tracing_end(void);
 
 /* ---- the log (log.c) ---------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 # seed: nothing may be wrong after any of them.
 set -u
 
-plan=4
+plan=5
 count=0
 failed=0
 
@@ -43,5 +43,17 @@ run corpus . --replay fuzz/corpus
 run random_programs . --seed 1 --blind --programs 100
 run corpus_with_32_bits ../selftests32 --replay fuzz/corpus
 run random_programs_with_32_bits ../selftests32 --seed 1 --blind --programs 100
+count=$((count + 1))
+what=tracepoints_are_off_as_before
+enable=/sys/kernel/tracing/events/mbox/enable
+if [ ! -e $enable ]; then
+	echo "ok $count $what # SKIP no tracepoints"
+elif [ "$(cat $enable)" = 0 ]; then
+	echo "ok $count $what"
+else
+	echo "# $(cat $enable)"
+	echo "not ok $count $what"
+	failed=$((failed + 1))
+fi
 rm -f /tmp/fuzz_test.out
 [ $failed = 0 ]

@@ -63,6 +63,19 @@ static void prepare(void)
 	}
 	cover_find_module();
 	module_params_init();
+	tracing_init();
+}
+
+static void end_by_signal(int sig)
+{
+	unsigned int i;
+
+	for (i = 0; i < options.jobs; i++)
+		if (pids[i] > 0)
+			kill(pids[i], SIGKILL);
+	tracing_end();
+	signal(sig, SIG_DFL);
+	raise(sig);
 }
 
 /* Mailboxes that only their names hold, and a message in one. */
@@ -270,6 +283,8 @@ static void parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	bool good;
+
 	options.seed = now_ns(CLOCK_REALTIME);
 	parse(argc, argv);
 	if (access(DEVICE, R_OK)) {
@@ -285,7 +300,11 @@ int main(int argc, char **argv)
 	if (!options.nreplays)
 		printf("seed %llu\n", (unsigned long long)options.seed);
 	start_jobs();
-	if (!wait_for_jobs()) {
+	signal(SIGINT, end_by_signal);
+	signal(SIGTERM, end_by_signal);
+	good = wait_for_jobs();
+	tracing_end();
+	if (!good) {
 		cover_write(corpus_reached());
 		return 1;
 	}

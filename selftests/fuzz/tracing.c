@@ -17,6 +17,8 @@
 
 static int perf[WORKERS * 16];
 static unsigned int nperf;
+/* The tracepoints, or some of them, without us. */
+static bool was_on;
 
 static void attach(unsigned long event)
 {
@@ -59,6 +61,25 @@ static void attach_all(void)
 		closedir(dir);
 }
 
+/* As they were before. What perf has ends with its descriptors. */
+void tracing_end(void)
+{
+	if (!was_on)
+		write_file(EVENTS "/enable", "0");
+}
+
+/* Before the first job begins. */
+void tracing_init(void)
+{
+	int fd = open(EVENTS "/enable", O_RDONLY | O_CLOEXEC);
+	char state = '0';
+
+	if (fd < 0)
+		return;
+	was_on = read(fd, &state, 1) == 1 && state != '0';
+	close(fd);
+}
+
 void tracing_step(uint64_t program)
 {
 	if (job || program % PERIOD > TRACED)
@@ -67,7 +88,7 @@ void tracing_step(uint64_t program)
 		write_file(EVENTS "/enable", "1");
 		attach_all();
 	} else if (program % PERIOD == TRACED) {
-		write_file(EVENTS "/enable", "0");
+		tracing_end();
 		while (nperf)
 			close(perf[--nperf]);
 	}
