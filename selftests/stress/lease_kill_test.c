@@ -141,7 +141,7 @@ static int drain(FIXTURE_DATA(lease_kill) *self)
 	return -ETIMEDOUT;
 }
 
-TEST_F_TIMEOUT(lease_kill, no_job_is_lost, 300)
+TEST_F_TIMEOUT(lease_kill, no_job_is_lost, 3600)
 {
 	struct random random = { .state = self->seed };
 	int i, k, n = env_number("MBOX_KILLS", 150);
