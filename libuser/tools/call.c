@@ -17,6 +17,7 @@
  * @timeout_ns: how long to wait
  * @timed: @timeout_ns counts
  * @newline: a newline follows the reply
+ * @status: the reply ends with an exit status
  * @prio: of the request
  * @type: of the request
  * @at_once: each line of standard input is a request, with so many calls at once; 0: no
@@ -29,6 +30,7 @@ struct call_job {
 	uint64_t timeout_ns;
 	bool timed;
 	bool newline;
+	bool status;
 	uint32_t prio;
 	uint64_t type;
 	uint32_t at_once;
@@ -89,16 +91,33 @@ static struct mbox_msg room_of(const struct call_job *job, uint32_t flags)
 	};
 }
 
+/* With --status, as timeout(1) has them: the others are those of the command. */
+#define STATUS_TIMEOUT 124
+#define STATUS_FAILED 125
+
 static int failed(const struct call_job *job, int error)
 {
 	errno = error;
 	print_perror("cannot call '%s'", job->mailbox);
+	if (job->status)
+		return error == ETIMEDOUT ? STATUS_TIMEOUT : STATUS_FAILED;
 
 	return error == ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
 }
 
+/* The exit status at the end of a reply, which is taken off; -1: there is none. */
+static int take_status(const struct call_job *job, ssize_t *len)
+{
+	if (*len < STATUS_LEN || job->data[*len - STATUS_LEN])
+		return -1;
+	*len -= STATUS_LEN;
+
+	return (unsigned char)job->data[*len + STATUS_LEN - 1];
+}
+
 static int do_call(struct call_job *job, const char *text)
 {
+	int status = EXIT_OK;
 	struct mbox_msg req, rep;
 	ssize_t len;
 	size_t n;
@@ -111,13 +130,13 @@ static int do_call(struct call_job *job, const char *text)
 		n = fread(job->data, 1, (size_t)job->msg_max + 1, stdin);
 		if (ferror(stdin)) {
 			print_perror("cannot read standard input");
-			return EXIT_FAILED;
+			return job->status ? STATUS_FAILED : EXIT_FAILED;
 		}
 	}
 	/* The server does its work only for a reply that has somewhere to go. */
 	if (!output_ready(stdout, (size_t)job->msg_max + 1)) {
 		print_file_perror("cannot write to standard output");
-		return EXIT_FAILED;
+		return job->status ? STATUS_FAILED : EXIT_FAILED;
 	}
 
 	req = request_of(job, text, n);
@@ -125,11 +144,18 @@ static int do_call(struct call_job *job, const char *text)
 	len = mbox_callmsg(job->mb, &req, &rep);
 	if (len < 0)
 		return failed(job, errno);
+	if (job->status) {
+		status = take_status(job, &len);
+		if (status < 0) {
+			print_error("the reply of '%s' has no exit status", job->mailbox);
+			return STATUS_FAILED;
+		}
+	}
 	fwrite(job->data, 1, len, stdout);
 	if (job->newline)
 		putchar('\n');
 
-	return EXIT_OK;
+	return status;
 }
 
 /* Fetch the end of one call, and write its reply as a line. Returns the status. */
@@ -214,6 +240,9 @@ static bool set_option(void *data, int id, const char *arg)
 		if (!job->at_once)
 			print_error("0 calls at once get nowhere");
 		return job->at_once;
+	case 's':
+		job->status = true;
+		break;
 	case 'p':
 		return parse_u32(arg, "priority", MBOX_PRIO_MAX, &job->prio);
 	case 't':
@@ -241,9 +270,11 @@ static int run_call(int argc, char **argv)
 		return usage_error("more than one text");
 	if (job.at_once && argc - optind > 1)
 		return usage_error("--lines takes its requests from standard input");
+	if (job.at_once && job.status)
+		return usage_error("there is one exit status, and --lines has many replies");
 	job.mailbox = argv[optind];
 	if (!open_job(&job))
-		return EXIT_FAILED;
+		return job.status ? STATUS_FAILED : EXIT_FAILED;
 	if (job.at_once)
 		status = call_lines(&job);
 	else
@@ -269,10 +300,14 @@ const struct command call_command = {
 		  "each line of standard input is a request, and each\n"
 		  "reply a line, in the order in which they come; COUNT\n"
 		  "calls are under way at once" },
+		{ 's', "status", NULL,
+		  "exit with the status of the command of \"mboxctl serve\n"
+		  "--status\"" },
 		{ 'p', "prio", "PRIORITY", "0 (default) to " VALUE_OF(MBOX_PRIO_MAX) },
 		{ 't', "type", "TYPE", "any number (default 0)" },
 	},
-	.notes = "The exit status is 3 if no reply came in time.\n",
+	.notes = "The exit status is 3 if no reply came in time. With --status it is 124 then,\n"
+		 "and 125 if the call failed otherwise.\n",
 	.set = set_option,
 	.run = run_call,
 };

@@ -20,6 +20,12 @@ enum {
 	EXIT_TIMEOUT = 3,
 };
 
+/*
+ * With --status, a reply ends with so many bytes: 0, and the exit status of the command.
+ * Part of the manual.
+ */
+#define STATUS_LEN 2
+
 extern const struct command apply_command;
 extern const struct command call_command;
 extern const struct command chmod_command;

@@ -20,6 +20,8 @@
 
 /* What a shell says of a command that it cannot run. */
 #define STATUS_NO_COMMAND 127
+/* And of one that a signal has ended, whose number is added. */
+#define STATUS_SIGNAL 128
 
 /* A command that is ended has so long to end by itself. */
 #define GRACE_STEPS 100
@@ -40,6 +42,8 @@
  * @taken: how many there were, of all processes
  * @parallel: how many commands can run at a time
  * @lease: MBOX_LEASE, or 0: the mailbox has no leases
+ * @tells: each reply ends with the exit status of its command
+ * @output_max: longest output of a command
  * @command: what serves a message, with its arguments
  */
 struct serve_job {
@@ -53,6 +57,8 @@ struct serve_job {
 	uint64_t *taken;
 	uint32_t parallel;
 	uint32_t lease;
+	bool tells;
+	size_t output_max;
 	char **command;
 };
 
@@ -233,8 +239,8 @@ static bool read_output(struct serve_job *job, int fd, size_t *done, size_t len)
 {
 	ssize_t n;
 
-	if (len > (size_t)job->msg_max + 1 - *done)
-		len = (size_t)job->msg_max + 1 - *done;
+	if (len > job->output_max + 1 - *done)
+		len = job->output_max + 1 - *done;
 	n = read(fd, job->data + *done, len);
 	if (n > 0)
 		*done += n;
@@ -256,12 +262,12 @@ static enum outcome await_command(struct serve_job *job, pid_t pid, int output, 
 
 	if (fds[1].fd < 0)
 		return OUTCOME_NONE;
-	while (*done <= job->msg_max) {
+	while (*done <= job->output_max) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[1].revents) {
 			/* All that it wrote is in the pipe. */
-			while (*done <= job->msg_max && ioctl(output, FIONREAD, &left) == 0 &&
+			while (*done <= job->output_max && ioctl(output, FIONREAD, &left) == 0 &&
 			       left > 0 && read_output(job, output, done, left))
 				;
 			break;
@@ -271,11 +277,15 @@ static enum outcome await_command(struct serve_job *job, pid_t pid, int output, 
 	}
 	close(fds[1].fd);
 
-	return *done <= job->msg_max ? OUTCOME_OK : OUTCOME_TOO_LONG;
+	return *done <= job->output_max ? OUTCOME_OK : OUTCOME_TOO_LONG;
 }
 
-/* Run the command with the message in job->data, which is replaced by *@len of its output. */
-static enum outcome run_command(struct serve_job *job, const struct mbox_msg *msg, size_t *len)
+/*
+ * Run the command with the message in job->data, which is replaced by *@len of its output.
+ * *@code is its exit status as a shell has it, if it has ended by itself.
+ */
+static enum outcome run_command(struct serve_job *job, const struct mbox_msg *msg, size_t *len,
+				int *code)
 {
 	int output, error, how = 0;
 	enum outcome outcome;
@@ -302,7 +312,8 @@ static enum outcome run_command(struct serve_job *job, const struct mbox_msg *ms
 		end_command(pid);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	errno = error;
-	if (outcome == OUTCOME_OK && (!WIFEXITED(how) || WEXITSTATUS(how)))
+	*code = WIFEXITED(how) ? WEXITSTATUS(how) : STATUS_SIGNAL + WTERMSIG(how);
+	if (outcome == OUTCOME_OK && *code)
 		outcome = OUTCOME_FAILED;
 
 	return outcome;
@@ -336,10 +347,21 @@ static void give_back(const struct serve_job *job, const struct mbox_msg *msg)
 		mbox_nack_after(job->mb, msg->token, RETRY_NS);
 }
 
+/* Reply with the output, and what it ends with. Returns -1 and errno. */
+static int reply(const struct serve_job *job, const struct mbox_msg *msg, size_t len, int code)
+{
+	if (job->tells) {
+		job->data[len++] = '\0';
+		job->data[len++] = (char)code;
+	}
+
+	return mbox_reply(job->mb, msg->token, job->data, len);
+}
+
 /* The command has succeeded. Returns -1 and errno. */
 static int finish(const struct serve_job *job, const struct mbox_msg *msg, size_t len)
 {
-	if (!msg->token || mbox_reply(job->mb, msg->token, job->data, len) == 0)
+	if (!msg->token || reply(job, msg, len, 0) == 0)
 		return 0;
 	/* It is no request. If its caller has gone, the lease is over, too. */
 	if (errno == ESRCH && job->lease)
@@ -365,8 +387,8 @@ static int receive(struct serve_job *job, struct mbox_msg *msg)
 static bool serve_one(struct serve_job *job, int *status)
 {
 	struct mbox_msg msg;
+	int error, code;
 	size_t len;
-	int error;
 
 	if (receive(job, &msg) < 0) {
 		error = errno;
@@ -375,10 +397,13 @@ static bool serve_one(struct serve_job *job, int *status)
 		return false;
 	}
 
-	switch (run_command(job, &msg, &len)) {
+	switch (run_command(job, &msg, &len, &code)) {
 	case OUTCOME_OK:
 		break;
 	case OUTCOME_FAILED:
+		/* What it says is the caller's. Otherwise it is no request. */
+		if (job->tells && msg.token && reply(job, &msg, len, code) == 0)
+			return true;
 		print_error("'%s' failed", job->command[0]);
 		*status = EXIT_FAILED;
 		give_back(job, &msg);
@@ -424,7 +449,13 @@ static bool open_job(struct serve_job *job)
 		job->msg_max = st.attr.msg_max;
 		if (st.attr.mode == MBOX_QUEUE && !(st.attr.flags & MBOX_BROADCAST))
 			job->lease = MBOX_LEASE;
-		job->data = malloc((size_t)job->msg_max + 1);
+		job->output_max = job->msg_max;
+		if (job->tells && job->msg_max < STATUS_LEN) {
+			errno = EMSGSIZE;
+		} else {
+			job->output_max -= job->tells ? STATUS_LEN : 0;
+			job->data = malloc((size_t)job->msg_max + 1);
+		}
 	}
 	if (job->data)
 		return true;
@@ -443,6 +474,9 @@ static bool set_option(void *data, int id, const char *arg)
 		return parse_u32(arg, "number of jobs", JOBS_MAX, &job->parallel);
 	case 'n':
 		return parse_u64(arg, "count", UINT64_MAX, &job->count);
+	case 's':
+		job->tells = true;
+		break;
 	case 'T':
 		job->timed = true;
 		return parse_seconds(arg, &job->timeout_ns);
@@ -536,6 +570,9 @@ const struct command serve_command = {
 	.options = {
 		{ 'j', "jobs", "COUNT", "run that many commands at a time (default 1)" },
 		{ 'n', "count", "COUNT", "end after that many messages (default: never)" },
+		{ 's', "status", NULL,
+		  "tell callers the exit status of COMMAND, for \"mboxctl\n"
+		  "call --status\"; one that is not 0 fails no call" },
 		{ 'T', "timeout", "SECONDS", "wait at most that long for each message" },
 	},
 	.notes = "The exit status is 3 if no message came in time.\n",

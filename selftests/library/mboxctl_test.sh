@@ -1454,6 +1454,61 @@ test_call_gets_the_output_of_the_served_command()
 	ok mboxctl rm "$m"
 }
 
+test_call_gets_the_exit_status_of_the_served_command()
+{
+	ok mboxctl create --msg-max 8 "$m"
+	# shellcheck disable=SC2016 # for that shell
+	mboxctl serve --status -n 9 -T 60 "$m" sh -c 'read text; case $text in
+		kill) kill -9 $$ ;;
+		long) printf 1234567 ;;
+		full) printf 123456; exit 4 ;;
+		*) printf %s "$text"; exit "$text" ;;
+		esac' 2>"$tmp/err" &
+	check 0 "0" '' mboxctl call -s -T 60 "$m" 0
+	check 7 "7" '' mboxctl call --status -T 60 "$m" 7
+	check 255 "255" '' mboxctl call -s -T 60 "$m" 255
+	check 137 "" '' mboxctl call -s -T 60 "$m" kill
+	# Two bytes of the longest message are for the status.
+	check 4 "123456" '' mboxctl call -s -T 60 "$m" full
+	check 125 '' "mboxctl call: cannot call '$m': Message too long" \
+		mboxctl call -s -T 60 "$m" long
+	# Who does not know of it gets both bytes.
+	same "$(mboxctl call -T 60 "$m" 9 | tr '\000\011' 'ZT')" "9ZT"
+	# What is no request is delivered again.
+	ok mboxctl send "$m" 3
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl serve: 'sh' wrote more than a reply can have
+mboxctl serve: 'sh' failed
+mboxctl serve: 'sh' failed"
+	ok mboxctl rm "$m"
+}
+
+test_call_has_a_status_for_calls_that_fail()
+{
+	ok mboxctl create "$m"
+	check 124 '' "mboxctl call: cannot call '$m': Connection timed out" \
+		mboxctl call -s -T 0.05 "$m" hello
+	# shellcheck disable=SC2016 # for that shell
+	mboxctl serve -n 3 -T 60 "$m" sh -c 'read text; eval "$text"' 2>/dev/null &
+	check 125 '' "mboxctl call: cannot call '$m': Broken pipe" \
+		mboxctl call -s -T 60 "$m" 'exit 1'
+	# That server tells none.
+	for text in 'echo hello' 'printf x'; do
+		check 125 '' "mboxctl call: the reply of '$m' has no exit status" \
+			mboxctl call -s -T 60 "$m" "$text"
+	done
+	ended 1
+	check 125 '' "*cannot open*" mboxctl call -s "$m.none" hello
+	ok mboxctl rm "$m"
+	# There is no room for it.
+	ok mboxctl create --msg-max 1 "$m"
+	check 1 '' "mboxctl serve: cannot use '$m': Message too long" \
+		mboxctl serve -s -n 1 "$m" cat
+	ok mboxctl rm "$m"
+	try="${nl}try mboxctl call --help"
+	check 2 '' "*one exit status*$try" mboxctl call -s -l 2 "$m"
+}
+
 test_call_with_lines_has_several_calls_under_way()
 {
 	ok mboxctl create "$m"
