@@ -220,10 +220,12 @@ long op_raw(struct worker *l, const struct op *op)
 	};
 	unsigned int cmd = cmds[op->a[1] % ARRAY_SIZE(cmds)];
 	int fd = op->a[0] & 128 ? l->proc->device : slot_fd(op->a[0]);
-	uint8_t arg[512] = {};
+	/* The longest argument is that of MBOX_IOC_WALK, whose name alone has 256 bytes. */
+	uint8_t arg[PAGE] = {};
 	unsigned int i;
 	long ret;
 
+	_Static_assert(sizeof(struct mbox_walk) <= sizeof(arg), "room for each argument");
 	/* Each of the rest fills a word. */
 	for (i = 2; i < sizeof(op->a); i++) {
 		uint32_t word = pick32(op->a[i] & 31);
