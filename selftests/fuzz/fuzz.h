@@ -378,6 +378,8 @@ OPERATION(callmsg);
 OPERATION(replymsg);
 OPERATION(lease);
 OPERATION(unlease);
+OPERATION(give);
+OPERATION(get);
 
 /* Undo what the operations above did to the worker's task. */
 void ops_process_reset(struct worker *l);

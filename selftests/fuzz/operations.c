@@ -72,6 +72,8 @@ const struct operation operations[] = {
 	{ "replymsg", op_replymsg, 6, .may_fail = true },
 	{ "lease", op_lease, 8, .may_fail = true },
 	{ "unlease", op_unlease, 4, .may_fail = true },
+	{ "give", op_give, 6, .may_fail = true },
+	{ "get", op_get, 6, .may_fail = true },
 };
 
 const unsigned int noperations = ARRAY_SIZE(operations);

@@ -149,6 +149,10 @@ long op_create(struct worker *l, const struct op *op)
 			create.options.history = op->a[4] & 3;
 		if (op->a[2] & 8)
 			create.options.max_bytes = op->a[5] * 16;
+		if (op->a[6] & 1)
+			create.options.max_deliveries = 1 + (op->a[4] & 1);
+		if (op->a[6] & 2)
+			create.options.dead_letter = slot_fd(op->a[7]);
 	}
 	ret = do_ioctl(l, op, l->proc->device, MBOX_IOC_CREATE, &create,
 		       sizeof(create));
