@@ -94,7 +94,7 @@ start()
 }
 
 echo "KTAP version 1"
-echo "1..5"
+echo "1..6"
 tcp=1
 if ! start "$port"; then
 	tcp=
@@ -111,6 +111,14 @@ else
 fi
 # Both names of the one server go on.
 same by_mailbox_again "$by_mailbox" mbox-rpc-client "$name"
+
+# Record 3 of the file, as XDR has it on machines of every byte order: the number, "Ada",
+# the balance, the note.
+status=0
+dd if="$dir/records" bs=28 count=1 skip=1536 iflag=skip_bytes 2>/dev/null |
+	od -An -v -tx1 | tr -d ' \n' >"$dir/out"
+[ "$(cat "$dir/out")" = 000000030000000341646100fffffffd2023e3cb0000000300010200 ] || status=1
+result $status file_of_records_is_the_same_on_every_machine
 
 # Another network namespace, and a link to it. The shell in it waits until it is killed.
 connect()

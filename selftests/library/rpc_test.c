@@ -498,6 +498,82 @@ TEST_F(rpc, bytes_of_a_call_and_of_its_reply)
 	mbox_close(server);
 }
 
+/* Values of several kinds. */
+struct values {
+	double number;
+	quad_t big;
+	char *text;
+	struct blob blob;
+	bool_t yes;
+};
+
+static bool_t xdr_values(XDR *xdrs, struct values *v)
+{
+	return xdr_double(xdrs, &v->number) && xdr_longlong_t(xdrs, &v->big) &&
+	       xdr_string(xdrs, &v->text, 16) && xdr_blob(xdrs, &v->blob) &&
+	       xdr_bool(xdrs, &v->yes);
+}
+
+/* As a machine of any byte order sends and receives them. */
+static const unsigned char values_request[] = {
+	0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 2, 0x20, 0, 0, 0x42, 0, 0, 0, LOW, 0, 0, 0, NOTE,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	/* 0.15625, -12345678901, "Ada", 5 bytes, TRUE */
+	0x3f, 0xc4, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xfd, 0x20, 0x23, 0xe3, 0xcb,
+	0, 0, 0, 3, 'A', 'd', 'a', 0, 0, 0, 0, 5, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0, 1,
+};
+
+static const unsigned char values_reply[] = {
+	0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	/* -2.5, 2^40 + 1, "Babbage", 1 byte, FALSE */
+	0xc0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1,
+	0, 0, 0, 7, 'B', 'a', 'b', 'b', 'a', 'g', 'e', 0, 0, 0, 0, 1, 9, 0, 0, 0, 0, 0, 0, 0,
+};
+
+static void *serve_values(void *arg)
+{
+	unsigned char bytes[256];
+	struct mbox_msg msg = MBOX_MSG_INIT(bytes, sizeof(bytes));
+
+	if (mbox_recvmsg(arg, &msg) != sizeof(values_request) ||
+	    memcmp(bytes, values_request, sizeof(values_request)))
+		return (void *)-1L;
+	return (void *)(long)mbox_reply(arg, msg.token, values_reply, sizeof(values_reply));
+}
+
+TEST_F(rpc, values_of_a_machine_of_another_byte_order)
+{
+	struct values in = {
+		.number = 0.15625, .big = -12345678901, .text = "Ada",
+		.blob = { 5, "\1\2\3\4\5" }, .yes = TRUE,
+	};
+	struct mbox *mb = mbox_create(NULL, O_RDWR, NULL);
+	struct values out = { 0 };
+	uint32_t xid = 7;
+	pthread_t thread;
+	CLIENT *cl;
+	void *ret;
+
+	ASSERT_TRUE(!!mb);
+	cl = clnt_mbox_create_handle(mb, PROG, LOW);
+	ASSERT_TRUE(!!cl);
+	ASSERT_TRUE(clnt_control(cl, CLSET_XID, (char *)&xid));
+	ASSERT_EQ(0, thread_start(&thread, serve_values, mb));
+	EXPECT_EQ(RPC_SUCCESS, clnt_call(cl, NOTE, (xdrproc_t)xdr_values, (void *)&in,
+					 (xdrproc_t)xdr_values, (void *)&out, forever));
+	pthread_join(thread, &ret);
+	EXPECT_EQ(NULL, ret);
+	EXPECT_TRUE(out.number == -2.5);
+	EXPECT_EQ((1LL << 40) + 1, out.big);
+	EXPECT_STREQ("Babbage", out.text ? out.text : "");
+	EXPECT_EQ(1, out.blob.len);
+	EXPECT_EQ(9, out.blob.data ? out.blob.data[0] : -1);
+	EXPECT_EQ(FALSE, out.yes);
+	EXPECT_TRUE(clnt_freeres(cl, (xdrproc_t)xdr_values, (void *)&out));
+	clnt_destroy(cl);
+	mbox_close(mb);
+}
+
 TEST_F(rpc, deadline_ends_a_call)
 {
 	struct timeval brief = { .tv_usec = 30000 };
