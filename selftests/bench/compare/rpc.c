@@ -208,7 +208,7 @@ static bool serve_socket(struct channel *c, unsigned int n)
 }
 
 const struct transport rpc_by_mailbox = {
-	.name = "RPC, mailbox, svc_run",
+	.name = "RPC, svc_run",
 	.size_most = 32768,
 	.apart = true,
 	.rpc = true,
