@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's message queues: POSIX and System V; and what stands in for POSIX queues.
+ * The kernel's message queues: POSIX and System V; and what stands in for them.
  */
 #include <dlfcn.h>
 #include <sys/msg.h>
@@ -42,13 +42,17 @@ static bool recv_mq(struct channel *c)
 	return mq_receive(c->mq, got.data, c->len, NULL) == c->len;
 }
 
-/* The functions of the same names in libmbox-mq.so. */
+/* The functions of the same names in libmbox-mq.so and libmbox-sysv.so. */
 static struct {
 	mqd_t (*open)(const char *name, int flags, ...);
 	int (*close)(mqd_t mq);
 	int (*unlink)(const char *name);
 	int (*send)(mqd_t mq, const char *data, size_t len, unsigned int prio);
 	ssize_t (*receive)(mqd_t mq, char *data, size_t len, unsigned int *prio);
+	int (*msgget)(key_t key, int flags);
+	int (*msgctl)(int id, int cmd, struct msqid_ds *ds);
+	int (*msgsnd)(int id, const void *msg, size_t len, int flags);
+	ssize_t (*msgrcv)(int id, void *msg, size_t len, long type, int flags);
 } drop_in;
 
 static bool load_drop_in(void)
@@ -97,21 +101,29 @@ static bool recv_drop_in(struct channel *c)
 	return drop_in.receive(c->mq, got.data, c->len, NULL) == c->len;
 }
 
-static bool open_sysv(struct channel *c, const struct shape *shape)
+/* Give a new queue room for as many messages as the others have. @control: msgctl() */
+static bool set_capacity(struct channel *c, const struct shape *shape,
+			 int (*control)(int id, int cmd, struct msqid_ds *ds))
 {
 	struct msqid_ds ds;
 
-	c->id = msgget(IPC_PRIVATE, 0600);
 	if (c->id < 0)
 		return false;
-	if (!msgctl(c->id, IPC_STAT, &ds)) {
+	if (!control(c->id, IPC_STAT, &ds)) {
 		ds.msg_qbytes = (unsigned long)shape->capacity * shape->size;
-		if (!msgctl(c->id, IPC_SET, &ds))
+		if (!control(c->id, IPC_SET, &ds))
 			return true;
 	}
-	msgctl(c->id, IPC_RMID, NULL);
+	control(c->id, IPC_RMID, NULL);
 
 	return false;
+}
+
+static bool open_sysv(struct channel *c, const struct shape *shape)
+{
+	c->id = msgget(IPC_PRIVATE, 0600);
+
+	return set_capacity(c, shape, msgctl);
 }
 
 static void close_sysv(struct channel *c)
@@ -141,6 +153,46 @@ static bool recv_sysv_type(struct channel *c, unsigned int type)
 static bool recv_sysv(struct channel *c)
 {
 	return msgrcv(c->id, &got, c->len, 0, 0) == c->len;
+}
+
+static bool load_sysv_drop_in(void)
+{
+	void *library = dlopen("libmbox-sysv.so", RTLD_NOW | RTLD_LOCAL);
+
+	if (!library)
+		return false;
+	*(void **)&drop_in.msgget = dlsym(library, "msgget");
+	*(void **)&drop_in.msgctl = dlsym(library, "msgctl");
+	*(void **)&drop_in.msgsnd = dlsym(library, "msgsnd");
+	*(void **)&drop_in.msgrcv = dlsym(library, "msgrcv");
+
+	return drop_in.msgget && drop_in.msgctl && drop_in.msgsnd && drop_in.msgrcv;
+}
+
+static bool open_sysv_drop_in(struct channel *c, const struct shape *shape)
+{
+	if (!drop_in.msgrcv && !load_sysv_drop_in())
+		return false;
+	c->id = drop_in.msgget(IPC_PRIVATE, 0600);
+
+	return set_capacity(c, shape, drop_in.msgctl);
+}
+
+static void close_sysv_drop_in(struct channel *c)
+{
+	drop_in.msgctl(c->id, IPC_RMID, NULL);
+}
+
+static bool send_sysv_drop_in(struct channel *c)
+{
+	sent.type = 1;
+
+	return !drop_in.msgsnd(c->id, &sent, c->len, 0);
+}
+
+static bool recv_sysv_drop_in(struct channel *c)
+{
+	return drop_in.msgrcv(c->id, &got, c->len, 0, 0) == c->len;
 }
 
 const struct transport posix_mq = {
@@ -173,4 +225,13 @@ const struct transport system_v = {
 	.recv = recv_sysv,
 	.send_type = send_sysv_type,
 	.recv_type = recv_sysv_type,
+};
+
+const struct transport sysv_drop_in = {
+	.name = "System V, drop-in",
+	.kind = OURS,
+	.open = open_sysv_drop_in,
+	.close = close_sysv_drop_in,
+	.send = send_sysv_drop_in,
+	.recv = recv_sysv_drop_in,
 };

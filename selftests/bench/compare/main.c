@@ -45,7 +45,7 @@ struct message sent, got;
 
 const struct transport *const transports[] = {
 	&queue_rw, &queue_ioctl, &queue_sendmsg, &ring_many, &ring_one,
-	&direct, &calls, &mq_drop_in, &posix_mq, &system_v, &seqpacket,
+	&direct, &calls, &mq_drop_in, &sysv_drop_in, &posix_mq, &system_v, &seqpacket,
 	&dgram, &byte_pipe, &packet_pipe, &shared_eventfd, &shared_futex,
 #ifdef HAVE_TIRPC
 	&rpc_by_run, &rpc_by_mailbox, &rpc_by_socket,
