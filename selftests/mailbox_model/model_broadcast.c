@@ -46,7 +46,7 @@ static void keep(struct model *m, const struct message *msg)
 {
 	if (!m->history)
 		return;
-	if (msg->copied || broken(m, UNCOPIED_ONES_ARE_KEPT))
+	if (msg->copied)
 		INSERT(m->kept, m->nkept, m->nkept, *msg);
 	else
 		m->nkept = 0;

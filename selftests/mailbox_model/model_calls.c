@@ -65,6 +65,23 @@ static struct started *find_call(struct model *m, int id)
 	return NULL;
 }
 
+/* Whether the end of such a call has still to be told to the worker. */
+static bool goes_on(const struct model *m, const struct step *s)
+{
+	int i;
+
+	for (i = 0; i < m->ncalls; i++)
+		if (m->calls[i].worker == s->worker &&
+		    (s->request == NO_REQUEST || m->calls[i].id == s->request))
+			return true;
+	return false;
+}
+
+static int no_such_call(const struct model *m)
+{
+	return m->dead ? -EIDRM : -ESRCH;
+}
+
 /* Whether there is a caller, or a sender, for which it matters what becomes of @msg. */
 bool has_caller(const struct model *m, const struct message *msg)
 {
@@ -136,7 +153,7 @@ void model_cancel(struct model *m, const struct step *s)
 	if (m->flags & MBOX_BROADCAST)
 		return finish(m, s->worker, -EOPNOTSUPP, NULL);
 	if (!call || call->worker != s->worker)
-		return finish(m, s->worker, -ESRCH, NULL);
+		return finish(m, s->worker, goes_on(m, s) ? -ESRCH : no_such_call(m), NULL);
 	finish(m, s->worker, 0, NULL);
 	if (broken(m, CANCELLED_CALL_IS_TOLD)) {
 		call->ended = true;
@@ -166,17 +183,6 @@ void cancel_all(struct model *m, int worker)
 	}
 }
 
-static bool goes_on(const struct model *m, const struct step *s)
-{
-	int i;
-
-	for (i = 0; i < m->ncalls; i++)
-		if (m->calls[i].worker == s->worker &&
-		    (s->request == NO_REQUEST || m->calls[i].id == s->request))
-			return true;
-	return false;
-}
-
 void model_fetch(struct model *m, const struct step *s)
 {
 	if (!model_may(m, s->worker, SEND))
@@ -186,7 +192,7 @@ void model_fetch(struct model *m, const struct step *s)
 	if (fetch(m, s))
 		return;
 	if (s->request != NO_REQUEST && !goes_on(m, s))
-		return finish(m, s->worker, -ESRCH, NULL);
+		return finish(m, s->worker, no_such_call(m), NULL);
 	if (m->dead)
 		return finish(m, s->worker, -EIDRM, NULL);
 	if (s->block_mode != WAIT)

@@ -443,7 +443,7 @@ TEST_F_TIMEOUT(rules, broken_rules_are_detected, 3600)
 	for (bug = 1 + random_below(&c->random, step); bug < NBUGS; bug += step) {
 		if (!c->slow && needs_slow(bug))
 			continue;
-		ASSERT_EQ(DIFFERENT, explore(c, &seq, 40000, bug)) {
+		ASSERT_EQ(DIFFERENT, explore(c, &seq, 100000, bug)) {
 			TH_LOG("MBOX_SEED=%lu MBOX_MODEL_BUG=%d", c->seed, bug);
 		}
 		/* Most are shown in a few steps; some need a mailbox that is filled first. */
