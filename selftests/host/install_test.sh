@@ -280,7 +280,7 @@ rm send serve set-capacity stat tap unlink who" mboxctl ""
 	offers "send serve set-capacity" mboxctl se
 	offers "--dead-letter --deliveries --drop-newest --drop-oldest" mboxctl create --d
 	offers "--destroy --help --version" mboxctl rm --
-	offers "--count --help --jobs --timeout --version" mboxctl serve -
+	offers "--count --help --jobs --status --timeout --version" mboxctl serve -
 	# It has options of its own.
 	offers "" mboxctl serve jobs cat -
 	offers "" mboxctl nothing --
