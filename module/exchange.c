@@ -1056,9 +1056,12 @@ void mbx_exchange_more(struct mailbox *mb, struct mbx_deferred *deferred)
 		}
 		if (more & MBX_MORE_END)
 			shutdown_some(mb, &next);
-		/* If receivers have come back, remaining senders may have room. */
-		if (more & (MBX_MORE_ADMIT | MBX_MORE_END) &&
-		    mb->blocked_sends.count)
+		/*
+		 * If receivers have come back, remaining senders may have room. Whoever polls
+		 * has not been told of room yet, also if the last sender has given up meanwhile.
+		 */
+		if (more & MBX_MORE_ADMIT ||
+		    (more & MBX_MORE_END && mb->blocked_sends.count))
 			mbx_admit_senders(mb, &next);
 		if (more & MBX_MORE_ADMIT)
 			keep_admitting(mb, &next);
