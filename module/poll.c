@@ -66,6 +66,13 @@ out:
 	return events;
 }
 
+/* A thread that polls for one that is less urgent does not find its turn to be that one's. */
+static bool has_room_again(const struct mailbox *mb, const struct mbx_outlet *outlet)
+{
+	return mbx_has_room_for(mb, mbx_current_key(mb), outlet->refused) &&
+	       mbx_sends_first(mb, outlet->refused_prio);
+}
+
 /**
  * mbx_poll_refused() - whether a message that was refused still has no room
  * @outlet: where the handle sends to, and which message mailbox.max_bytes left no room for
@@ -82,7 +89,7 @@ bool mbx_poll_refused(struct mbx_outlet *outlet)
 	spin_lock(&mb->lock);
 	if (outlet->refused && outlet->refused_to == task_tgid_nr(current)) {
 		refused = !mb->dead && !mbx_no_receivers(mb) && !mbx_passes_on(mb) &&
-			  !mbx_has_room_for(mb, mbx_current_key(mb), outlet->refused) &&
+			  !has_room_again(mb, outlet) &&
 			  mbx_when_full(mb) == MBX_FULL_WAIT;
 		if (!refused)
 			outlet->refused = 0;

@@ -309,6 +309,7 @@ static noinline void note_refused(struct mbx_outlet *outlet, u32 len)
 	    mbx_when_full(mb) == MBX_FULL_WAIT) {
 		outlet->refused = len;
 		outlet->refused_to = task_tgid_nr(current);
+		outlet->refused_prio = mbx_waiter_prio();
 	}
 	spin_unlock(&mb->lock);
 }
@@ -479,8 +480,8 @@ static noinline int send_and_wait(struct mbx_outlet *outlet, struct mbx_message 
 /*
  * Whether a call would fail now. Checked before the message is allocated when failure
  * is likely: for nonblocking calls, so that retrying on a full mailbox does not
- * allocate and copy each time, and with MBOX_HANGUP. A nonblocking call with a request
- * always fails, because its reply cannot be there yet.
+ * allocate and copy each time, and with MBOX_HANGUP. With a request that may not wait for
+ * its reply either (mbx_waits_for_all()), it always fails: the reply cannot be there yet.
  */
 static noinline int precheck(struct mbx_outlet *outlet, size_t len,
 			     const struct mbx_wait_opts *opts, bool request)
@@ -529,7 +530,7 @@ static inline int send_check(struct mbx_outlet *outlet, const struct mbx_send_ar
  * @outlet: where the handle sends to
  * @args: what to send
  * @opts: how the call may wait
- * @request: it is a request, and the call waits for its reply
+ * @request: it is a request, and fails if the call may not wait (mbx_waits_for_all())
  *
  * Return: 0, or -EIDRM, -EMSGSIZE, -EPIPE, -EAGAIN, -ETIMEDOUT.
  */

@@ -70,6 +70,7 @@ struct mbx_sender {
  * @refused: length of a message that mailbox.max_bytes left no room for; 0 once there is
  *	room for it, or a later send succeeded; under the lock of @to
  * @refused_to: process whose send that was; likewise
+ * @refused_prio: priority of the thread; likewise
  * @lock: protects @sender, and what the handle needs to be polled
  */
 struct mbx_outlet {
@@ -78,6 +79,7 @@ struct mbx_outlet {
 	bool privileged;
 	u32 refused;
 	pid_t refused_to;
+	int refused_prio;
 	spinlock_t lock;
 };
 

@@ -67,13 +67,13 @@ static inline bool mbx_has_backlog(const struct mailbox *mb)
  * Whether a message of the current task would be the next to be let in, before those of
  * all senders that wait now. The mailbox has room.
  */
-static inline bool mbx_sends_first(const struct mailbox *mb)
+static inline bool mbx_sends_first(const struct mailbox *mb, int prio)
 {
 	struct mbx_waiter *next = NULL;
 
 	if (mb->blocked_sends.count)
 		next = mbx_store_ops(mb)->next_sender(mb);
-	return !next || mbx_waiter_prio() < next->prio;
+	return !next || prio < next->prio;
 }
 
 /* mbx_has_room_for() if the mailbox has room and mailbox.store_flags is not 0. */
@@ -88,7 +88,7 @@ static inline bool mbx_has_room_by_policy(const struct mailbox *mb, kuid_t uid, 
 	 * more urgent. Then that would be the first to wait, with room for its message.
 	 */
 	if (mb->store_flags & MBX_STORE_BYTES &&
-	    !(mbx_has_bytes_for(mb, len) && mbx_sends_first(mb)))
+	    !(mbx_has_bytes_for(mb, len) && mbx_sends_first(mb, mbx_waiter_prio())))
 		return false;
 	return !ops->has_room_for || ops->has_room_for(mb, uid);
 }

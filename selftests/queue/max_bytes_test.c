@@ -230,6 +230,52 @@ static void *poll_urgently(void *arg)
 	return NULL;
 }
 
+/* What a thread that is more urgent than all that wait is told at once. */
+static void *look_urgently(void *arg)
+{
+	struct urgent_poll *p = arg;
+	struct pollfd pfd = { .fd = p->fd, .events = POLLOUT };
+
+	p->ret = neg(setpriority(PRIO_PROCESS, syscall(SYS_gettid), -5));
+	if (!p->ret)
+		p->ret = neg(poll(&pfd, 1, 0));
+	p->revents = pfd.revents;
+	return NULL;
+}
+
+static long looked(struct urgent_poll *p)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, look_urgently, p) || pthread_join(thread, NULL))
+		return -1;
+	return p->ret;
+}
+
+/* A thread that polls for others of its process would find room for ever, and they not. */
+TEST_F(max_bytes, poll_waits_for_the_turn_of_the_thread_that_was_refused)
+{
+	struct urgent_poll p = { .fd = self->fd };
+	struct call longer, other;
+
+	ASSERT_EQ(0, send_len(self->fd, 60));
+	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	EXPECT_EQ(1, looked(&p));
+	EXPECT_EQ(POLLOUT, p.revents);
+	memset(&other, 0, sizeof(other));
+	other.msg = msg_of(payload, 30, MBOX_DONTWAIT);
+	other.nice = 5;
+	ASSERT_EQ(0, call_start(&other, self->fd, MBOX_IOC_SEND));
+	EXPECT_EQ(-EAGAIN, call_join(&other));
+	EXPECT_EQ(0, looked(&p));
+	EXPECT_EQ(0, p.revents);
+	EXPECT_EQ(60, recv_len(self->fd));
+	EXPECT_EQ(0, call_join(&longer));
+	EXPECT_EQ(1, looked(&p));
+	EXPECT_EQ(POLLOUT, p.revents);
+}
+
 TEST_F(max_bytes, urgent_poller_is_told_of_room_beside_a_longer_send)
 {
 	struct urgent_poll p = { .fd = self->fd };
