@@ -10,6 +10,7 @@
  * the file as open(2) does, so that the same checks decide. Before that, it leaves the
  * attributes where create() finds them by the task that calls it.
  */
+#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/dcache.h>
@@ -140,11 +141,23 @@ static int mailbox_setattr(struct mbx_idmap *idmap, struct dentry *dentry,
 	return set_attributes(idmap, dentry, attr);
 }
 
+#ifdef CONFIG_FS_POSIX_ACL
+static int mailbox_acl_set(struct mbx_idmap *idmap, struct mbx_acl_target *target,
+			   struct posix_acl *acl, int type)
+{
+	if (READ_ONCE(mbx_mailbox_of(mbx_acl_inode(target))->dead))
+		return -EIDRM;
+	return mbx_acl_set(idmap, target, acl, type);
+}
+#else
+#define mailbox_acl_set NULL
+#endif
+
 static const struct inode_operations mailbox_iops = {
 	.permission = mailbox_permission,
 	.getattr = mailbox_getattr,
 	.setattr = mailbox_setattr,
-	.set_acl = mbx_acl_set,
+	.set_acl = mailbox_acl_set,
 	.listxattr = mbx_acl_list,
 };
 
@@ -246,6 +259,8 @@ static int dir_atomic_open(struct inode *dir, struct dentry *dentry, struct file
 		/* Before 6.4 the kernel would create first, and then fail. */
 		if (flags & O_DIRECTORY)
 			return -EINVAL;
+		/* As the kernel does where it creates by itself. */
+		audit_inode_child(dir, dentry, AUDIT_TYPE_CHILD_CREATE);
 		ret = create(dir, dentry, mode);
 		if (ret)
 			return ret;

@@ -225,6 +225,22 @@ TEST_F(fs, every_kind_of_entry_decides)
 	visit_all(_metadata, self, people, ARRAY_SIZE(people));
 }
 
+TEST_F(fs, the_list_of_a_destroyed_mailbox_stays)
+{
+	struct stat before, after;
+	char path[32];
+
+	SKIP_WITHOUT_LISTS();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->fd);
+	ASSERT_EQ(0, set_all_kinds(path));
+	ASSERT_EQ(0, fstat(self->fd, &before));
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(-EIDRM, set_all_kinds(path));
+	EXPECT_EQ(-EIDRM, neg(removexattr(path, ACCESS)));
+	ASSERT_EQ(0, fstat(self->fd, &after));
+	EXPECT_EQ(before.st_mode, after.st_mode);
+}
+
 /* It limits all but the owner and others. */
 TEST_F(fs, the_mask_limits)
 {
