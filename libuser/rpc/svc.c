@@ -6,6 +6,7 @@
  * caller by the token of its request, and there is none for a message without a token.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -34,6 +35,7 @@
  * @dead: the mailbox has ended, or the program has ended the transport
  * @busy: how many svc_getreq_common() are between svc_mbox_recv() and svc_mbox_stat(); more
  *	than one, if a procedure serves other requests
+ * @asked: svc_getreq_common() has called svc_mbox_recv()
  * @ended: svc_mbox_run() learns there that the transport has ended; NULL: that does not run
  * @owed: token of a reply in the buffer that the next receive takes along; 0: there is none
  * @owed_len: its length
@@ -56,6 +58,7 @@ struct service {
 	bool broadcast;
 	bool dead;
 	unsigned int busy;
+	bool asked;
 	bool *ended;
 	uint64_t owed;
 	uint32_t owed_len;
@@ -192,6 +195,13 @@ static void take_answer(struct service *s, int fd)
 		drop_answer(s);
 }
 
+static void await_request(const struct service *s)
+{
+	struct pollfd pfd = { .fd = mbox_fd(s->mb), .events = POLLIN };
+
+	poll(&pfd, 1, -1);
+}
+
 /* Receive into the buffer of @s. Returns the length, or -1 and errno. */
 static ssize_t receive(struct service *s)
 {
@@ -226,6 +236,9 @@ static ssize_t receive(struct service *s)
 		/* Served without an answer: otherwise poll(2) would report it for ever. */
 		if (with_fd && (errno == EMFILE || errno == ENFILE))
 			with_fd = false;
+		/* The handle has O_NONBLOCK. */
+		else if (errno == EAGAIN && is_loop(s))
+			await_request(s);
 		else if (errno != EINTR)
 			return -1;
 	}
@@ -247,6 +260,7 @@ static bool_t svc_mbox_recv(SVCXPRT *xprt, struct rpc_msg *msg)
 	ssize_t len;
 
 	s->busy++;
+	s->asked = true;
 	len = receive(s);
 	if (len < 0) {
 		/* All but what the next attempt may not meet. */
@@ -484,11 +498,20 @@ MBOX_API bool_t svc_mbox_run(SVCXPRT *xprt)
 	bool ended = false;
 	int fd = xprt->xp_fd;
 
-	if (xprt->xp_ops != &svc_mbox_ops)
+	if (xprt->xp_ops != &svc_mbox_ops || s->busy)
 		return FALSE;
 	s->ended = &ended;
-	while (!ended)
+	do {
+		s->asked = false;
 		svc_getreq_common(fd);
+		/* Otherwise libtirpc does not know the transport any more. */
+	} while (!ended && s->asked);
+	if (!ended) {
+		send_owed(s);
+		/* Of a transport that is gone, libtirpc does not ask for the state. */
+		s->busy = 0;
+		s->ended = NULL;
+	}
 
 	return TRUE;
 }

@@ -38,6 +38,8 @@
 #define LATER 9
 /* Replies, serves another request, and waits until it is released. */
 #define NESTED 10
+/* Lets svc_mbox_run() serve, which it cannot, and then makes libtirpc forget the transport. */
+#define FORGET 11
 #define UNKNOWN 99
 
 #define SEEN_MAX 8
@@ -177,6 +179,11 @@ static void dispatch(struct svc_req *req, SVCXPRT *xprt)
 		svc_getreq_common(xprt->xp_fd);
 		if (read(this_server->release[0], &c, 1) != 1)
 			abort();
+		break;
+	case FORGET:
+		n = svc_mbox_run(xprt);
+		svc_sendreply(xprt, (xdrproc_t)xdr_int, &n);
+		xprt_unregister(xprt);
 		break;
 	case SILENT:
 		sum++;
@@ -1244,10 +1251,14 @@ static void *leave_early(void *arg)
 {
 	static const struct timeval soon = { .tv_usec = 1000 };
 	struct visitor *v = arg;
+	struct pollfd pfd = { .fd = v->server->ready[0], .events = POLLIN };
 	int res = POISON32;
 	char c;
 
-	v->wrong += call(v->cl, HOLD, 1, &res, soon) != RPC_TIMEDOUT || res != POISON32;
+	/* Until the server has received one: its time can be over before. */
+	do
+		v->wrong += call(v->cl, HOLD, 1, &res, soon) != RPC_TIMEDOUT || res != POISON32;
+	while (!poll(&pfd, 1, 1));
 	v->wrong += read(v->server->ready[0], &c, 1) != 1;
 	v->wrong += write(v->server->release[1], "", 1) != 1;
 	v->wrong += call(v->cl, DOUBLE, 4, &res, forever) != RPC_SUCCESS || res != 8;
@@ -1274,13 +1285,15 @@ static int run_for(SVCXPRT *xprt, CLIENT *cl, void *(*body)(void *arg))
 	struct server here = { .prog = PROG };
 	struct visitor v = { .cl = cl, .server = &here };
 	pthread_t thread;
+	bool served;
 	int i;
 
 	this_server = &here;
 	if (pipe(here.ready) || pipe(here.release) || thread_start(&thread, body, &v))
 		return -1;
-	v.wrong += !svc_mbox_run(xprt);
+	served = svc_mbox_run(xprt);
 	pthread_join(thread, NULL);
+	v.wrong += !served;
 	for (i = 0; i < 2; i++) {
 		close(here.ready[i]);
 		close(here.release[i]);
@@ -1292,6 +1305,34 @@ TEST_F(own, run_and_a_client_that_has_left)
 {
 	EXPECT_EQ(0, run_for(self->xprt, self->cl, leave_early));
 	self->xprt = NULL;
+}
+
+TEST_F(own, run_waits_on_a_handle_with_O_NONBLOCK)
+{
+	struct mbox *mb = mbox_reopen(self->mb, O_RDWR | O_CLOEXEC);
+	CLIENT *cl = clnt_mbox_create_handle(mb, PROG, LOW);
+
+	ASSERT_TRUE(!!cl);
+	ASSERT_EQ(0, fcntl(self->xprt->xp_fd, F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(0, run_for(self->xprt, cl, nest));
+	self->xprt = NULL;
+	clnt_destroy(cl);
+	mbox_close(mb);
+}
+
+static void *forget(void *arg)
+{
+	struct visitor *v = arg;
+	int res = POISON32;
+
+	v->wrong += call(v->cl, FORGET, 1, &res, forever) != RPC_SUCCESS || res;
+	return NULL;
+}
+
+/* It ends too when libtirpc knows nothing of the transport, and its reply is not lost. */
+TEST_F(own, run_ends_with_a_transport_that_is_not_registered)
+{
+	EXPECT_EQ(0, run_for(self->xprt, self->cl, forget));
 }
 
 TEST_F(own, run_and_a_procedure_that_serves)
