@@ -357,12 +357,9 @@ static int show(const struct show *how, char **names, int n)
 			status = EXIT_FAILED;
 	}
 
-	/* No heading over nothing when all that was asked for is missing. */
-	if (how->json || how->choice.json || !n || chosen.n) {
-		printed = print_list(how, n ? &chosen : &all);
-		if (printed != EXIT_OK)
-			status = printed;
-	}
+	printed = print_list(how, n ? &chosen : &all);
+	if (printed != EXIT_OK)
+		status = printed;
 
 	list_free(&chosen);
 	list_free(&all);

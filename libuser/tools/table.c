@@ -143,7 +143,7 @@ static int compare_numbers(struct libscols_cell *a, struct libscols_cell *b, voi
 	(void)data;
 	for (i = 0; i < 2; i++) {
 		value[i] = text[i] ? strtod(text[i], &end) : 0;
-		if (!text[i] || !strcmp(text[i], "-"))
+		if (!text[i] || !*text[i] || !strcmp(text[i], "-"))
 			rank[i] = 0;
 		else
 			rank[i] = *end ? 2 : 1;
@@ -265,7 +265,7 @@ static char *cell_bytes(const struct table *table, unsigned int column, const vo
 		return NULL;
 	table->kind->print(out, column, row);
 	/* JSON has null; above other rows it is clear that there is nothing. */
-	if (!ftell(out) && !table->json && !table->tree)
+	if (!ftell(out) && !table->json && (!table->tree || table->raw))
 		fputc('-', out);
 	if (fclose(out)) {
 		free(bytes);

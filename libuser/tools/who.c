@@ -523,14 +523,13 @@ static bool only_paths(char **names, int n)
 	return n;
 }
 
-/* No heading over nothing when all that was asked for is missing, unless @always. */
-static int print_holders(struct search *search, bool always)
+static int print_holders(struct search *search)
 {
 	int printed = EXIT_OK, status = EXIT_OK;
 
 	if (search->json) {
 		putchar('[');
-	} else if (search->n || always || search->choice.json) {
+	} else {
 		search->table = table_new(&handle_table, &search->choice, &status);
 		if (!search->table)
 			return status;
@@ -539,7 +538,7 @@ static int print_holders(struct search *search, bool always)
 		status = EXIT_FAILED;
 	if (search->json)
 		puts("]");
-	else if (search->table)
+	else
 		printed = table_print(search->table);
 
 	return printed == EXIT_OK ? status : printed;
@@ -571,7 +570,7 @@ static int look_for(struct search *search, char **names, int n)
 	}
 	list_free(&all);
 
-	printed = print_holders(search, !n);
+	printed = print_holders(search);
 	if (printed != EXIT_OK)
 		status = printed;
 	free(search->wanted);

@@ -29,7 +29,8 @@ patience=$((400 * ${MBOX_TIME_FACTOR:-1}))
 # Names with everything that a terminal or a JSON reader could stumble over.
 odd=$(printf '%s-\377"\\\033[31m\342\200\256\303\251' "$m")
 odd_shown="$m-"'\xff"\\\x1b[31m\xe2\x80\xae'$(printf '\303\251')
-# A table is for the locale, which is "C" here.
+# A table is for the locale, which is "C", also where others are installed.
+export LOCPATH=/nonexistent
 odd_cell="$m-"'\xff"\\\x1b[31m\xe2\x80\xae\xc3\xa9'
 odd_json="$m-"'\udcff\"\\\u001b[31m'$(printf '\342\200\256\303\251')
 longest=$(printf '%0255d' 0)
@@ -1869,7 +1870,7 @@ test_who_shows_processes_and_their_rights()
 		sh -c "mboxctl who '$m' | head -n 1 | tr -s ' ' | sed 's/^ //'"
 	fd=${row#* * }
 	fd=${fd%% *}
-	check 0 "MAILBOX PID FD$nl$m  $nl\`-mboxctl $pid $fd" '' mboxctl who --tree -r -o pid,fd "$m"
+	check 0 "MAILBOX PID FD$nl$m - -$nl\`-mboxctl $pid $fd" '' mboxctl who --tree -r -o pid,fd "$m"
 	check 0 '{"handles":[{"mailbox":"'"$m"'","pid":null,"children":[{"mailbox":"'"$m"'","pid":'"$pid}]}]}" '' \
 		sh -c "mboxctl who --tree -J -o pid '$m' | tr -d ' \n'"
 	check 0 "MAILBOX PID USER FD RIGHTS NONBLOCK WAITS READER UNREAD" '' \
