@@ -8,6 +8,7 @@
  *        copy_or_map -t   the time of both, by the size of the data
  */
 #define _GNU_SOURCE
+#include <sys/stat.h>
 #include <time.h>
 
 #include "example.h"
@@ -65,7 +66,8 @@ static void send_memory(void)
 	int mem = TRY(memfd_create("data", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	struct mbox_msg msg = { .fds = MBOX_PTR(&mem), .nfds = 1 };
 
-	TRY(write(mem, data, size));
+	if (TRY(write(mem, data, size)) != (ssize_t)size)
+		give_up("write");
 	/* So that the receiver can rely on it. */
 	TRY(fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
 	TRY(mbox_sendmsg(mail, &msg));
@@ -76,11 +78,13 @@ static void recv_memory(void)
 {
 	int mem = -1;
 	struct mbox_msg msg = { .fds = MBOX_PTR(&mem), .nfds = 1 };
+	struct stat st;
 	char *p;
 
 	TRY(mbox_recvmsg(mail, &msg));
-	if (!(TRY(fcntl(mem, F_GET_SEALS)) & F_SEAL_SHRINK))
-		give_up("seals");
+	TRY(fstat(mem, &st));
+	if (!(TRY(fcntl(mem, F_GET_SEALS)) & F_SEAL_SHRINK) || st.st_size < (off_t)size)
+		give_up("seals and size");
 	p = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, mem, 0);
 	if (p == MAP_FAILED)
 		give_up("mmap");
