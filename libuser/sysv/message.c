@@ -91,7 +91,8 @@ static int transfer(struct side *side, unsigned long cmd, struct mbox_msg *msg)
 /*
  * The queue without a reference, if the process has one thread and has used it before. Only
  * a signal handler can make the process forget the queue then, and a call does not look at
- * it after the system call.
+ * it after the system call. If the handler runs before that, and uses another queue besides,
+ * the call can get that one's descriptor: mbox_sysv(7) forbids it.
  */
 static inline struct sysv_queue *known(int id, int side)
 {
