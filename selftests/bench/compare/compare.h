@@ -126,7 +126,7 @@ extern const struct transport direct, calls;
 extern const struct transport posix_mq, mq_drop_in, system_v, sysv_drop_in;
 extern const struct transport seqpacket, dgram, byte_pipe, packet_pipe;
 extern const struct transport shared_eventfd, shared_futex;
-extern const struct transport rpc_by_run, rpc_by_mailbox, rpc_by_socket;
+extern const struct transport rpc_by_mbox_run, rpc_by_svc_run, rpc_by_socket;
 
 extern const struct transport *const transports[];
 extern const unsigned int ntransports;

@@ -48,7 +48,7 @@ const struct transport *const transports[] = {
 	&direct, &calls, &mq_drop_in, &sysv_drop_in, &posix_mq, &system_v, &seqpacket,
 	&dgram, &byte_pipe, &packet_pipe, &shared_eventfd, &shared_futex,
 #ifdef HAVE_TIRPC
-	&rpc_by_run, &rpc_by_mailbox, &rpc_by_socket,
+	&rpc_by_mbox_run, &rpc_by_svc_run, &rpc_by_socket,
 #endif
 };
 

@@ -207,7 +207,7 @@ static bool serve_socket(struct channel *c, unsigned int n)
 	return xprt && serve_calls(c, first ? xprt : NULL, n);
 }
 
-const struct transport rpc_by_mailbox = {
+const struct transport rpc_by_svc_run = {
 	.name = "RPC, svc_run",
 	.size_most = 32768,
 	.apart = true,
@@ -218,7 +218,7 @@ const struct transport rpc_by_mailbox = {
 	.serve = serve_mailbox,
 };
 
-const struct transport rpc_by_run = {
+const struct transport rpc_by_mbox_run = {
 	.name = "RPC, mailbox",
 	.size_most = 32768,
 	.apart = true,
