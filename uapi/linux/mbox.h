@@ -77,7 +77,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	15
+#define MBOX_ABI_VERSION	16
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -437,8 +437,8 @@ struct mbox_direct {
  *	included; otherwise zero
  * @reserved: must be zero
  * @lifespan_ns: send: nanoseconds after which the message is dropped, unless a
- *	receiver has taken it; 0: it has no lifespan; not with MBOX_BROADCAST;
- *	receive: out: what is left of it, at least 1; 0: it has none
+ *	receiver has taken it; 0: it has no lifespan; not with MBOX_BROADCAST, nor
+ *	in a request; receive: out: what is left of it, at least 1; 0: it has none
  *
  * A caller may pass only the first three fields (MBOX_MSG_SIZE_MIN bytes).
  * A receive ignores the input in fields that it only sets, and a send ignores
@@ -831,7 +831,8 @@ struct mbox_call_start {
  *
  * The ioctl returns the length of the reply, or the error that ended the call.
  * Calls are told in the order in which they ended. ESRCH: @token names no call
- * of this handle whose end has not been told.
+ * of this handle whose end has not been told; EIDRM: likewise, and the mailbox was
+ * destroyed.
  */
 struct mbox_call_wait {
 	__aligned_u64 token;
@@ -847,7 +848,7 @@ struct mbox_call_wait {
  *
  * The end of the call is not told then. If its request is still in the mailbox,
  * no server receives it; otherwise the reply fails with ESRCH. ESRCH: there is
- * no such call, or it has ended.
+ * no such call, or it has ended; EIDRM: there is none, and the mailbox was destroyed.
  */
 struct mbox_call_cancel {
 	__aligned_u64 token;
