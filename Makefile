@@ -68,6 +68,8 @@ help:
 	@echo '  check            every test in a virtual machine; TESTS="a b" for some'
 	@echo '  check-all        check on every kernel, one table; KERNELS="a b" for some'
 	@echo '  check-fs         pjdfstest on mailboxes, fetched, and labels of SELinux'
+	@echo '  check-clients    programs for message queues that others wrote, as they are, on'
+	@echo '                   the kernel'"'"'s queues and on mailboxes; CLIENTS="a b" for some'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
 	@echo '  check-packages   the Debian packages, on a Debian that has nothing yet'
@@ -174,8 +176,11 @@ vm:
 check:
 	@$(VM)/check $(if $(COUNTS),'$(COUNTS)')
 
+# Of the whole suite on every kernel, the clients are a part too.
 check-all:
-	@$(VM)/check-all
+	@status=0; $(VM)/check-all || status=$$?; \
+		[ -n '$(TESTS)$(KERNELS)' ] || selftests/tools/clients/run || status=1; \
+		exit $$status
 
 check-packages:
 	@$(VM)/packages.sh
@@ -185,6 +190,12 @@ check-fs: export PJDFSTEST ?=
 check-fs:
 	@selftests/tools/labels/run
 	@selftests/tools/pjdfstest/run
+
+# SYSV_IPC: a clone of it on this machine.
+CLIENTS ?=
+check-clients: export SYSV_IPC ?=
+check-clients:
+	@selftests/tools/clients/run $(CLIENTS)
 
 check-vm:
 	@$(VM)/selftest.sh
@@ -272,6 +283,6 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
-	demo vm check check-all check-fs check-vm check-fresh check-packages fuzz bench \
+	demo vm check check-all check-fs check-clients check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

@@ -4,7 +4,7 @@
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
 # wanted, this says so and installs nothing. Sets: module vm check kernel lint
-# lint-quick html deb commands model labels plot python ring arm64 s390x. --list: only print the packages, whether they are
+# lint-quick html deb clients commands model labels plot python ring arm64 s390x. --list: only print the packages, whether they are
 # there or not, by the names that apt knows.
 set -eu
 
@@ -21,6 +21,7 @@ packages()
 	check) echo g++ gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
 		python3-dev xz-utils acl inotify-tools lsof \
 		libtirpc-dev rpcsvc-proto libnats-dev nats-server pkgconf ;;
+	clients) echo gcc libc6-dev git perl python3 python3-sysv-ipc rt-tests stress-ng ;;
 	python) echo gcc libc6-dev make python3-dev ;;
 	deb) echo debhelper dh-dkms dh-python dpkg-dev lintian libc6-dev gcc make git \
 		libsmartcols-dev libtirpc-dev libnats-dev pkgconf python3-dev ;;

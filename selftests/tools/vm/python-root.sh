@@ -1,14 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# usage: python-root.sh DIR PACKAGE
+# usage: python-root.sh DIR PACKAGE [MODULE...]
 # Fill DIR with what a guest needs to run Python: the interpreter, the modules of its
-# library that tests import, compiled, and the folder PACKAGE among the packages.
+# library that tests import, compiled, and the folder or file PACKAGE among the packages.
+# The tests import each MODULE, or if there is none, what those of the package mbox do.
 set -eu
 
 dir=$1 package=$2 python=/usr/bin/python3
+shift 2
 # What the tests import; all else in the library is several times as large.
-imports="asyncio ast gc inspect io os resource select signal socket threading time traceback
-tracemalloc types weakref"
+imports=${*:-asyncio ast gc inspect io os resource select signal socket threading time
+traceback tracemalloc types weakref}
 
 rm -rf "$dir"
 mkdir -p "$dir/usr/bin"
