@@ -11,6 +11,7 @@
 #ifndef MBOX_INTERNAL_H
 #define MBOX_INTERNAL_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -120,6 +121,10 @@ int64_t mbox__deadline_to_ns(const struct timespec *ts);
  * and EMSGSIZE for a length to send, the limit for the size of a buffer.
  */
 int mbox__send_too_long(size_t len);
-uint32_t mbox__clamp_len(size_t len);
+
+static inline uint32_t mbox__clamp_len(size_t len)
+{
+	return len <= INT_MAX ? len : INT_MAX;
+}
 
 #endif /* MBOX_INTERNAL_H */

@@ -71,11 +71,6 @@ int mbox__send_too_long(size_t len)
 	return 1;
 }
 
-uint32_t mbox__clamp_len(size_t len)
-{
-	return len <= INT_MAX ? len : INT_MAX;
-}
-
 MBOX_API int mbox_send(struct mbox *mb, const void *buf, size_t len, unsigned int flags)
 {
 	struct mbox_msg msg;

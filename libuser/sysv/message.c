@@ -46,42 +46,42 @@ struct head {
 };
 
 /**
- * struct side - a side of a queue, during a call
- * @queue: a reference
- * @fd: the handle
+ * struct held - a queue that a call has a reference to
+ * @queue: the queue
+ * @fd: its handle for the call
  */
-struct side {
+struct held {
 	struct sysv_queue *queue;
 	int fd;
 };
 
 /* False and errno if there is none. For put(). */
-static bool get(struct side *side, int id, int which)
+static bool get(struct held *held, int id, int side)
 {
-	side->queue = sysv__get(id, which);
-	if (!side->queue)
+	held->queue = sysv__get(id, side);
+	if (!held->queue)
 		return false;
-	side->fd = atomic_load_explicit(&side->queue->fd[which], memory_order_relaxed);
+	held->fd = atomic_load_explicit(&held->queue->fd[side], memory_order_relaxed);
 
 	return true;
 }
 
-static void put(void *side)
+static void put(void *held)
 {
-	sysv__put(((struct side *)side)->queue);
+	sysv__put(((struct held *)held)->queue);
 }
 
 /*
  * The thread can be cancelled by another one, which it has to be while it waits. Its
  * reference goes with it.
  */
-static int transfer(struct side *side, unsigned long cmd, struct mbox_msg *msg)
+static int transfer(struct held *held, unsigned long cmd, struct mbox_msg *msg)
 {
 	int type, ret;
 
-	pthread_cleanup_push(put, side);
+	pthread_cleanup_push(put, held);
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	ret = ioctl(side->fd, cmd, msg);
+	ret = ioctl(held->fd, cmd, msg);
 	pthread_setcanceltype(type, NULL);
 	pthread_cleanup_pop(1);
 
@@ -173,23 +173,23 @@ static bool is_too_long(const struct sysv_queue *queue, size_t len)
 /* The other ways to send. @fd: a call with it failed, see errno; -1: none was made. */
 static OTHERWISE int send_otherwise(int id, size_t len, int flags, struct mbox_msg *msg, int fd)
 {
-	struct side side;
+	struct held held;
 	int ret;
 
 	for (;;) {
 		if (fd >= 0 &&
 		    !(errno == EMSGSIZE ? pause_for_limit(flags) : was_closed(fd, id)))
 			return failed(id, flags);
-		if (!get(&side, id, SYSV_SEND))
+		if (!get(&held, id, SYSV_SEND))
 			return -1;
-		if (is_too_long(side.queue, len)) {
-			put(&side);
+		if (is_too_long(held.queue, len)) {
+			put(&held);
 			return -1;
 		}
-		ret = transfer(&side, IOC_SEND, msg);
+		ret = transfer(&held, IOC_SEND, msg);
 		if (!ret)
 			return 0;
-		fd = side.fd;
+		fd = held.fd;
 	}
 }
 
@@ -295,18 +295,18 @@ static bool store_type(void *msgp, long type, int len)
 /* The other ways to receive. @fd: as for send_otherwise(). */
 static OTHERWISE int receive_otherwise(int id, int flags, struct mbox_msg *msg, int fd)
 {
-	struct side side;
+	struct held held;
 	int ret;
 
 	for (;;) {
 		if (fd >= 0 && !was_closed(fd, id))
 			return receive_failed(id, flags);
-		if (!get(&side, id, SYSV_RECEIVE))
+		if (!get(&held, id, SYSV_RECEIVE))
 			return -1;
-		ret = transfer(&side, IOC_RECEIVE, msg);
+		ret = transfer(&held, IOC_RECEIVE, msg);
 		if (ret >= 0)
 			return ret;
-		fd = side.fd;
+		fd = held.fd;
 	}
 }
 
@@ -321,7 +321,7 @@ MBOX_API ssize_t msgrcv(int id, void *msgp, size_t len, long type, int flags)
 		return -1;
 	}
 	msg.buf = (uintptr_t)msgp + offsetof(struct head, text);
-	msg.len = len < UINT32_MAX ? len : UINT32_MAX;
+	msg.len = mbox__clamp_len(len);
 	msg.flags = MBOX_NORESTART;
 	if (flags & IPC_NOWAIT)
 		msg.flags |= MBOX_DONTWAIT;
