@@ -95,14 +95,19 @@ static struct mbox_msg room_of(const struct call_job *job, uint32_t flags)
 #define STATUS_TIMEOUT 124
 #define STATUS_FAILED 125
 
+static int failure(const struct call_job *job)
+{
+	return job->status ? STATUS_FAILED : EXIT_FAILED;
+}
+
 static int failed(const struct call_job *job, int error)
 {
 	errno = error;
 	print_perror("cannot call '%s'", job->mailbox);
-	if (job->status)
-		return error == ETIMEDOUT ? STATUS_TIMEOUT : STATUS_FAILED;
+	if (error != ETIMEDOUT)
+		return failure(job);
 
-	return error == ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
+	return job->status ? STATUS_TIMEOUT : EXIT_TIMEOUT;
 }
 
 /* The exit status at the end of a reply, which is taken off; -1: there is none. */
@@ -130,13 +135,13 @@ static int do_call(struct call_job *job, const char *text)
 		n = fread(job->data, 1, (size_t)job->msg_max + 1, stdin);
 		if (ferror(stdin)) {
 			print_perror("cannot read standard input");
-			return job->status ? STATUS_FAILED : EXIT_FAILED;
+			return failure(job);
 		}
 	}
 	/* The server does its work only for a reply that has somewhere to go. */
 	if (!output_ready(stdout, (size_t)job->msg_max + 1)) {
 		print_file_perror("cannot write to standard output");
-		return job->status ? STATUS_FAILED : EXIT_FAILED;
+		return failure(job);
 	}
 
 	req = request_of(job, text, n);
@@ -274,7 +279,7 @@ static int run_call(int argc, char **argv)
 		return usage_error("there is one exit status, and --lines has many replies");
 	job.mailbox = argv[optind];
 	if (!open_job(&job))
-		return job.status ? STATUS_FAILED : EXIT_FAILED;
+		return failure(&job);
 	if (job.at_once)
 		status = call_lines(&job);
 	else

@@ -385,8 +385,8 @@ static int run_ls(int argc, char **argv)
 	status = parse_options(&ls_command, argc, argv, &how);
 	if (status >= 0)
 		return status;
-	if (how.json && table_chosen(&how.choice))
-		return usage_error("--json prints everything: it has no columns to choose");
+	if (!table_choice_valid(&how.choice, how.json))
+		return EXIT_USAGE;
 
 	return show(&how, argv + optind, argc - optind);
 }

@@ -13,9 +13,7 @@
 /**
  * struct table - a table that is being filled
  * @kind: what can be in it
- * @json: it is printed as JSON
- * @raw: it is printed for other programs
- * @tree: its rows can be below others
+ * @choice: how it is printed
  * @chosen: numbers of the columns that it has
  * @n: how many
  * @sort: the one that it is sorted by, or NULL
@@ -24,9 +22,7 @@
  */
 struct table {
 	const struct table_kind *kind;
-	bool json;
-	bool raw;
-	bool tree;
+	const struct table_choice *choice;
 	unsigned int chosen[TABLE_COLUMNS_MAX];
 	unsigned int n;
 	struct libscols_column *sort;
@@ -57,10 +53,17 @@ bool table_option(struct table_choice *choice, int id, const char *arg)
 	}
 }
 
-bool table_chosen(const struct table_choice *choice)
+bool table_choice_valid(const struct table_choice *choice, bool all)
 {
-	return choice->columns || choice->sort || choice->noheadings || choice->raw ||
-	       choice->json || choice->tree >= 0;
+	if (all && (choice->columns || choice->sort || choice->noheadings || choice->raw ||
+		    choice->json || choice->tree >= 0))
+		usage_error("--json prints everything: it has no columns to choose");
+	else if (choice->json && (choice->raw || choice->noheadings))
+		usage_error("JSON has no headings and is never raw");
+	else
+		return true;
+
+	return false;
 }
 
 void table_print_columns(const struct table_kind *kind)
@@ -208,11 +211,6 @@ struct table *table_new(const struct table_kind *kind, const struct table_choice
 	struct table *table;
 	int sort = -1;
 
-	*status = EXIT_USAGE;
-	if (choice->json && (choice->raw || choice->noheadings)) {
-		usage_error("JSON has no headings and is never raw");
-		return NULL;
-	}
 	*status = EXIT_FAILED;
 	table = calloc(1, sizeof(*table));
 	if (!table) {
@@ -220,9 +218,7 @@ struct table *table_new(const struct table_kind *kind, const struct table_choice
 		return NULL;
 	}
 	table->kind = kind;
-	table->json = choice->json;
-	table->raw = choice->raw;
-	table->tree = choice->tree >= 0;
+	table->choice = choice;
 	if (choice->sort)
 		sort = find_column(kind, choice->sort, strlen(choice->sort));
 	if (choice->tree >= 0)
@@ -253,9 +249,20 @@ struct table *table_new(const struct table_kind *kind, const struct table_choice
 	return table;
 }
 
+/* What a stream in memory has in *@text, to be freed; NULL: there is no memory. */
+static char *closed(FILE *out, char **text)
+{
+	if (fclose(out) == 0)
+		return *text;
+	free(*text);
+
+	return NULL;
+}
+
 /* What a cell has, to be freed; NULL: there is no memory. */
 static char *cell_bytes(const struct table *table, unsigned int column, const void *row)
 {
+	const struct table_choice *choice = table->choice;
 	char *bytes = NULL;
 	size_t len;
 	FILE *out;
@@ -265,14 +272,10 @@ static char *cell_bytes(const struct table *table, unsigned int column, const vo
 		return NULL;
 	table->kind->print(out, column, row);
 	/* JSON has null; above other rows it is clear that there is nothing. */
-	if (!ftell(out) && !table->json && (!table->tree || table->raw))
+	if (!ftell(out) && !choice->json && (choice->tree < 0 || choice->raw))
 		fputc('-', out);
-	if (fclose(out)) {
-		free(bytes);
-		return NULL;
-	}
 
-	return bytes;
+	return closed(out, &bytes);
 }
 
 /* @bytes as @print writes them, to be freed; NULL: there is no memory. */
@@ -286,12 +289,8 @@ static char *escaped(const char *bytes, void (*print)(FILE *out, const char *tex
 	if (!out)
 		return NULL;
 	print(out, bytes);
-	if (fclose(out)) {
-		free(text);
-		return NULL;
-	}
 
-	return text;
+	return closed(out, &text);
 }
 
 /* What a cell has as it is printed, to be freed. */
@@ -300,7 +299,7 @@ static char *cell_text(const struct table *table, unsigned int column, const voi
 	char *bytes = cell_bytes(table, column, row), *text;
 
 	/* In raw output, libsmartcols writes everything odd as \xNN. */
-	if (!bytes || table->raw)
+	if (!bytes || table->choice->raw)
 		return bytes;
 	text = escaped(bytes, text_print);
 	/* It never comes to an end with what is no text in the locale, as UTF-8 in "C". */

@@ -84,14 +84,17 @@ struct libscols_line;
 
 /* Applies one of TABLE_OPTIONS; false: it is none of them. */
 bool table_option(struct table_choice *choice, int id, const char *arg);
-/* Something was chosen that only a table has. */
-bool table_chosen(const struct table_choice *choice);
+/*
+ * Whether the options go together, and with --json if @all. Otherwise it has said what is
+ * wrong, as usage_error() does.
+ */
+bool table_choice_valid(const struct table_choice *choice, bool all);
 /* The columns, for the help of a command, which prints them with their meaning. */
 void table_print_columns(const struct table_kind *kind);
 
 /*
- * A table without rows, or NULL after it has printed an error. *@status is EXIT_OK, or
- * then EXIT_USAGE if the choice is wrong, or EXIT_FAILED.
+ * A table without rows, or NULL after it has printed an error. @choice stays in use.
+ * *@status is EXIT_OK, or then EXIT_USAGE if the choice is wrong, or EXIT_FAILED.
  */
 struct table *table_new(const struct table_kind *kind, const struct table_choice *choice,
 			int *status);

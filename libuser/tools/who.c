@@ -603,8 +603,8 @@ static int run_who(int argc, char **argv)
 	status = parse_options(&who_command, argc, argv, &search);
 	if (status >= 0)
 		return status;
-	if (search.json && table_chosen(&search.choice))
-		return usage_error("--json prints everything: it has no columns to choose");
+	if (!table_choice_valid(&search.choice, search.json))
+		return EXIT_USAGE;
 	/* What is below a mailbox is called as the process is. */
 	if (search.choice.tree >= 0 && !search.choice.json && !search.choice.columns)
 		search.choice.columns = "PID,USER,FD,RIGHTS,NONBLOCK,WAITS,READER,UNREAD";
