@@ -50,11 +50,18 @@ static long recv_len(int fd)
 	return raw_recv(fd, buf, sizeof(buf), MBOX_DONTWAIT);
 }
 
-static int send_len_start(struct call *c, int fd, size_t len)
+/* @nice: of the thread that sends */
+static int send_nice_start(struct call *c, int fd, size_t len, __u32 flags, int nice)
 {
 	memset(c, 0, sizeof(*c));
-	c->msg = msg_of(payload, len, 0);
+	c->msg = msg_of(payload, len, flags);
+	c->nice = nice;
 	return call_start(c, fd, MBOX_IOC_SEND);
+}
+
+static int send_len_start(struct call *c, int fd, size_t len)
+{
+	return send_nice_start(c, fd, len, 0, 0);
 }
 
 static int events_of(int fd)
@@ -142,10 +149,7 @@ TEST_F(max_bytes, urgent_send_does_not_wait_behind_a_longer_one)
 	ASSERT_EQ(0, send_len(self->fd, 60));
 	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
 	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
-	memset(&urgent, 0, sizeof(urgent));
-	urgent.msg = msg_of(payload, 30, 0);
-	urgent.nice = -5;
-	ASSERT_EQ(0, call_start(&urgent, self->fd, MBOX_IOC_SEND));
+	ASSERT_EQ(0, send_nice_start(&urgent, self->fd, 30, 0, -5));
 	EXPECT_EQ(0, call_join(&urgent));
 	EXPECT_EQ(90, stat_of(self->fd).bytes);
 	/* Nor when it may not wait. */
@@ -171,10 +175,7 @@ TEST_F(max_bytes, less_urgent_send_waits_behind_a_longer_one)
 	ASSERT_EQ(0, send_len(self->fd, 60));
 	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
 	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
-	memset(&other, 0, sizeof(other));
-	other.msg = msg_of(payload, 30, 0);
-	other.nice = 5;
-	ASSERT_EQ(0, call_start(&other, self->fd, MBOX_IOC_SEND));
+	ASSERT_EQ(0, send_nice_start(&other, self->fd, 30, 0, 5));
 	ASSERT_EQ(0, await_waiting(self->fd, 2, 0));
 	EXPECT_EQ(60, recv_len(self->fd));
 	EXPECT_EQ(0, call_join(&longer));
@@ -190,10 +191,7 @@ TEST_F(max_bytes, urgent_send_is_let_in_first)
 	ASSERT_EQ(0, send_len(self->fd, 70));
 	ASSERT_EQ(0, send_len_start(&longer, self->fd, 50));
 	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
-	memset(&urgent, 0, sizeof(urgent));
-	urgent.msg = msg_of(payload, 30, 0);
-	urgent.nice = -5;
-	ASSERT_EQ(0, call_start(&urgent, self->fd, MBOX_IOC_SEND));
+	ASSERT_EQ(0, send_nice_start(&urgent, self->fd, 30, 0, -5));
 	ASSERT_EQ(0, await_waiting(self->fd, 2, 0));
 	EXPECT_EQ(20, recv_len(self->fd));
 	EXPECT_EQ(0, call_join(&urgent));
@@ -263,10 +261,7 @@ TEST_F(max_bytes, poll_waits_for_the_turn_of_the_thread_that_was_refused)
 	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
 	EXPECT_EQ(1, looked(&p));
 	EXPECT_EQ(POLLOUT, p.revents);
-	memset(&other, 0, sizeof(other));
-	other.msg = msg_of(payload, 30, MBOX_DONTWAIT);
-	other.nice = 5;
-	ASSERT_EQ(0, call_start(&other, self->fd, MBOX_IOC_SEND));
+	ASSERT_EQ(0, send_nice_start(&other, self->fd, 30, MBOX_DONTWAIT, 5));
 	EXPECT_EQ(-EAGAIN, call_join(&other));
 	EXPECT_EQ(0, looked(&p));
 	EXPECT_EQ(0, p.revents);
