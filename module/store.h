@@ -64,8 +64,8 @@ static inline bool mbx_has_backlog(const struct mailbox *mb)
 }
 
 /*
- * Whether a message of the current task would be the next to be let in, before those of
- * all senders that wait now. The mailbox has room.
+ * Whether a message of a task of that priority would be the next to be let in, before
+ * those of all senders that wait now. The mailbox has room.
  */
 static inline bool mbx_sends_first(const struct mailbox *mb, int prio)
 {
