@@ -126,8 +126,8 @@ bool_t svc_mbox_peer(SVCXPRT *xprt, struct mbox_rpc_peer *peer);
  * the call that receives, and the reply goes out with the next receive, so when the
  * procedure has returned. Other transports are not served.
  *
- * Return: TRUE: the transport has ended; FALSE: @xprt is another kind of transport, such as
- * TCP.
+ * Return: TRUE: the transport has ended, or libtirpc does not know it any more; FALSE: @xprt
+ * is another kind of transport, such as TCP, or a procedure called this.
  */
 bool_t svc_mbox_run(SVCXPRT *xprt);
 
