@@ -30,7 +30,9 @@ EOF
 
 GUEST="libc6 libc6-dev linux-libc-dev libgcc-s1 busybox-static bash libtinfo6
 	dash coreutils kmod libkmod2 liblzma5 libssl3 libzstd1 acl libacl1
-	inotify-tools libinotifytools0 libsmartcols1 libsmartcols-dev"
+	inotify-tools libinotifytools0 libsmartcols1 libsmartcols-dev
+	libtirpc3 libtirpc-dev libtirpc-common libgssapi-krb5-2 libkrb5-3
+	libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1"
 
 unpack()
 {
@@ -82,6 +84,7 @@ if [ ! -e "$DIR/env" ] || [ -n "${UPDATE-}" ]; then
 	apt_setup "$ARCH" bookworm
 	# shellcheck disable=SC2086 # words
 	unpack "$DIR/root" $GUEST
+	relink "$DIR/root"
 	rm -r "$DIR/deb"
 	wrap
 	cat >"$DIR/env.tmp" <<-EOF

@@ -19,7 +19,7 @@ add_foreign_libraries()
 	shift
 	readelf -ld "$file" | sed -n 's/.*interpreter: \(.*\)\]$/\1/p; s/.*(NEEDED).*\[\(.*\)\]$/\1/p' |
 	while read -r name; do
-		for dir in "$stage/usr/lib" "$stage/usr/lib64" "$stage/usr/lib/$triplet"; do
+		for dir in "$stage"/usr/{lib,lib32,lib64} "$stage/usr/lib/$triplet"; do
 			[ ! -e "$dir/${name##*/}" ] || continue 2
 		done
 		case $name in

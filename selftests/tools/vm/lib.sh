@@ -134,6 +134,16 @@ apt_fetch()
 	DEB=$(echo "$2/${1}_"*.deb)
 }
 
+# Packages unpacked in folder $1: their links to absolute paths lead into it.
+relink()
+{
+	local link
+
+	find "$1" -type l -lname '/*' | while read -r link; do
+		ln -sfn "$1$(readlink "$link")" "$link"
+	done
+}
+
 # TESTS="queue wait_test" names tests: sets it to what they are called without
 # "_test", and ends the script where there is no such test.
 name_tests()
@@ -161,15 +171,25 @@ name_tests()
 	TESTS=${names# }
 }
 
+# pkg-config for the packages of the architecture with GNU name $2 that are unpacked in
+# folder $1, and not for the machine's.
+use_packages()
+{
+	export PKG_CONFIG_SYSROOT_DIR=$1
+	export PKG_CONFIG_LIBDIR=$1/usr/lib/$2/pkgconfig:$1/usr/share/pkgconfig
+}
+
 # make for programs of the guest: for the architecture of the kernel whose env
 # file was read, this machine's if none was.
 make_user()
-{
-	local tools=()
-
-	[ -z "${CROSS-}" ] || tools=(CC="${CROSS}gcc" AR="${CROSS}ar")
+(
+	tools=()
+	if [ -n "${CROSS-}" ]; then
+		tools=(CC="${CROSS}gcc" AR="${CROSS}ar")
+		use_packages "$CROSS_ROOT" "${CROSS%-}"
+	fi
 	PATH=${KPATH:+$KPATH:}$PATH make -s "$@" "${tools[@]}"
-}
+)
 
 # Build the library and its programs; lists what a guest gets of them.
 user_files()
