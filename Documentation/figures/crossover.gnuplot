@@ -14,4 +14,6 @@ set grid
 set key left top
 plot data using 1:($2/1000) with linespoints pt 7 ps 0.5 title "queue", \
 	data using 1:($3/1000) with linespoints pt 7 ps 0.5 title "ring", \
-	data using 1:($4/1000) with linespoints pt 7 ps 0.5 title "ring, one sender, one receiver"
+	data using 1:($4/1000) with linespoints pt 7 ps 0.5 title "ring, one sender, one receiver", \
+	data using 1:($5/1000) with linespoints pt 7 ps 0.5 title "memfd for each message", \
+	data using 1:($6/1000) with linespoints pt 7 ps 0.5 title "memfd that is kept"

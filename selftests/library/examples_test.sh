@@ -27,9 +27,20 @@ prints()
 	[ "$status" = 0 ] && cmp -s "$tmp/out" "$2"
 }
 
+# Whether the times that copy_or_map -t prints are there, for each size and both ways.
+prints_times()
+{
+	status=0
+	timeout "$patience" mbox-copy_or_map -t 1 >"$tmp/out" 2>&1 </dev/null || status=$?
+	[ "$status" = 0 ] && awk '
+		NR == 1 { good = $1 == "bytes"; size = 4096; next }
+		{ good = good && NF == 3 && $1 == size && $2 > 0 && $3 > 0; size *= 4 }
+		END { exit !(good && NR == 8) }' "$tmp/out"
+}
+
 set -- examples/*/*.out
 echo "KTAP version 1"
-echo "1..$#"
+echo "1..$(($# + 1))"
 number=0
 bad=0
 for expected in "$@"; do
@@ -47,4 +58,14 @@ for expected in "$@"; do
 		echo "not ok $number $name"
 	fi
 done
+
+number=$((number + 1))
+if prints_times; then
+	echo "ok $number handover/copy_or_map_times"
+else
+	bad=1
+	echo "# status $status; it prints:"
+	sed 's/^/#   /' "$tmp/out"
+	echo "not ok $number handover/copy_or_map_times"
+fi
 exit $bad

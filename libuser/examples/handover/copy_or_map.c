@@ -4,8 +4,8 @@
  * copies in and out. Mapped: one message with a descriptor of the memory that they are in,
  * which the receiver maps. Both sides touch every byte, as they would in earnest.
  *
- * usage: copy_or_map      both, for 16 MiB
- *        copy_or_map -t   the time of both, by the size of the data
+ * usage: copy_or_map              both, for 16 MiB
+ *        copy_or_map -t [TIMES]   the time of both, by the size of the data
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -133,17 +133,17 @@ static double now(void)
 }
 
 /* The least of some times: others disturb, and nothing makes it faster. */
-static void print_times(void)
+static void print_times(int times)
 {
-	double least[2], begin, us;
+	double least[2] = { 0 }, begin, us;
 	int i, way;
 
 	printf("%10s %14s %14s\n", "bytes", "copied, us", "mapped, us");
 	for (size = 4096; size <= SIZE_MOST; size *= 4) {
 		/* A line that waits would be printed by the child, too. */
 		fflush(stdout);
-		start(receive, TIMES);
-		for (i = 0; i < TIMES; i++) {
+		start(receive, times);
+		for (i = 0; i < times; i++) {
 			for (way = 0; way < 2; way++) {
 				begin = now();
 				hand_over(&ways[way]);
@@ -170,8 +170,8 @@ int main(int argc, char **argv)
 	answers = new_mailbox(MBOX_QUEUE, 0, 1);
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = i * 31 + i / 4096;
-	if (argc == 2 && !strcmp(argv[1], "-t")) {
-		print_times();
+	if (argc > 1 && !strcmp(argv[1], "-t")) {
+		print_times(argc > 2 ? atoi(argv[2]) : TIMES);
 		return 0;
 	}
 
