@@ -61,8 +61,8 @@ run()
 prepare()
 {
 	umount -l /srv/container/run/* /srv/box/run/* /dev/mailbox 2>/dev/null || :
-	mboxctl unlink jobs requests reports buffer letters mail meeting news service shop \
-		token words 2>/dev/null || :
+	mboxctl unlink jobs requests reports buffer credits data family letters mail \
+		meeting news parts printers questions service shop token words 2>/dev/null || :
 	rm -rf /srv/container /srv/box
 	mkdir -p /srv/container/run /srv/box/bin /srv/box/run
 	cp "$(command -v busybox)" /srv/box/bin/busybox

@@ -938,6 +938,36 @@ test_examples_are_in_the_textbook_page()
 	done
 }
 
+# Each term has a question in italics, and lines of an example.
+test_terms_of_the_textbook_page_have_questions_and_examples()
+{
+	awk '
+		function check() {
+			if (term == "" || term ~ /^(What the notes|Exercises)/)
+				return
+			terms++
+			if (!question)
+				print FILENAME ": no question about", term
+			if (!lines)
+				print FILENAME ": no lines of an example for", term
+		}
+		/^=+$/ && length($0) == length(last) {
+			check()
+			term = last
+			question = lines = 0
+		}
+		{ last = $0 }
+		/^\*/ { asked = 1 }
+		asked && /\?`*\*( |$)|\? ?\*$/ { question = 1 }
+		/^$/ { asked = 0 }
+		/^\.\. include:: / { lines = 1 }
+		END {
+			check()
+			if (terms < 16)
+				print FILENAME ": only", terms, "terms"
+		}' Documentation/textbook.rst
+}
+
 # ---- the suite ---------------------------------------------------------------
 
 # By its number, by a wrapper of that name, or as a function of the library.

@@ -156,6 +156,7 @@ static int run(struct mbox *mb)
 
 	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, mbox_fd(mb), &event))
 		return -1;
+	/* [loop] */
 	while (replies + timeouts < CALLS) {
 		/* With all calls started, or enough, room is of no interest. */
 		event.events = EPOLLPRI;
@@ -169,6 +170,7 @@ static int run(struct mbox *mb)
 		if (event.events & EPOLLOUT && start_some(mb))
 			return -1;
 	}
+	/* [/loop] */
 	close(ep);
 
 	return 0;

@@ -32,11 +32,13 @@ static int give(struct mbox *mb)
 	memset(p, 'x', SIZE);
 	munmap(p, SIZE);
 
+	/* [give] */
 	/* So that the receiver can rely on it. */
 	if (fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		return -1;
 
 	return mbox_sendmsg(mb, &msg);
+	/* [/give] */
 }
 
 static int take(struct mbox *mb)
@@ -52,6 +54,7 @@ static int take(struct mbox *mb)
 	const char *p;
 	ssize_t len;
 
+	/* [take] */
 	len = mbox_recvmsg(mb, &msg);
 	if (len < 0 || msg.nfds != 1)
 		return -1;
@@ -61,6 +64,7 @@ static int take(struct mbox *mb)
 	p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, mem, 0);
 	if (p == MAP_FAILED)
 		return -1;
+	/* [/take] */
 	printf("%.*s: %d MiB, from '%c' to '%c'\n", (int)len, name, SIZE >> 20, p[0], p[SIZE - 1]);
 
 	return 0;

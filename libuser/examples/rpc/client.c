@@ -44,10 +44,12 @@ static CLIENT *connect_to(char **argv, rpcprog_t prog, rpcvers_t vers)
 {
 	CLIENT *cl;
 
+	/* [connect] */
 	if (argv[2])
 		cl = by_tcp(argv[1], atoi(argv[2]), prog, vers);
 	else
 		cl = clnt_mbox_create(argv[1], prog, vers);
+	/* [/connect] */
 	if (!cl) {
 		clnt_pcreateerror(argv[1]);
 		exit(1);
@@ -74,9 +76,11 @@ static void calculate(CLIENT *cl)
 	printf("6 + 7 = %g\n", out);
 	need(cl, multiply_1(in, &out, cl), "multiply");
 	printf("6 * 7 = %g\n", out);
+	/* [call] */
 	in = (operands){ 1, 4 };
 	need(cl, divide_1(in, &q, cl), "divide");
 	printf("1 / 4 = %g\n", q.quotient_u.value);
+	/* [/call] */
 	in.b = 0;
 	need(cl, divide_1(in, &q, cl), "divide");
 	printf("1 / 0 = %s\n", q.exists ? "a number" : "no number");

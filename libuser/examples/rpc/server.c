@@ -45,6 +45,7 @@ bool_t multiply_1_svc(operands in, double *out, struct svc_req *req)
 	return TRUE;
 }
 
+/* [procedure] */
 bool_t divide_1_svc(operands in, quotient *out, struct svc_req *req)
 {
 	(void)req;
@@ -55,6 +56,7 @@ bool_t divide_1_svc(operands in, quotient *out, struct svc_req *req)
 	return TRUE;
 }
 
+/* [/procedure] */
 int calc_prog_1_freeresult(SVCXPRT *xprt, xdrproc_t code, caddr_t res)
 {
 	(void)xprt;
@@ -183,12 +185,14 @@ int main(int argc, char **argv)
 		perror(argv[2]);
 		return 1;
 	}
+	/* [serve] */
 	serve(svc_mbox_create(argv[1], 0622), argv[1]);
 	if (argc == 4)
 		serve(at_port(atoi(argv[3])), argv[3]);
 	printf("ready\n");
 	fflush(stdout);
 	svc_run();
+	/* [/serve] */
 
 	return 1;
 }

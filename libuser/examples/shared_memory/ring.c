@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* [write] */
 static int sender(struct mbox *mb)
 {
 	char *slot = mbox_reserve(mb, 5, 0);
@@ -16,6 +17,8 @@ static int sender(struct mbox *mb)
 
 	return mbox_commit(mb, slot, 5) < 0;
 }
+
+/* [/write] */
 
 int main(void)
 {
@@ -34,6 +37,7 @@ int main(void)
 	if (fork() == 0)
 		return sender(mb);
 
+	/* [read] */
 	slot = mbox_peek(mb, &len, 0);
 	if (!slot) {
 		perror("mbox_peek");
@@ -41,6 +45,7 @@ int main(void)
 	}
 	printf("%.*s\n", (int)len, slot);
 	mbox_release(mb, slot);
+	/* [/read] */
 	wait(NULL);
 
 	return mbox_close(mb) < 0;

@@ -34,6 +34,7 @@ static int work(struct mbox *jobs, struct mbox *results)
 	if (!jobs || !results)
 		return 1;
 
+	/* [work] */
 	while (mbox_recv(jobs, &job, sizeof(job), 0) == sizeof(job)) {
 		result = job * job;
 		if (mbox_send(results, &result, sizeof(result), 0) < 0)
@@ -42,6 +43,7 @@ static int work(struct mbox *jobs, struct mbox *results)
 
 	/* The end of the queue. */
 	return errno != EPIPE;
+	/* [/work] */
 }
 
 static int give_jobs(struct mbox *jobs)
