@@ -584,4 +584,63 @@ TEST_F(polling, poll_while_handles_are_opened_and_closed)
 	}
 }
 
+/* A sender that, once it is let in, interrupts another one that waits. */
+struct interrupter {
+	pthread_t thread;
+	int fd;
+	pthread_t other;
+	long ret;
+};
+
+static void *interrupter_run(void *arg)
+{
+	const struct sched_param param = { .sched_priority = 40 };
+	struct interrupter *s = arg;
+	__u32 value = 7;
+
+	s->ret = neg(sched_setscheduler(0, SCHED_FIFO, &param));
+	if (!s->ret)
+		s->ret = raw_send(s->fd, &value, sizeof(value), 0);
+	if (!s->ret)
+		s->ret = -pthread_kill(s->other, SIGUSR1);
+	return NULL;
+}
+
+/*
+ * Senders are let in two at a time, and in between, poll says that there is no room for others.
+ * They are more urgent than the thread that makes room, on the same CPU, so that they run in
+ * between. There the fourth one interrupts the last one, so there is none to be let in after
+ * that, but those that poll have to be told.
+ */
+TEST_F(polling, last_sender_gives_up_while_others_are_let_in)
+{
+	struct interrupter fourth = { .fd = self->fd };
+	struct call first[3] = { 0 }, last = { .rt_prio = 20 };
+	int i;
+
+	ASSERT_EQ(0, stay_on(0));
+	ASSERT_EQ(0, catch_signal(SIGUSR1, 0));
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(0, put(self->fd, 2));
+	for (i = 0; i < 3; i++) {
+		first[i].rt_prio = 50;
+		ASSERT_EQ(0, send_start(&first[i], self->fd, i));
+	}
+	ASSERT_EQ(0, send_start(&last, self->fd, 5));
+	ASSERT_EQ(0, await_waiting(self->fd, 4, 0));
+	fourth.other = last.thread;
+	ASSERT_EQ(0, thread_start(&fourth.thread, interrupter_run, &fourth));
+	ASSERT_EQ(0, await_waiting(self->fd, 5, 0));
+	ASSERT_EQ(0, watch(self->ep, self->fd, EPOLLOUT));
+	ASSERT_EQ(0, seen(self->ep));
+	ASSERT_EQ(0, raw_set_capacity(self->fd, MBOX_UNBOUNDED));
+	EXPECT_EQ(EPOLLOUT, seen(self->ep));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, call_join(&first[i]));
+	pthread_join(fourth.thread, NULL);
+	EXPECT_EQ(0, fourth.ret);
+	/* It was not let in before it was interrupted. */
+	EXPECT_EQ(-EINTR, call_join(&last));
+}
+
 TEST_HARNESS_MAIN
