@@ -1036,6 +1036,39 @@ TEST_F(start, a_signal_after_the_wake_up)
 	EXPECT_EQ(30, collector_join(&other));
 }
 
+/*
+ * A thread that was woken in vain waits again where it waited before: of equally urgent ones,
+ * before those that came after it.
+ */
+TEST_F(start, a_thread_that_is_woken_in_vain_keeps_its_place)
+{
+	struct collector c[3] = { 0 };
+	__u64 calls[4], tokens[4];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
+		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
+	}
+	/* No thread runs here while this one is urgent. */
+	ASSERT_EQ(0, use_cpu_0());
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, collector_start(&c[i], self->client, 0,
+					     in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS)));
+		ASSERT_EQ(i + 1, await_info(self->client, WAITING, i + 1));
+	}
+	ASSERT_EQ(0, become_urgent(true));
+	EXPECT_EQ(0, answer(self->server, tokens[0], 10));
+	EXPECT_EQ(2, info_of(self->client, WAITING));
+	EXPECT_EQ(10, fetch_any_call(self->client));
+	ASSERT_EQ(0, become_urgent(false));
+	ASSERT_EQ(3, await_info(self->client, WAITING, 3));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, answer(self->server, tokens[i + 1], 20 + i));
+		EXPECT_EQ(20 + i, collector_join(&c[i]));
+	}
+}
+
 /* ---- copies that fail ------------------------------------------------------------ */
 
 TEST_F(start, a_reply_that_does_not_fit_stays)
