@@ -136,7 +136,8 @@ static long create_anonymous(const struct mbox_create *create,
 				 rights_of(create->oflags), &new);
 	if (ret)
 		goto out;
-	mbx_namespace_publish(mbx_namespace_current(), mb);
+	/* The caller is a process of the namespace, so it has not ended. */
+	mbx_namespace_publish(mb);
 	/* If the address is no longer mapped, nothing can read the id either. */
 	put_user(mb->id, &ucreate->id);
 	trace_mbox_create(mb, "", 0);

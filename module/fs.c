@@ -40,6 +40,7 @@
  * @attr: the attributes
  * @options: the options
  * @mb: the mailbox when it was created, with a reference
+ * @error: why it could not be created
  */
 struct creation {
 	struct rb_node node;
@@ -47,6 +48,7 @@ struct creation {
 	const struct mbox_attr *attr;
 	const struct mbox_options *options;
 	struct mailbox *mb;
+	int error;
 };
 
 static struct rb_root creations = RB_ROOT;
@@ -164,7 +166,6 @@ static const struct inode_operations mailbox_iops = {
 /* ---- the directory --------------------------------------------------------- */
 
 static struct mailbox *new_mailbox(struct super_block *sb,
-				   struct mbx_namespace *ns,
 				   const struct mbox_attr *attr,
 				   const struct mbox_options *options,
 				   struct inode *dir, umode_t mode)
@@ -193,7 +194,6 @@ static struct mailbox *new_mailbox(struct super_block *sb,
 	mbx_inode_init_times(inode);
 	inode->i_op = &mailbox_iops;
 	inode->i_fop = mb->ring ? ring_fops : queue_fops;
-	mbx_namespace_number(ns, mb);
 	return mb;
 }
 
@@ -205,15 +205,14 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 		.capacity = 64,
 		.msg_max = 8192,
 	};
-	struct mbx_namespace *ns = mbx_instance_of(dir->i_sb)->ns;
 	struct creation *creation = creation_current();
 	const struct mbox_attr *attr = &defaults;
 	const struct mbox_options *options = &mbx_no_options;
 	struct mailbox *mb;
 	int ret;
 
-	/* The lock of the directory, which the caller holds, protects this. */
-	if (!ns)
+	/* Pairs with the WRITE_ONCE() of the end. mbx_namespace_publish() checks it again. */
+	if (!READ_ONCE(mbx_instance_of(dir->i_sb)->ns))
 		return -ESTALE;
 	if (creation) {
 		attr = creation->attr;
@@ -223,19 +222,27 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 		if (ret)
 			return ret;
 	}
-	mb = new_mailbox(dir->i_sb, ns, attr, options, dir, mode);
-	if (IS_ERR(mb))
+	mb = new_mailbox(dir->i_sb, attr, options, dir, mode);
+	if (IS_ERR(mb)) {
+		if (creation)
+			creation->error = PTR_ERR(mb);
 		return PTR_ERR(mb);
+	}
+	/* The name keeps the mailbox. Whoever is to remove it waits for the lock of @dir. */
+	mb->dentry = dget(dentry);
+	ret = mbx_namespace_publish(mb);
+	if (ret) {
+		mb->dentry = NULL;
+		dput(dentry);
+		iput(&mb->inode);
+		return ret;
+	}
 	if (creation) {
 		ihold(&mb->inode);
 		creation->mb = mb;
 	}
-	mb->dentry = dentry;
 	d_instantiate(dentry, &mb->inode);
-	/* The name keeps the mailbox. */
-	dget(dentry);
 	mbx_inode_touch(dir);
-	mbx_namespace_publish(ns, mb);
 	trace_mbox_create(mb, dentry->d_name.name, dentry->d_name.len);
 	return 0;
 }
@@ -325,6 +332,20 @@ const struct inode_operations mbx_dir_iops = {
 	.listxattr = mbx_acl_list,
 };
 
+static bool remove_locked(struct inode *dir, struct dentry *dentry)
+{
+	bool found = simple_positive(dentry);
+
+	lockdep_assert_held_write(&dir->i_rwsem);
+	if (found) {
+		drop_name(dir, dentry);
+		/* Something may be mounted on it. */
+		d_invalidate(dentry);
+		fsnotify_delete(dir, d_inode(dentry), dentry);
+	}
+	return found;
+}
+
 /*
  * Remove a name of which the caller holds the dentry, unless it is removed already.
  * The sticky bit does not matter: the caller has checked who may.
@@ -335,13 +356,7 @@ static bool remove_name(struct dentry *dentry)
 	bool found;
 
 	inode_lock_nested(dir, I_MUTEX_PARENT);
-	found = simple_positive(dentry);
-	if (found) {
-		drop_name(dir, dentry);
-		/* Something may be mounted on it. */
-		d_invalidate(dentry);
-		fsnotify_delete(dir, d_inode(dentry), dentry);
-	}
+	found = remove_locked(dir, dentry);
 	inode_unlock(dir);
 	return found;
 }
@@ -393,6 +408,28 @@ void mbx_fs_forget(struct mailbox *mb)
 	dput(dentry);
 }
 
+/**
+ * mbx_fs_try_forget() - likewise, unless another thread has locked the directory
+ * @mb: the mailbox; the caller has a reference
+ *
+ * Return: whether the mailbox has no name now.
+ */
+bool mbx_fs_try_forget(struct mailbox *mb)
+{
+	struct inode *dir = d_inode(mb->inode.i_sb->s_root);
+	struct dentry *dentry;
+
+	if (!inode_trylock(dir))
+		return false;
+	dentry = get_name(mb);
+	if (dentry)
+		remove_locked(dir, dentry);
+	inode_unlock(dir);
+	/* This may free the mailbox. */
+	dput(dentry);
+	return true;
+}
+
 /* ---- opening ------------------------------------------------------------------ */
 
 /**
@@ -411,11 +448,24 @@ struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
 	struct mailbox *mb;
 
 	/* The caller is a process of the namespace, so it has not ended. */
-	mb = new_mailbox(sb, mbx_instance_of(sb)->ns, attr, options, NULL,
-			 attr->perm & ~current_umask());
-	if (!IS_ERR(mb))
-		clear_nlink(&mb->inode);
+	mb = new_mailbox(sb, attr, options, NULL, attr->perm & ~current_umask());
+	if (IS_ERR(mb))
+		return mb;
+	clear_nlink(&mb->inode);
+	mbx_namespace_number(mbx_instance_of(sb)->ns, mb);
 	return mb;
+}
+
+/* Remove a name that leads to a destroyed mailbox. */
+static void remove_dead(const char *name, struct dentry *root)
+{
+	struct dentry *dentry = mbx_lookup(name, root);
+
+	if (IS_ERR(dentry))
+		return;
+	if (READ_ONCE(mbx_mailbox_of(d_inode(dentry))->dead))
+		remove_name(dentry);
+	dput(dentry);
 }
 
 /**
@@ -443,21 +493,29 @@ struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 		return ERR_CAST(mnt);
 	path.mnt = mnt;
 	path.dentry = mnt->mnt_root;
-	do {
+	for (;;) {
 		creation_begin(&creation);
 		file = file_open_root(&path, name, oflags | O_CREAT,
 				      attr->perm);
 		creation_end(&creation);
-		if (!creation.mb)
-			continue;
-		/* A call that fails leaves no mailbox behind. */
-		if (IS_ERR(file))
-			mbx_fs_forget(creation.mb);
-		mbx_mailbox_put(creation.mb);
-		creation.mb = NULL;
-		/* If the mailbox was destroyed after it was found, create a new one. */
-	} while (file == ERR_PTR(-EIDRM) && !fatal_signal_pending(current));
-	return file;
+		if (creation.mb) {
+			/* A call that fails leaves no mailbox behind. */
+			if (IS_ERR(file))
+				mbx_fs_forget(creation.mb);
+			mbx_mailbox_put(creation.mb);
+			creation.mb = NULL;
+		}
+		if (file != ERR_PTR(-EIDRM) || creation.error)
+			return file;
+		if (signal_pending(current))
+			return ERR_PTR(-ERESTARTSYS);
+		/*
+		 * The mailbox was destroyed after it was found: create a new one. The thread
+		 * that destroyed it may have yet to remove the name, and may not run before
+		 * this one sleeps.
+		 */
+		remove_dead(name, path.dentry);
+	}
 }
 
 /**
@@ -515,6 +573,7 @@ int mbx_fs_may(struct mailbox *mb, unsigned int rights)
 struct file *mbx_fs_reopen(struct mailbox *mb, unsigned int oflags)
 {
 	struct vfsmount *mnt = mbx_instance_mount();
+	struct dentry *dentry;
 	struct file *file;
 	struct path path;
 
@@ -522,8 +581,12 @@ struct file *mbx_fs_reopen(struct mailbox *mb, unsigned int oflags)
 		return ERR_CAST(mnt);
 	path.mnt = mnt;
 	path.dentry = d_find_any_alias(&mb->inode);
-	if (!path.dentry)
-		return NULL;
+	if (!path.dentry) {
+		/* With a name: create() is about to use it, so the mailbox is not there yet. */
+		dentry = get_name(mb);
+		dput(dentry);
+		return dentry ? ERR_PTR(-ENOENT) : NULL;
+	}
 	file = dentry_open(&path, oflags, current_cred());
 	dput(path.dentry);
 	return file;

@@ -5,7 +5,9 @@
  * Each network namespace has an instance, made when it is first needed. The module holds
  * it by a mount of its own, on which it opens what ioctls ask for. This mount does not
  * keep the network namespace alive. When the namespace ends, the names go and the module
- * drops its mount. What is open or mounted goes on.
+ * drops its mount. What is open or mounted goes on. A work item does this, which never waits
+ * for the lock of the directory: a process can hold that for as long as it likes, by reading
+ * the directory into memory that does not come.
  *
  * An instance does not keep the module loaded either, unless it is mounted: names do
  * not prevent unloading. Nothing tells a file system that one of its mounts is gone, so
@@ -37,8 +39,12 @@
 #include "namespace.h"
 
 #define ROOT_MODE 01777
+/* How long the end of an instance is put off while its directory is locked. */
+#define END_AGAIN (HZ / 10 + 1)
 
 static struct kmem_cache *inode_cache;
+/* Ends instances. Not one of the kernel's queues, so that it can be waited for. */
+static struct workqueue_struct *end_queue;
 /* Makes instances one at a time. */
 static DEFINE_MUTEX(instances_mutex);
 /* The network namespace of the instance that is being made; under instances_mutex. */
@@ -250,6 +256,31 @@ static void pin(struct mbx_instance *instance, const struct options *options,
 		apply(options, sb);
 }
 
+/* Remove the names that a network namespace left behind, and drop the mount. */
+static void end(struct work_struct *work)
+{
+	struct mbx_instance *instance =
+		container_of(to_delayed_work(work), struct mbx_instance, end);
+	struct mailbox *mb;
+	bool done;
+
+	while ((mb = mbx_namespace_first(instance))) {
+		done = mbx_fs_try_forget(mb);
+		if (done)
+			mbx_namespace_forget(mb);
+		mbx_mailbox_put(mb);
+		if (!done) {
+			queue_delayed_work(end_queue, &instance->end, END_AGAIN);
+			return;
+		}
+		cond_resched();
+	}
+	spin_lock(&instance->lock);
+	instance->ended = true;
+	spin_unlock(&instance->lock);
+	kern_unmount(instance->mnt);
+}
+
 static struct mbx_instance *new_instance(struct net *net)
 {
 	struct mbx_instance *instance = kzalloc(sizeof(*instance),
@@ -258,8 +289,10 @@ static struct mbx_instance *new_instance(struct net *net)
 	if (!instance)
 		return NULL;
 	instance->ns = mbx_namespace_of(net);
+	instance->ids = RB_ROOT;
 	spin_lock_init(&instance->lock);
 	INIT_DEFERRABLE_WORK(&instance->unpin, unpin);
+	INIT_DELAYED_WORK(&instance->end, end);
 	return instance;
 }
 
@@ -404,36 +437,12 @@ struct vfsmount *mbx_instance_mount(void)
 }
 
 /**
- * mbx_instance_close() - create nothing any more in a network namespace that ends
- * @ns: the namespace
+ * mbx_instance_end() - let go of the instance of a network namespace that has ended
+ * @instance: the instance, in which no mailbox can be created any more
  */
-void mbx_instance_close(struct mbx_namespace *ns)
+void mbx_instance_end(struct mbx_instance *instance)
 {
-	struct inode *dir;
-
-	if (!ns->instance)
-		return;
-	dir = d_inode(ns->instance->mnt->mnt_root);
-	inode_lock(dir);
-	ns->instance->ns = NULL;
-	inode_unlock(dir);
-}
-
-/**
- * mbx_instance_end() - drop the mount of a network namespace that ends
- * @ns: the namespace, without mailboxes
- */
-void mbx_instance_end(struct mbx_namespace *ns)
-{
-	struct mbx_instance *instance = ns->instance;
-
-	if (!instance)
-		return;
-	ns->instance = NULL;
-	spin_lock(&instance->lock);
-	instance->ended = true;
-	spin_unlock(&instance->lock);
-	kern_unmount(instance->mnt);
+	queue_delayed_work(end_queue, &instance->end, 0);
 }
 
 /* ---- setting up ------------------------------------------------------------------ */
@@ -445,9 +454,15 @@ static void init_once(void *mb)
 
 int __init mbx_instance_init(void)
 {
+	end_queue = alloc_workqueue("mbox_end", WQ_UNBOUND, 0);
+	if (!end_queue)
+		return -ENOMEM;
 	inode_cache = kmem_cache_create("mbox_mailbox", sizeof(struct mailbox),
 					0, SLAB_ACCOUNT, init_once);
-	return inode_cache ? 0 : -ENOMEM;
+	if (inode_cache)
+		return 0;
+	destroy_workqueue(end_queue);
+	return -ENOMEM;
 }
 
 /**
@@ -474,6 +489,7 @@ void mbx_instance_exit(void)
 	/* The kernel drops the reference of a super block after fs_kill_sb(). */
 	while (was_used && module_refcount(THIS_MODULE) >= 0)
 		schedule_timeout_idle(1);
+	destroy_workqueue(end_queue);
 	/* Inodes are freed after a grace period. */
 	rcu_barrier();
 	kmem_cache_destroy(inode_cache);

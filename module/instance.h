@@ -6,6 +6,7 @@
 #define MBX_INSTANCE_H
 
 #include <linux/fs.h>
+#include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -17,22 +18,27 @@ struct vfsmount;
 
 /**
  * struct mbx_instance - an instance of the file system
- * @ns: its network namespace, NULL once that has ended; under the lock of the directory
+ * @ns: its network namespace, NULL once that has ended; under namespace_lock, also read
+ *	without it to fail early
+ * @ids: its mailboxes by id; under namespace_lock
  * @mnt: the mount that the module uses itself
  * @lock: protects the fields below
  * @ended: @mnt is not held by the network namespace any more
  * @pinned: it has been mounted, and this holds a reference to the module
  * @configured: the options of a mount have been applied
  * @unpin: checks whether it is still mounted
+ * @end: removes the names after the network namespace has ended
  */
 struct mbx_instance {
 	struct mbx_namespace *ns;
+	struct rb_root ids;
 	struct vfsmount *mnt;
 	spinlock_t lock;
 	bool ended;
 	bool pinned;
 	bool configured;
 	struct delayed_work unpin;
+	struct delayed_work end;
 };
 
 static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
@@ -41,8 +47,7 @@ static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
 }
 
 struct vfsmount *mbx_instance_mount(void);
-void mbx_instance_close(struct mbx_namespace *ns);
-void mbx_instance_end(struct mbx_namespace *ns);
+void mbx_instance_end(struct mbx_instance *instance);
 
 int mbx_instance_init(void);
 int mbx_instance_register(void);

@@ -107,8 +107,8 @@ struct user_namespace;
  * @choices: MBX_STORE_CHOICES: readers with another policy; set once, under @lock
  * @receiver_pid: @direct: the process that receives, one reference
  * @sender_pid: @direct: the process that sends, one reference
- * @id_node: in the ids of the namespace that knows the id, which inode.i_private points
- *	to until it does not; under namespace_lock
+ * @id_node: in mbx_instance.ids while inode.i_private points to the instance; under
+ *	namespace_lock
  * @user: the user that is charged for the mailbox
  * @ring: MBOX_RING: the memory; otherwise NULL
  * @watch: recipients of events other than polled handles, NULL until the first one;

@@ -5,8 +5,9 @@
  * Name and id of a mailbox belong to the network namespace of the instance of the file
  * system that the mailbox is in. An ioctl searches the network namespace of the calling
  * process. A mailbox does not keep its namespace alive. When the namespace ends, its
- * mailboxes lose name and id, and those without other references are freed. A handle
- * that is still open elsewhere continues to work.
+ * mailboxes cannot be looked up any more. They lose name and id some time later, and
+ * those without other references are freed. A handle that is still open elsewhere
+ * continues to work.
  *
  * One lock protects the ids of all namespaces. It is taken to create, list, open by id
  * and release mailboxes, never to send or receive. A mailbox keeps its id until its
@@ -20,7 +21,6 @@
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
-#include "fs.h"
 #include "instance.h"
 #include "mailbox.h"
 #include "namespace.h"
@@ -28,8 +28,8 @@
 static DEFINE_SPINLOCK(namespace_lock);
 static unsigned int namespace_key;
 /*
- * Highest id of the mailboxes that outlived their namespace. The kernel may reuse
- * the inode number of that namespace, so ids of new namespaces begin above this one.
+ * Highest id of the mailboxes that were there when their namespace ended. The kernel may
+ * reuse the inode number of that namespace, so ids of new namespaces begin above this one.
  * It begins with the inode number of the directory. Under namespace_lock.
  */
 static u64 orphan_id = MBX_ROOT_INO;
@@ -70,7 +70,9 @@ void mbx_namespace_number(struct mbx_namespace *ns, struct mailbox *mb)
 /* The mailbox with the lowest id that is not below @id, or NULL. */
 static struct mailbox *find_id(struct mbx_namespace *ns, u64 id)
 {
-	struct rb_node *node = ns->ids.rb_node;
+	/* Pairs with the release of the thread that made the instance. */
+	struct mbx_instance *instance = smp_load_acquire(&ns->instance);
+	struct rb_node *node = instance ? instance->ids.rb_node : NULL;
 	struct mailbox *found = NULL;
 
 	lockdep_assert_held(&namespace_lock);
@@ -89,15 +91,23 @@ static struct mailbox *find_id(struct mbx_namespace *ns, u64 id)
 
 /**
  * mbx_namespace_publish() - let a mailbox be looked up by its id
- * @ns: its namespace
- * @mb: a new mailbox
+ * @mb: a new mailbox; without an id, it gets one
+ *
+ * Return: 0, or -ESTALE: the namespace has ended.
  */
-void mbx_namespace_publish(struct mbx_namespace *ns, struct mailbox *mb)
+int mbx_namespace_publish(struct mailbox *mb)
 {
+	struct mbx_instance *instance = mbx_instance_of(mb->inode.i_sb);
 	struct rb_node **link, *parent = NULL;
 
 	spin_lock(&namespace_lock);
-	link = &ns->ids.rb_node;
+	if (!instance->ns) {
+		spin_unlock(&namespace_lock);
+		return -ESTALE;
+	}
+	if (!mb->id)
+		mbx_namespace_number(instance->ns, mb);
+	link = &instance->ids.rb_node;
 	while (*link) {
 		parent = *link;
 		if (mb->id < rb_entry(parent, struct mailbox, id_node)->id)
@@ -106,10 +116,11 @@ void mbx_namespace_publish(struct mbx_namespace *ns, struct mailbox *mb)
 			link = &parent->rb_right;
 	}
 	rb_link_node(&mb->id_node, parent, link);
-	rb_insert_color(&mb->id_node, &ns->ids);
-	mb->inode.i_private = ns;
+	rb_insert_color(&mb->id_node, &instance->ids);
+	mb->inode.i_private = instance;
 	mb->published = true;
 	spin_unlock(&namespace_lock);
+	return 0;
 }
 
 /**
@@ -159,12 +170,12 @@ struct mailbox *mbx_namespace_find_id(u64 id)
 
 static void drop_id(struct mailbox *mb)
 {
-	struct mbx_namespace *ns = mb->inode.i_private;
+	struct mbx_instance *instance = mb->inode.i_private;
 
 	lockdep_assert_held(&namespace_lock);
-	if (!ns)
+	if (!instance)
 		return;
-	rb_erase(&mb->id_node, &ns->ids);
+	rb_erase(&mb->id_node, &instance->ids);
 	mb->inode.i_private = NULL;
 }
 
@@ -190,44 +201,56 @@ static int __net_init namespace_init_net(struct net *net)
 	return 0;
 }
 
-/* Remove a mailbox from a namespace that ends. Return whether there was one. */
-static bool forget_first(struct mbx_namespace *ns)
+/**
+ * mbx_namespace_first() - find a mailbox that a namespace has left behind
+ * @instance: the instance of the namespace
+ *
+ * Return: a mailbox that has an id, with a reference, or NULL.
+ */
+struct mailbox *mbx_namespace_first(struct mbx_instance *instance)
 {
+	struct mailbox *found = NULL;
 	struct rb_node *node;
-	struct mailbox *mb;
-	bool lives;
 
-	spin_lock(&namespace_lock);
-	node = rb_first(&ns->ids);
-	if (!node) {
+	while (!found) {
+		spin_lock(&namespace_lock);
+		node = rb_first(&instance->ids);
+		if (!node) {
+			spin_unlock(&namespace_lock);
+			return NULL;
+		}
+		found = rb_entry(node, struct mailbox, id_node);
+		if (!igrab(&found->inode)) {
+			drop_id(found);
+			found = NULL;
+		}
 		spin_unlock(&namespace_lock);
-		return false;
 	}
-	mb = rb_entry(node, struct mailbox, id_node);
-	lives = igrab(&mb->inode);
-	drop_id(mb);
-	spin_unlock(&namespace_lock);
-	if (!lives)
-		return true;
-	mbx_fs_forget(mb);
-	/* Without its name, only handles, mounts and lookups refer to it. */
-	spin_lock(&namespace_lock);
-	if (atomic_read(&mb->inode.i_count) > 1)
-		orphan_id = max(orphan_id, mb->id);
-	spin_unlock(&namespace_lock);
-	mbx_mailbox_put(mb);
-	return true;
+	return found;
 }
 
-/* A network namespace ends, or the module is unloaded. */
+/*
+ * A network namespace ends, or the module is unloaded. The kernel ends the namespaces one
+ * after the other, so this must not wait for anything that a process can hold up, such as
+ * the lock of the directory.
+ */
 static void __net_exit namespace_exit_net(struct net *net)
 {
 	struct mbx_namespace *ns = mbx_namespace_of(net);
+	struct mbx_instance *instance = ns->instance;
+	struct rb_node *last;
 
-	mbx_instance_close(ns);
-	while (forget_first(ns))
-		cond_resched();
-	mbx_instance_end(ns);
+	if (!instance)
+		return;
+	ns->instance = NULL;
+	spin_lock(&namespace_lock);
+	/* Read without the lock by a thread that is about to create a mailbox. */
+	WRITE_ONCE(instance->ns, NULL);
+	last = rb_last(&instance->ids);
+	if (last)
+		orphan_id = max(orphan_id, rb_entry(last, struct mailbox, id_node)->id);
+	spin_unlock(&namespace_lock);
+	mbx_instance_end(instance);
 }
 
 static struct pernet_operations namespace_ops = {

@@ -6,7 +6,6 @@
 #define MBX_NAMESPACE_H
 
 #include <linux/atomic.h>
-#include <linux/rbtree.h>
 #include <linux/types.h>
 
 struct mailbox;
@@ -15,14 +14,12 @@ struct net;
 
 /**
  * struct mbx_namespace - what a network namespace has
- * @ids: mailboxes by id; under namespace_lock
  * @last_id: the id of the newest mailbox
  * @instance: the instance of the file system, NULL until it is needed; set once, with
  *	release order
  * @net: the network namespace
  */
 struct mbx_namespace {
-	struct rb_root ids;
 	atomic64_t last_id;
 	struct mbx_instance *instance;
 	struct net *net;
@@ -31,9 +28,10 @@ struct mbx_namespace {
 struct mbx_namespace *mbx_namespace_of(struct net *net);
 struct mbx_namespace *mbx_namespace_current(void);
 void mbx_namespace_number(struct mbx_namespace *ns, struct mailbox *mb);
-void mbx_namespace_publish(struct mbx_namespace *ns, struct mailbox *mb);
+int mbx_namespace_publish(struct mailbox *mb);
 struct mailbox *mbx_namespace_find_id(u64 id);
 struct mailbox *mbx_namespace_next(u64 id);
+struct mailbox *mbx_namespace_first(struct mbx_instance *instance);
 void mbx_namespace_forget(struct mailbox *mb);
 
 int mbx_namespace_init(void);

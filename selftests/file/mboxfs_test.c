@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "leases.h"
+#include "locked_dir.h"
 #include "mboxfs.h"
 
 /* ---- what a mailbox looks like ------------------------------------------- */
@@ -902,6 +903,56 @@ TEST_F(fs, a_mount_outlives_its_namespace)
 	fd = reopen(self->fd, O_RDONLY);
 	EXPECT_EQ(1, take(fd));
 	close(fd);
+}
+
+/* Leaves a mount of an instance with a name in it behind. */
+static int leave_a_mount(void *arg)
+{
+	const char *dir = arg;
+	char path[128];
+
+	CHECK_EQ(0, neg(unshare(CLONE_NEWNET)));
+	CHECK_EQ(0, mount_at(dir, NULL));
+	snprintf(path, sizeof(path), "%s/left", dir);
+	CHECK_EQ(0, neg(mkfifo(path, 0600)));
+	return 0;
+}
+
+static int await_no_file(const char *path)
+{
+	int i;
+
+	for (i = 0; i < WAIT_LIMIT_MS / 10 && !access(path, F_OK); i++)
+		usleep(10000);
+	return access(path, F_OK) ? 0 : -ETIMEDOUT;
+}
+
+/* The kernel ends namespaces one after the other: none of them may wait for a process. */
+TEST_F(fs, a_reader_of_the_directory_holds_up_no_namespace)
+{
+	struct locked_dir locked = { 0 };
+	char again[80], path[96];
+	int ret;
+
+	snprintf(again, sizeof(again), "%s-2", self->dir);
+	snprintf(path, sizeof(path), "%s/left", again);
+	ASSERT_EQ(0, mkdir(again, 0700));
+	ret = locked_dir_start(&locked, self->root);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no userfaultfd: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	/* Nothing keeps the namespace of the instance any more. */
+	ASSERT_EQ(0, unshare(CLONE_NEWNET));
+	usleep(300000);
+	ASSERT_EQ(0, in_child(leave_a_mount, again));
+	EXPECT_EQ(0, await_no_file(path));
+	EXPECT_EQ(0, access(self->path, F_OK));
+	EXPECT_LT(0, locked_dir_end(&locked));
+	/* Now it ends. */
+	EXPECT_EQ(0, await_no_file(self->path));
+	EXPECT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(0, umount(again));
+	rmdir(again);
 }
 
 /* ---- the library ------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 
 #include "leases.h"
+#include "locked_dir.h"
 #include "mboxfs.h"
 #include "peers.h"
 
@@ -315,6 +316,65 @@ TEST_F(temporary, open_races_with_the_last_close)
 		EXPECT_LT(0, racers[i].opened);
 	}
 	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+}
+
+struct blocked {
+	FIXTURE_DATA(temporary) *self;
+	pthread_t thread;
+	int fd;
+};
+
+static void *close_last(void *arg)
+{
+	struct blocked *b = arg;
+
+	close(b->fd);
+	return NULL;
+}
+
+static void *create_again(void *arg)
+{
+	struct blocked *b = arg;
+
+	b->fd = raw_create(b->self->name, O_RDWR, &b->self->attr);
+	return NULL;
+}
+
+/* The mailbox has ended and still has its name: a call that creates it sleeps until then. */
+TEST_F(temporary, create_sleeps_until_the_name_is_free)
+{
+	struct blocked closer = { self }, creator = { self };
+	struct locked_dir locked = { 0 };
+	struct timespec used;
+	clockid_t clock;
+	int root, ret, i;
+
+	NEED_MOUNT(self);
+	closer.fd = raw_create(self->name, O_RDWR, &self->attr);
+	ASSERT_LE(0, closer.fd);
+	root = open(self->mnt, O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, root);
+	ret = locked_dir_start(&locked, root);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no userfaultfd: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, thread_start(&closer.thread, close_last, &closer));
+	for (i = 0; i < WAIT_LIMIT_MS && !chmod(self->path, 0666); i++)
+		usleep(1000);
+	ASSERT_EQ(-EIDRM, neg(chmod(self->path, 0666)));
+	ASSERT_EQ(0, thread_start(&creator.thread, create_again, &creator));
+	usleep(1000000);
+	ASSERT_EQ(0, pthread_getcpuclockid(creator.thread, &clock));
+	ASSERT_EQ(0, clock_gettime(clock, &used));
+	EXPECT_EQ(0, used.tv_sec);
+	EXPECT_GT(300000000, used.tv_nsec);
+	EXPECT_LT(0, locked_dir_end(&locked));
+	pthread_join(closer.thread, NULL);
+	pthread_join(creator.thread, NULL);
+	EXPECT_LE(0, creator.fd);
+	EXPECT_EQ(0, put(creator.fd, 1));
+	close(creator.fd);
+	close(root);
 }
 
 TEST_F_TIMEOUT(afterwards, the_module_is_not_in_use, 60)
