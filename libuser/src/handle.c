@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Handles: where they come from and how they end. */
+#define _GNU_SOURCE
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,14 +40,36 @@ static bool was_ring(int fd)
 	return ioctl(fd, MBOX_IOC_RING_WAIT, &arg) >= 0 || errno != EOPNOTSUPP;
 }
 
-/* Complete a handle that has a descriptor. */
-static void look(struct mbox *mb)
+/* Complete a handle that has a descriptor. Return whether that is one of a mailbox. */
+static bool look(struct mbox *mb)
 {
+	if (learn(mb) == 0)
+		return true;
+	if (errno == ENOTTY)
+		return false;
 	/* Destroyed already, it fails in every call in the way of its kind. */
-	if (learn(mb) < 0) {
-		mb->eof = true;
-		mb->ring = was_ring(mb->fd);
+	mb->eof = true;
+	mb->ring = was_ring(mb->fd);
+
+	return true;
+}
+
+/* Complete a handle whose descriptor was opened, or free it if that failed. */
+static struct mbox *finish(struct mbox *mb)
+{
+	int saved;
+
+	if (mb->fd >= 0) {
+		if (look(mb))
+			return mb;
+		close(mb->fd);
+		errno = EINVAL;
 	}
+	saved = errno;
+	free(mb);
+	errno = saved;
+
+	return NULL;
 }
 
 /*
@@ -55,64 +79,109 @@ static void look(struct mbox *mb)
 struct mbox *mbox__handle_from_control(unsigned long cmd, void *arg)
 {
 	struct mbox *mb;
-	int saved;
 
 	mb = calloc(1, sizeof(*mb));
 	if (!mb)
 		return NULL;
 
 	mb->fd = mbox__control(cmd, arg);
-	if (mb->fd < 0) {
-		saved = errno;
-		free(mb);
-		errno = saved;
-		return NULL;
-	}
 
-	look(mb);
-
-	return mb;
+	return finish(mb);
 }
 
-/* A handle of a path that leads to a mailbox. */
-static struct mbox *open_path(const char *path, int oflags)
-{
-	struct mbox *mb;
-	int saved;
-
-	if (oflags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	mb = calloc(1, sizeof(*mb));
-	if (!mb)
-		return NULL;
-
-	mb->fd = open(path, oflags | O_CLOEXEC);
-	if (mb->fd < 0) {
-		saved = errno;
-		free(mb);
-		errno = saved;
-		return NULL;
-	}
-	look(mb);
-
-	return mb;
-}
-
-/* Opening another FIFO could wait, so this is checked before. */
-static bool is_mailbox(const char *path)
+/* Opening another FIFO could wait, and opening a device do anything. */
+static bool is_mailbox(int fd)
 {
 	struct statfs fs;
 	struct stat st;
 
-	if (statfs(path, &fs) < 0 || stat(path, &st) < 0)
+	if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
 		return false;
 	if ((unsigned int)fs.f_type == FS_MAGIC && S_ISFIFO(st.st_mode))
 		return true;
 	errno = EINVAL;
 
 	return false;
+}
+
+static int open_again(int fd, int oflags)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+
+	return open(path, oflags | O_CLOEXEC);
+}
+
+/*
+ * Without /proc, the path is followed a second time. If it leads somewhere else now, the
+ * open does not wait there, and is undone.
+ */
+static int open_same(const char *path, int found, int oflags)
+{
+	struct stat first, second;
+	int fd;
+
+	fd = open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -1;
+	if (fstat(found, &first) < 0 || fstat(fd, &second) < 0 ||
+	    first.st_dev != second.st_dev || first.st_ino != second.st_ino ||
+	    (!(oflags & O_NONBLOCK) && fcntl(fd, F_SETFL, oflags & ~O_CLOEXEC) < 0)) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
+
+	return fd;
+}
+
+/*
+ * Open what a path leads to if that is a mailbox. The path may lead somewhere else a moment
+ * later, so it is followed once, and what it led to is opened after the check.
+ */
+static int open_checked(const char *path, int oflags)
+{
+	int found, fd = -1, saved;
+
+	found = open(path, O_PATH | O_CLOEXEC);
+	if (found < 0)
+		return -1;
+	if (is_mailbox(found)) {
+		fd = open_again(found, oflags);
+		if (fd < 0 && errno == ENOENT)
+			fd = open_same(path, found, oflags);
+	}
+	saved = errno;
+	close(found);
+	errno = saved;
+
+	return fd;
+}
+
+static bool are_open_flags(int oflags)
+{
+	if (!(oflags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)))
+		return true;
+	errno = EINVAL;
+
+	return false;
+}
+
+/* A handle of a path that leads to a mailbox. */
+static struct mbox *open_path(const char *path, int oflags)
+{
+	struct mbox *mb;
+
+	if (!are_open_flags(oflags))
+		return NULL;
+	mb = calloc(1, sizeof(*mb));
+	if (!mb)
+		return NULL;
+
+	mb->fd = open_checked(path, oflags);
+
+	return finish(mb);
 }
 
 /* The permission bits are not compared: they depend on the umask, and change. */
@@ -190,7 +259,7 @@ MBOX_API struct mbox *mbox_open(const char *name, int oflags)
 	int len;
 
 	if (name && strchr(name, '/'))
-		return is_mailbox(name) ? open_path(name, oflags) : NULL;
+		return open_path(name, oflags);
 	len = mbox__name_len(name);
 	if (len < 0)
 		return NULL;
@@ -210,11 +279,17 @@ MBOX_API struct mbox *mbox_open_id(uint64_t id, int oflags)
 
 MBOX_API struct mbox *mbox_reopen(struct mbox *mb, int oflags)
 {
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	struct mbox *again;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", mb->fd);
+	if (!are_open_flags(oflags))
+		return NULL;
+	again = calloc(1, sizeof(*again));
+	if (!again)
+		return NULL;
 
-	return open_path(path, oflags);
+	again->fd = open_again(mb->fd, oflags);
+
+	return finish(again);
 }
 
 MBOX_API struct mbox *mbox_from_fd(int fd)

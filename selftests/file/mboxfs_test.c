@@ -978,6 +978,98 @@ TEST_F(fs, mbox_open_takes_a_path)
 	unlink(fifo);
 }
 
+/* A link that leads to a mailbox and to something else, in turn. */
+struct switching {
+	const char *link;
+	const char *targets[2];
+	bool stop;
+	pthread_t thread;
+};
+
+static void *switch_targets(void *arg)
+{
+	struct switching *s = arg;
+	char temp[128];
+	int i;
+
+	snprintf(temp, sizeof(temp), "%s-new", s->link);
+	for (i = 0; !__atomic_load_n(&s->stop, __ATOMIC_RELAXED); i++) {
+		if (symlink(s->targets[i & 1], temp) || rename(temp, s->link))
+			return (void *)1;
+	}
+	return NULL;
+}
+
+/* How many of the handles that it gives are not of the mailbox. */
+static int open_while_switching(struct switching *s, __u64 id)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, 3000);
+	struct mbox *mb;
+	int wrong = 0;
+	void *failed;
+
+	s->stop = false;
+	if (symlink(s->targets[0], s->link) ||
+	    thread_start(&s->thread, switch_targets, s))
+		return -1;
+	do {
+		mb = mbox_open(s->link, O_RDONLY);
+		if (mb)
+			wrong += stat_of(mbox_fd(mb)).id != id;
+		else
+			wrong += errno != EINVAL;
+		mbox_close(mb);
+	} while (now_ns(CLOCK_MONOTONIC) < limit);
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
+	pthread_join(s->thread, &failed);
+	unlink(s->link);
+	return failed ? -1 : wrong;
+}
+
+/* What was checked is opened: not a file with memory of its own, nor a FIFO that waits. */
+TEST_F(fs, mbox_open_opens_nothing_but_mailboxes)
+{
+	__u64 id = stat_of(self->fd).id;
+	char link[80], fifo[80];
+	struct switching s = { .link = link, .targets = { self->path, "/proc/self/stat" } };
+
+	snprintf(link, sizeof(link), "%s-link", self->dir);
+	EXPECT_EQ(0, open_while_switching(&s, id));
+	snprintf(fifo, sizeof(fifo), "%s-fifo", self->dir);
+	ASSERT_EQ(0, mkfifo(fifo, 0600));
+	s.targets[1] = fifo;
+	EXPECT_EQ(0, open_while_switching(&s, id));
+	unlink(fifo);
+}
+
+static int open_without_proc(void *arg)
+{
+	FIXTURE_DATA(fs) *self = arg;
+	struct mbox *mb;
+	char path[80];
+
+	CHECK_EQ(0, neg(chroot(self->dir)));
+	CHECK_EQ(0, neg(chdir("/")));
+	snprintf(path, sizeof(path), "/%s", self->name);
+	mb = mbox_open(path, O_RDWR);
+	CHECK(mb);
+	CHECK_EQ(0, fcntl(mbox_fd(mb), F_GETFL) & O_NONBLOCK);
+	CHECK_EQ(0, mbox_close(mb));
+	mb = mbox_open(path, O_RDWR | O_NONBLOCK);
+	CHECK(mb);
+	CHECK_EQ(O_NONBLOCK, fcntl(mbox_fd(mb), F_GETFL) & O_NONBLOCK);
+	CHECK_EQ(FD_CLOEXEC, fcntl(mbox_fd(mb), F_GETFD));
+	CHECK_EQ(0, mbox_close(mb));
+	CHECK(!mbox_open("/none", O_RDWR) && errno == ENOENT);
+	CHECK(!mbox_open("/.", O_RDONLY) && errno == EINVAL);
+	return 0;
+}
+
+TEST_F(fs, mbox_open_works_without_proc)
+{
+	EXPECT_EQ(0, in_child(open_without_proc, self));
+}
+
 /* A parent with both rights, a worker that receives, and the end of the queue. */
 TEST_F(fs, mbox_reopen_gives_up_a_right)
 {
