@@ -7,8 +7,11 @@
  * A mailbox and its inode are one object (fs.c). Its name, if it has one, each file and
  * each lookup in progress holds a reference to the inode; so do mounts of a single
  * mailbox. The last reference frees the mailbox. Destroying it removes name and id; the
- * mailbox stays until the last reference is dropped, and every call on it fails. A
- * message belongs to the mailbox, or to the one call that holds it. A call that waits is
+ * mailbox stays until the last reference is dropped, and every call on it fails. Others
+ * than its user can hold such a reference (O_PATH, a mount), so the user is charged only
+ * until the last handle is closed, and the memory of a ring is freed then.
+ *
+ * A message belongs to the mailbox, or to the one call that holds it. A call that waits is
  * on the stack of its task, or in its transaction, and is linked into a list or tree of
  * the mailbox. It is unlinked under the lock before its memory is freed.
  *
@@ -27,6 +30,8 @@
  *
  * No locks nest, with these exceptions. namespace_lock, creations_lock and users_lock
  * nest inside inode_lock, and inode.i_lock nests inside namespace_lock. mailbox.lock
+ * nests inside inode_lock where rename(2) frees the mailbox whose name it replaces: Linux
+ * 6.1 drops its last reference before the lock. mailbox.lock
  * nests inside links_lock and inside inherit_lock. users_lock, mbx_user.lock and
  * mailbox.lock nest inside mbx_outlet.lock. ring.lock, mailbox.lock, users_lock and
  * mbx_user.lock nest inside the kernel's mmap_lock. Under mailbox.lock tasks may be
@@ -243,13 +248,26 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 err_free_history:
 	kfree(history);
 err_free_ring:
-	if (ring)
-		mbx_ring_free(ring, user);
+	if (ring) {
+		mbx_ring_put(ring, user);
+		mbx_ring_free(ring);
+	}
 err_uncharge:
 	mbx_uncharge_mailbox(user);
 err_put_user:
 	mbx_user_put(user);
 	return ERR_PTR(ret);
+}
+
+/* Give back what its user is charged for, unless that is done. */
+static void finish(struct mailbox *mb)
+{
+	if (mb->finished)
+		return;
+	mb->finished = true;
+	if (mb->ring)
+		mbx_ring_put(mb->ring, mb->user);
+	mbx_uncharge_mailbox(mb->user);
 }
 
 /**
@@ -270,10 +288,10 @@ void mbx_mailbox_release(struct mailbox *mb)
 	mbx_lifespans_end(mb);
 	mbx_drop_all(mb);
 	mbx_dead_letter_detach(mb);
+	finish(mb);
 	if (mb->ring)
-		mbx_ring_free(mb->ring, mb->user);
+		mbx_ring_free(mb->ring);
 	mbx_message_free_spares(mb);
-	mbx_uncharge_mailbox(mb->user);
 	mbx_user_put(mb->user);
 	if (mb->direct) {
 		put_pid(mb->receiver_pid);
@@ -403,11 +421,12 @@ static void end_temporary(struct mailbox *mb)
 /* A handle is closed, and all messages that the close dropped are freed. */
 static void leave(struct mailbox *mb)
 {
-	bool last, ends;
+	bool last, ends, dead;
 
 	spin_lock(&mb->lock);
 	last = !--mb->handles;
 	ends = last && mb->flags & MBOX_TEMPORARY && !mb->dead;
+	dead = ends || mb->dead;
 	if (ends) {
 		/* Pairs with the READ_ONCE() of calls that check it without the lock. */
 		WRITE_ONCE(mb->dead, true);
@@ -418,6 +437,9 @@ static void leave(struct mailbox *mb)
 		end_temporary(mb);
 	else if (last)
 		mbx_fds_give_up(mb);
+	/* No other handle can come, and a mapping is one. */
+	if (last && dead)
+		finish(mb);
 }
 
 /* A handle can receive nothing more. */
@@ -771,8 +793,11 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	/* It was looked for first, and may have been received since then. */
 	if (!st->queued)
 		st->oldest_ns = 0;
-	if (mb->ring)
+	/* Without a handle, it can be destroyed at any time, and then closed. */
+	if (mb->ring && mbx_ring_get(mb->ring)) {
 		mbx_ring_stat(mb, st);
+		mbx_ring_put(mb->ring, mb->user);
+	}
 	return ret;
 }
 

@@ -103,6 +103,8 @@ struct user_namespace;
  * @net_ino: inode number of that namespace
  * @published: the mailbox can be, or could be, looked up; set before the first lookup
  * @direct: the mailbox is one direction of a direct link
+ * @finished: it is dead and its last handle is closed, and the user is not charged for it
+ *	any more; set once, by the thread that closes the handle
  * @dentry: the name, NULL if there is none; under inode.i_lock
  * @choices: MBX_STORE_CHOICES: readers with another policy; set once, under @lock
  * @receiver_pid: @direct: the process that receives, one reference
@@ -187,6 +189,7 @@ struct mailbox {
 	bool had_senders;
 	u8 policy;
 	u8 depth;
+	bool finished;
 	u64 id;
 	struct rb_node id_node;
 	/* A direct link has no name and no broadcasts. */

@@ -94,7 +94,7 @@ static int alloc_regions(struct mbx_ring *ring)
 /**
  * mbx_ring_new() - make the memory of a ring
  * @attr: attributes of the mailbox, already checked
- * @user: the user whose limit is charged until mbx_ring_free()
+ * @user: the user whose limit is charged until the last mbx_ring_put()
  *
  * Context: Process context, may sleep.
  * Return: the ring, or -ENOMEM, -EDQUOT.
@@ -109,6 +109,7 @@ struct mbx_ring *mbx_ring_new(const struct mbox_attr *attr,
 	ring = kzalloc(sizeof(*ring), GFP_KERNEL_ACCOUNT);
 	if (!ring)
 		return ERR_PTR(-ENOMEM);
+	refcount_set(&ring->refs, 1);
 	ring->capacity = attr->capacity;
 	ring->mask = n - 1;
 	ring->msg_max = attr->msg_max;
@@ -138,16 +139,39 @@ err_free:
 }
 
 /**
- * mbx_ring_free() - free a ring and its memory
- * @ring: the ring, which is not mapped any more
- * @user: the user that was charged
+ * mbx_ring_get() - use the memory of a ring without a handle
+ * @ring: the ring; the caller has a reference to its mailbox
+ *
+ * Return: whether there still is the memory; then mbx_ring_put() has to follow.
  */
-void mbx_ring_free(struct mbx_ring *ring, struct mbx_user *user)
+bool mbx_ring_get(struct mbx_ring *ring)
 {
+	return refcount_inc_not_zero(&ring->refs);
+}
+
+/**
+ * mbx_ring_put() - drop a reference to the memory of a ring
+ * @ring: the ring; when this is the last reference, it is not mapped any more
+ * @user: the user that was charged
+ *
+ * Context: Process context, may sleep.
+ */
+void mbx_ring_put(struct mbx_ring *ring, struct mbx_user *user)
+{
+	if (!refcount_dec_and_test(&ring->refs))
+		return;
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&ring->attached));
 	mbx_ring_wait_exit(ring);
 	vfree(ring->kernel);
 	mbx_uncharge_bytes(user, ring->charged);
+}
+
+/**
+ * mbx_ring_free() - free a ring
+ * @ring: the ring, whose memory is gone
+ */
+void mbx_ring_free(struct mbx_ring *ring)
+{
 	xa_destroy(&ring->owners);
 	kfree(ring);
 }

@@ -21,7 +21,9 @@ struct vm_area_struct;
 int mbx_ring_attr_check(const struct mbox_attr *attr);
 struct mbx_ring *mbx_ring_new(const struct mbox_attr *attr,
 			      struct mbx_user *user);
-void mbx_ring_free(struct mbx_ring *ring, struct mbx_user *user);
+bool mbx_ring_get(struct mbx_ring *ring);
+void mbx_ring_put(struct mbx_ring *ring, struct mbx_user *user);
+void mbx_ring_free(struct mbx_ring *ring);
 
 int mbx_ring_mmap(struct mailbox *mb, struct vm_area_struct *vma,
 		  unsigned int rights);

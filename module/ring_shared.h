@@ -7,6 +7,7 @@
 
 #include <linux/mbox.h>
 #include <linux/rbtree.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -37,6 +38,8 @@ struct mbx_ring_waking {
 
 /**
  * struct mbx_ring - the memory of a ring and the processes that mapped it
+ * @refs: references to the memory: that of the mailbox, which it has until it is dead and
+ *	has no handle, and those of calls that use the memory without a handle
  * @kernel: MBOX_RING_KERNEL; under mailbox.lock
  * @tail: MBOX_RING_TAIL, untrusted
  * @head: MBOX_RING_HEAD, untrusted
@@ -73,6 +76,7 @@ struct mbx_ring_waking {
  * @stalled_since: when the kernel first saw it; 0: no slot holds them up
  */
 struct mbx_ring {
+	refcount_t refs;
 	struct mbox_ring_kernel *kernel;
 	u64 *tail;
 	u64 *head;

@@ -1133,6 +1133,101 @@ TEST_F(fs, attributes_of_a_destroyed_mailbox_are_EIDRM)
 	EXPECT_EQ(0, mbox_close(mb));
 }
 
+/* ---- what a destroyed mailbox costs ----------------------------------------------- */
+
+static struct mbox_info usage(void)
+{
+	struct mbox_info info;
+
+	memset(&info, POISON, sizeof(info));
+	raw_control(MBOX_IOC_INFO, &info);
+	return info;
+}
+
+/* Anybody may have it open with O_PATH. */
+static int destroy_and_count(void *arg)
+{
+	FIXTURE_DATA(fs) *self = arg;
+	struct mbox_info before;
+	int fd, i, paths[10];
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	before = usage();
+	for (i = 0; i < 10; i++) {
+		fd = raw_create("other", O_RDWR | O_EXCL, &self->attr);
+		CHECK(fd >= 0);
+		paths[i] = open(self->other, O_PATH | O_CLOEXEC);
+		CHECK(paths[i] >= 0);
+		if (!(self->attr.flags & MBOX_TEMPORARY))
+			CHECK_EQ(0, raw_destroy(fd));
+		/* The handle keeps what it needs. */
+		CHECK_EQ(before.mailboxes + 1, usage().mailboxes);
+		CHECK(self->attr.mode != MBOX_RING || usage().bytes > before.bytes);
+		close(fd);
+		CHECK_EQ(before.mailboxes, usage().mailboxes);
+		CHECK_EQ(before.bytes, usage().bytes);
+	}
+	for (i = 0; i < 10; i++) {
+		CHECK_EQ(-EIDRM, reopen(paths[i], O_RDONLY));
+		close(paths[i]);
+	}
+	CHECK_EQ(before.mailboxes, usage().mailboxes);
+	CHECK_EQ(before.bytes, usage().bytes);
+	return 0;
+}
+
+TEST_F(fs, a_destroyed_mailbox_costs_nothing_without_a_handle)
+{
+	long limit = param_get("user_mailboxes");
+
+	ASSERT_EQ(0, param_set("user_mailboxes", 3));
+	EXPECT_EQ(0, in_child(destroy_and_count, self));
+	self->attr.flags = MBOX_TEMPORARY;
+	EXPECT_EQ(0, in_child(destroy_and_count, self));
+	self->attr.flags = 0;
+	self->attr.mode = MBOX_RING;
+	EXPECT_EQ(0, in_child(destroy_and_count, self));
+	param_set("user_mailboxes", limit);
+}
+
+struct walker {
+	bool stop;
+	int walked;
+};
+
+static void *walk_all(void *arg)
+{
+	struct walker *w = arg;
+	struct mbox_walk pos = { 0 };
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+		pos.id = 0;
+		while (!raw_control(MBOX_IOC_WALK, &pos))
+			w->walked++;
+	}
+	return NULL;
+}
+
+/* A walk reads the memory of rings without a handle. */
+TEST_F(fs, walk_races_with_the_end_of_rings)
+{
+	struct walker walker = { 0 };
+	pthread_t thread;
+	int fd, i;
+
+	self->attr.mode = MBOX_RING;
+	ASSERT_EQ(0, thread_start(&thread, walk_all, &walker));
+	for (i = 0; i < 500; i++) {
+		fd = raw_create("other", O_RDWR | O_EXCL, &self->attr);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(0, raw_destroy(fd));
+		close(fd);
+	}
+	__atomic_store_n(&walker.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, walker.walked);
+}
+
 /* ---- races ---------------------------------------------------------------------- */
 
 struct racer {
