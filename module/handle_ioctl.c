@@ -5,6 +5,7 @@
  * operation. Nothing here takes a lock.
  */
 #include <linux/err.h>
+#include <linux/mount.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 
@@ -598,6 +599,20 @@ static long ioctl_nack(struct file *file, union mbx_arg *arg,
 
 /* ---- the mailbox itself ------------------------------------------------- */
 
+/*
+ * What the owner may change is like the mode: fchmod(2) through a handle of a read-only
+ * mount is EROFS.
+ */
+static int change_begin(struct file *file)
+{
+	return mnt_want_write_file(file);
+}
+
+static void change_end(struct file *file)
+{
+	mnt_drop_write_file(file);
+}
+
 static long ioctl_stat(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
@@ -614,20 +629,27 @@ static long ioctl_set_capacity(struct file *file, union mbx_arg *arg,
 	struct handle *handle = file->private_data;
 	u32 capacity = arg->set_capacity.capacity;
 	u64 max_bytes = arg->set_capacity.max_bytes;
+	int ret;
 
 	if (arg->set_capacity.reserved)
 		return -EINVAL;
-	if (!handle->endpoint)
-		return mbx_mailbox_set_capacity(handle->mb, capacity, max_bytes);
-	if (max_bytes)
+	if (handle->endpoint && max_bytes)
 		return -EOPNOTSUPP;
-	return mbx_direct_set_capacity(handle->endpoint, capacity);
+	if (handle->endpoint)
+		return mbx_direct_set_capacity(handle->endpoint, capacity);
+	ret = change_begin(file);
+	if (ret)
+		return ret;
+	ret = mbx_mailbox_set_capacity(handle->mb, capacity, max_bytes);
+	change_end(file);
+	return ret;
 }
 
 static long ioctl_expel(struct file *file, union mbx_arg *arg,
 			void __user *uarg, size_t usize)
 {
 	struct mbox_expel *expel = &arg->expel;
+	bool changes = !(expel->flags & MBOX_EXPEL_LOOK);
 	int ret;
 
 	if (expel->flags & ~MBOX_EXPEL_LOOK || expel->reserved)
@@ -635,7 +657,12 @@ static long ioctl_expel(struct file *file, union mbx_arg *arg,
 	/* Before anything changes: afterwards, a fault could not undo that. */
 	if (mbx_ioctl_respond(uarg, usize, expel, sizeof(*expel)))
 		return -EFAULT;
+	ret = changes ? change_begin(file) : 0;
+	if (ret)
+		return ret;
 	ret = mbx_mailbox_expel(mbx_file_mailbox(file), expel);
+	if (changes)
+		change_end(file);
 	if (ret)
 		return ret;
 	/* If the address is no longer mapped, nothing can read it either. */

@@ -748,6 +748,13 @@ TEST_F(fs, a_read_only_mount_is_for_receivers)
 	/* What is open goes on. */
 	EXPECT_EQ(0, put(before, 1));
 	EXPECT_EQ(1, take(receiver));
+	/* The owner changes nothing through this mount, as with fchmod(2). */
+	EXPECT_EQ(-EROFS, neg(fchmod(receiver, 0)));
+	EXPECT_EQ(-EROFS, raw_set_capacity(receiver, 9));
+	EXPECT_EQ(-EROFS, raw_set_capacity(before, 9));
+	EXPECT_EQ(4U, stat_of(self->fd).attr.capacity);
+	EXPECT_EQ(0, raw_set_capacity(self->fd, 5));
+	EXPECT_EQ(5U, stat_of(self->fd).attr.capacity);
 	EXPECT_EQ(-EROFS, neg(unlink(path)));
 	EXPECT_EQ(-EROFS, neg(chmod(path, 0)));
 	snprintf(path, sizeof(path), "%s/new", again);
@@ -764,6 +771,31 @@ TEST_F(fs, a_read_only_mount_is_for_receivers)
 	close(receiver);
 	EXPECT_EQ(0, umount(again));
 	rmdir(again);
+}
+
+TEST_F(fs, expelling_needs_a_mount_that_is_not_read_only)
+{
+	struct mbox_expel expel = { .flags = MBOX_EXPEL_LOOK };
+	struct mbox_attr attr = attr_of(MBOX_BROADCAST, 4);
+	int fd, receiver;
+
+	fd = raw_create("other", O_RDWR | O_EXCL, &attr);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, neg(mount(NULL, self->dir, NULL, MS_REMOUNT | MS_RDONLY, NULL)));
+	receiver = open_as(self->other, O_RDONLY);
+	ASSERT_LE(0, receiver);
+	ASSERT_EQ(0, put(fd, 1));
+	EXPECT_EQ(0, raw(receiver, MBOX_IOC_EXPEL, &expel));
+	expel.flags = 0;
+	EXPECT_EQ(-EROFS, raw(receiver, MBOX_IOC_EXPEL, &expel));
+	EXPECT_EQ(1, take(receiver));
+	EXPECT_EQ(1, take(fd));
+	ASSERT_EQ(0, put(fd, 2));
+	expel = (struct mbox_expel){ 0 };
+	EXPECT_EQ(0, raw(fd, MBOX_IOC_EXPEL, &expel));
+	EXPECT_EQ(0, raw_unlink("other"));
+	close(receiver);
+	close(fd);
 }
 
 TEST_F(fs, a_bind_mount_gives_one_mailbox)
