@@ -194,25 +194,46 @@ static int fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	return 0;
 }
 
+/* The lock of the directory is held. */
 static int apply(const struct options *options, struct super_block *sb)
 {
 	struct inode *dir = d_inode(sb->s_root);
-	int ret = 0;
+	int ret;
 
-	inode_lock(dir);
+	lockdep_assert_held_write(&dir->i_rwsem);
 	if (options->given & BIT(OPT_MODE)) {
 		ret = mbx_acl_chmod(mbx_nop_idmap, sb->s_root, options->mode);
 		if (ret)
-			goto out;
+			return ret;
 		dir->i_mode = S_IFDIR | options->mode;
 	}
 	if (options->given & BIT(OPT_UID))
 		dir->i_uid = options->uid;
 	if (options->given & BIT(OPT_GID))
 		dir->i_gid = options->gid;
-out:
+	return 0;
+}
+
+/*
+ * Apply the options of the first mount. Any other mount waits until that is done, because
+ * its process may then change the directory, and is not to be overruled.
+ */
+static void configure(struct mbx_instance *instance, const struct options *options,
+		      struct super_block *sb)
+{
+	struct inode *dir = d_inode(sb->s_root);
+
+	/* Pairs with the release below. */
+	if (smp_load_acquire(&instance->configured))
+		return;
+	inode_lock(dir);
+	if (!instance->configured) {
+		/* It cannot fail: the directory has no list of access rights yet. */
+		apply(options, sb);
+		/* Pairs with the acquire above. */
+		smp_store_release(&instance->configured, true);
+	}
 	inode_unlock(dir);
-	return ret;
 }
 
 static void unpin(struct work_struct *work)
@@ -235,11 +256,8 @@ static void unpin(struct work_struct *work)
 }
 
 /* A mount is made: keep the module until it is gone. The caller has a reference. */
-static void pin(struct mbx_instance *instance, const struct options *options,
-		struct super_block *sb)
+static void pin(struct mbx_instance *instance)
 {
-	bool first;
-
 	spin_lock(&instance->lock);
 	if (!instance->pinned) {
 		instance->pinned = true;
@@ -248,12 +266,7 @@ static void pin(struct mbx_instance *instance, const struct options *options,
 			queue_delayed_work(system_power_efficient_wq,
 					   &instance->unpin, HZ);
 	}
-	first = !instance->configured;
-	instance->configured = true;
 	spin_unlock(&instance->lock);
-	/* It cannot fail: the directory has no list of access rights yet. */
-	if (first)
-		apply(options, sb);
 }
 
 /* Remove the names that a network namespace left behind, and drop the mount. */
@@ -321,16 +334,25 @@ static int fs_get_tree(struct fs_context *fc)
 		return PTR_ERR(instance);
 	ret = get_tree_keyed(fc, fill_super, instance);
 	fc->s_fs_info = NULL;
-	if (!ret)
-		pin(instance, fc->fs_private, fc->root->d_sb);
+	if (!ret) {
+		pin(instance);
+		configure(instance, fc->fs_private, fc->root->d_sb);
+	}
 	return ret;
 }
 
 static int fs_reconfigure(struct fs_context *fc)
 {
+	struct super_block *sb = fc->root->d_sb;
+	struct inode *dir = d_inode(sb->s_root);
+	int ret;
+
 	/* A mount is read-only. The instance is not: others use it too. */
 	fc->sb_flags_mask &= ~SB_RDONLY;
-	return apply(fc->fs_private, fc->root->d_sb);
+	inode_lock(dir);
+	ret = apply(fc->fs_private, sb);
+	inode_unlock(dir);
+	return ret;
 }
 
 static void fs_free(struct fs_context *fc)
@@ -347,17 +369,21 @@ static const struct fs_context_operations context_ops = {
 
 static int fs_init_context(struct fs_context *fc)
 {
-	struct net *net = fc->sb_flags & SB_KERNMOUNT ? mounting : fc->net_ns;
 	struct options *options;
+	struct net *net;
 
 	options = kzalloc(sizeof(*options), GFP_KERNEL_ACCOUNT);
 	if (!options)
 		return -ENOMEM;
 	fc->fs_private = options;
+	fc->ops = &context_ops;
+	/* The caller of a remount can be in another network namespace. */
+	if (fc->purpose != FS_CONTEXT_FOR_MOUNT)
+		return 0;
+	net = fc->sb_flags & SB_KERNMOUNT ? mounting : fc->net_ns;
 	/* Not that of the process: one instance has one user namespace. */
 	put_user_ns(fc->user_ns);
 	fc->user_ns = get_user_ns(net->user_ns);
-	fc->ops = &context_ops;
 	return 0;
 }
 

@@ -22,10 +22,11 @@ struct vfsmount;
  *	without it to fail early
  * @ids: its mailboxes by id; under namespace_lock
  * @mnt: the mount that the module uses itself
- * @lock: protects the fields below
+ * @lock: protects @ended and @pinned
  * @ended: @mnt is not held by the network namespace any more
  * @pinned: it has been mounted, and this holds a reference to the module
- * @configured: the options of a mount have been applied
+ * @configured: the options of the first mount have been applied; set under the lock of the
+ *	directory, with release order
  * @unpin: checks whether it is still mounted
  * @end: removes the names after the network namespace has ended
  */

@@ -882,6 +882,82 @@ TEST_F(fs, user_namespaces_mount_their_own)
 		SKIP(return, "no user namespaces");
 }
 
+struct container {
+	const char *dir;
+	int ready[2];
+	int done[2];
+	pid_t pid;
+};
+
+/* Mounts an instance of its own, and lets others work on it. */
+static int mount_in_container(void *arg)
+{
+	struct container *c = arg;
+	char byte = 0;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET))
+		byte = 77;
+	if (!byte) {
+		/* After the change of user, root owns /proc/self. */
+		CHECK_EQ(0, prctl(PR_SET_DUMPABLE, 1));
+		CHECK_EQ(0, write_file("/proc/self/setgroups", "deny"));
+		CHECK_EQ(0, write_file("/proc/self/uid_map", "0 %d 1", USER_A));
+		CHECK_EQ(0, write_file("/proc/self/gid_map", "0 %d 1", GROUP_A));
+		CHECK_EQ(0, mount_at(c->dir, NULL));
+	}
+	CHECK_EQ(1, write(c->ready[1], &byte, 1));
+	close(c->done[1]);
+	CHECK_EQ(0, read(c->done[0], &byte, 1));
+	return 0;
+}
+
+/* In the mount namespace of the container, and in none of its other ones. */
+static int remount_from_outside(void *arg)
+{
+	struct container *c = arg;
+	char path[64], option[32];
+	int ns;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", c->pid);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(ns >= 0);
+	CHECK_EQ(0, neg(setns(ns, CLONE_NEWNS)));
+	/* The user namespace of the instance maps neither. */
+	CHECK_EQ(-EINVAL, neg(mount(NULL, c->dir, NULL, MS_REMOUNT, "uid=4711")));
+	CHECK_EQ(-EINVAL, neg(mount(NULL, c->dir, NULL, MS_REMOUNT, "gid=4711")));
+	CHECK_EQ(USER_A, attributes(c->dir).st_uid);
+	CHECK_EQ(GROUP_A, attributes(c->dir).st_gid);
+	snprintf(option, sizeof(option), "uid=%d,mode=0755", USER_A);
+	CHECK_EQ(0, neg(mount(NULL, c->dir, NULL, MS_REMOUNT, option)));
+	CHECK_EQ(0755, attributes(c->dir).st_mode & 07777);
+	return 0;
+}
+
+TEST_F(fs, remount_maps_ids_as_the_instance_does)
+{
+	char dir[80], byte;
+	struct container c = { .dir = dir };
+
+	snprintf(dir, sizeof(dir), "%s-container", self->dir);
+	ASSERT_EQ(0, mkdir(dir, 0755));
+	ASSERT_EQ(0, pipe2(c.ready, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(c.done, O_CLOEXEC));
+	c.pid = spawn(mount_in_container, &c);
+	ASSERT_LT(0, c.pid);
+	close(c.ready[1]);
+	close(c.done[0]);
+	ASSERT_EQ(1, read(c.ready[0], &byte, 1));
+	if (!byte)
+		EXPECT_EQ(0, in_child(remount_from_outside, &c));
+	close(c.done[1]);
+	EXPECT_EQ(0, reap(c.pid));
+	close(c.ready[0]);
+	rmdir(dir);
+	if (byte == 77)
+		SKIP(return, "no user namespaces");
+}
+
 /* Creates in a user namespace that maps nothing. */
 static int unmapped(void *arg)
 {
