@@ -339,6 +339,8 @@ static bool remove_locked(struct inode *dir, struct dentry *dentry)
 	lockdep_assert_held_write(&dir->i_rwsem);
 	if (found) {
 		drop_name(dir, dentry);
+		/* As vfs_unlink() does. */
+		fsnotify_link_count(d_inode(dentry));
 		/* Something may be mounted on it. */
 		d_invalidate(dentry);
 		fsnotify_delete(dir, d_inode(dentry), dentry);

@@ -437,6 +437,74 @@ TEST_F(fs, inotify_tells_who_comes_and_goes)
 	close(in);
 }
 
+/* The events that are there, in their order; names are not compared. */
+static int read_masks(int in, __u32 *masks, int max)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	struct inotify_event *ev = (void *)buf;
+	ssize_t n = read(in, buf, sizeof(buf));
+	int i;
+
+	for (i = 0; i < max && (char *)ev < buf + n; i++) {
+		masks[i] = ev->mask;
+		ev = (void *)((char *)(ev + 1) + ev->len);
+	}
+	return i;
+}
+
+TEST_F(fs, inotify_of_the_mailbox_itself)
+{
+	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	__u32 masks[8];
+
+	if (in < 0 && errno == ENOSYS)
+		SKIP(return, "no inotify");
+	ASSERT_LE(0, in);
+	ASSERT_LE(0, inotify_add_watch(in, self->path, IN_ALL_EVENTS));
+	EXPECT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(0, read_masks(in, masks, 8));
+	EXPECT_EQ(0, chmod(self->path, 0640));
+	ASSERT_EQ(1, read_masks(in, masks, 8));
+	EXPECT_EQ(IN_ATTRIB, masks[0]);
+	/* The number of links changes, and the rest waits for the handle. */
+	EXPECT_EQ(0, unlink(self->path));
+	ASSERT_EQ(1, read_masks(in, masks, 8));
+	EXPECT_EQ(IN_ATTRIB, masks[0]);
+	close(self->fd);
+	self->fd = -1;
+	ASSERT_EQ(2, read_masks(in, masks, 8));
+	EXPECT_EQ(IN_DELETE_SELF, masks[0]);
+	EXPECT_EQ(IN_IGNORED, masks[1]);
+	close(in);
+}
+
+/* The ioctls that remove a name raise the same events. */
+TEST_F(fs, inotify_of_a_mailbox_that_ioctls_remove)
+{
+	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), turn;
+	__u32 masks[8];
+
+	if (in < 0 && errno == ENOSYS)
+		SKIP(return, "no inotify");
+	ASSERT_LE(0, in);
+	for (turn = 0; turn < 2; turn++) {
+		ASSERT_LE(0, inotify_add_watch(in, self->path, IN_ALL_EVENTS));
+		EXPECT_EQ(0, turn ? raw_destroy(self->fd) : raw_unlink(self->name));
+		ASSERT_EQ(1, read_masks(in, masks, 8))
+			TH_LOG("turn %d", turn);
+		EXPECT_EQ(IN_ATTRIB, masks[0]);
+		close(self->fd);
+		ASSERT_EQ(2, read_masks(in, masks, 8))
+			TH_LOG("turn %d", turn);
+		EXPECT_EQ(IN_DELETE_SELF, masks[0]);
+		EXPECT_EQ(IN_IGNORED, masks[1]);
+		self->fd = raw_create(self->name, O_RDWR, &self->attr);
+		ASSERT_LE(0, self->fd);
+	}
+	close(in);
+}
+
 /* ---- rights ------------------------------------------------------------------- */
 
 TEST_F(fs, proc_fd_opens_with_fewer_rights)
