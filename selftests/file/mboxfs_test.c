@@ -319,6 +319,103 @@ TEST_F(fs, what_files_have)
 	EXPECT_EQ(0, fsync(self->fd) && errno != EINVAL);
 }
 
+/* The effective rights: faccessat2(2), or -1 before 5.8. */
+static int effective_access(const char *path, int mode)
+{
+#ifdef SYS_faccessat2
+	return syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS);
+#else
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+static int act_as_stranger(void *arg)
+{
+	FIXTURE_DATA(fs) *self = arg;
+	struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 2 } };
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	/* The mode is 0604: others receive. */
+	CHECK_EQ(0, access(self->path, R_OK));
+	CHECK_EQ(-EACCES, neg(access(self->path, W_OK)));
+	CHECK_EQ(-EACCES, neg(utimensat(AT_FDCWD, self->path, NULL, 0)));
+	CHECK_EQ(-EPERM, neg(utimensat(AT_FDCWD, self->path, times, 0)));
+	CHECK_EQ(-EPERM, neg(chmod(self->path, 0666)));
+	CHECK_EQ(-EPERM, neg(chown(self->path, USER_A, -1)));
+	CHECK_EQ(-EPERM, neg(unlink(self->path)));
+	return 0;
+}
+
+/* The real user is root, the effective one is not. */
+static int act_as_both(void *arg)
+{
+	FIXTURE_DATA(fs) *self = arg;
+	int ret;
+
+	CHECK_EQ(0, neg(setgroups(0, NULL)));
+	CHECK_EQ(0, neg(setresgid(0, GROUP_A, 0)));
+	CHECK_EQ(0, neg(setresuid(0, USER_A, 0)));
+	CHECK_EQ(0, access(self->path, W_OK));
+	ret = neg(effective_access(self->path, W_OK));
+	CHECK(ret == -EACCES || ret == -ENOSYS);
+	if (ret == -EACCES)
+		CHECK_EQ(0, effective_access(self->path, R_OK));
+	return 0;
+}
+
+TEST_F(fs, what_strangers_may_do)
+{
+	ASSERT_EQ(0, chmod(self->path, 0604));
+	EXPECT_EQ(0, in_child(act_as_stranger, self));
+	EXPECT_EQ(0, in_child(act_as_both, self));
+}
+
+TEST_F(fs, creat_opens_a_mailbox_to_send)
+{
+	int fd;
+
+	ASSERT_EQ(0, put(self->fd, 1));
+	fd = creat(self->path, 0600);
+	ASSERT_LE(0, fd);
+	/* Nothing is truncated. */
+	EXPECT_EQ(1, take(self->fd));
+	EXPECT_EQ(0, put(fd, 2));
+	EXPECT_EQ(-EBADF, take(fd));
+	EXPECT_EQ(2, take(self->fd));
+	close(fd);
+	fd = creat(self->other, 0640);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0640, stat_of(fd).attr.perm);
+	EXPECT_EQ(64U, stat_of(fd).attr.capacity);
+	EXPECT_EQ(0, raw_unlink("other"));
+	close(fd);
+}
+
+TEST_F(fs, statx_shows_what_stat_shows)
+{
+	struct stat st;
+	struct statx stx;
+
+	ASSERT_EQ(0, put(self->fd, 1));
+	st = attributes(self->path);
+	memset(&stx, POISON, sizeof(stx));
+	ASSERT_EQ(0, statx(AT_FDCWD, self->path, 0, STATX_BASIC_STATS | STATX_BTIME, &stx));
+	EXPECT_EQ(STATX_BASIC_STATS, stx.stx_mask & STATX_BASIC_STATS);
+	EXPECT_EQ(0U, stx.stx_mask & STATX_BTIME);
+	EXPECT_EQ(st.st_ino, stx.stx_ino);
+	EXPECT_EQ(st.st_mode, stx.stx_mode);
+	EXPECT_EQ(st.st_nlink, stx.stx_nlink);
+	EXPECT_EQ(4, st.st_size);
+	EXPECT_EQ(4U, stx.stx_size);
+	EXPECT_EQ(st.st_mtim.tv_sec, stx.stx_mtime.tv_sec);
+	EXPECT_EQ(st.st_mtim.tv_nsec, stx.stx_mtime.tv_nsec);
+	memset(&stx, POISON, sizeof(stx));
+	ASSERT_EQ(0, statx(self->fd, "", AT_EMPTY_PATH, STATX_INO | STATX_SIZE, &stx));
+	EXPECT_EQ(st.st_ino, stx.stx_ino);
+	EXPECT_EQ(4U, stx.stx_size);
+}
+
 TEST_F(fs, fchmod_of_an_anonymous_mailbox_changes_only_that)
 {
 	int one = new_mailbox(0, 1), two = new_mailbox(0, 1);
@@ -793,6 +890,53 @@ TEST_F(fs, options)
 	EXPECT_EQ(-EINVAL, neg(mount(NULL, again, NULL, MS_REMOUNT, "size=1")));
 	EXPECT_EQ(0, umount(again));
 	rmdir(again);
+}
+
+/* The line of a mount in /proc/self/mounts has these options, or none that are shown. */
+static bool shows_options(const char *dir, const char *options)
+{
+	char line[512], point[128], given[256];
+	bool found = false;
+	FILE *f = fopen("/proc/self/mounts", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %127s mbox %255s", point, given) == 2 &&
+		    !strcmp(point, dir))
+			found = options ? !!strstr(given, options) :
+					  !strstr(given, "mode=") && !strstr(given, "id=");
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+TEST_F(fs, options_of_the_first_mount)
+{
+	static const char * const bad[] = { "uid=4294967295", "gid=4294967295", "uid=x",
+					    "gid=-1", "mode=8", "mode=010000", "uid" };
+	struct stat st;
+	unsigned int i;
+	int fd;
+
+	EXPECT_TRUE(shows_options(self->dir, NULL));
+	close(self->root);
+	EXPECT_EQ(0, umount(self->dir));
+	ASSERT_EQ(0, unshare(CLONE_NEWNET));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, mount_at(self->dir, bad[i]))
+			TH_LOG("option %u", i);
+	ASSERT_EQ(0, mount_at(self->dir, "mode=0750,uid=1001,gid=2001"));
+	st = attributes(self->dir);
+	EXPECT_EQ(0750, st.st_mode & 07777);
+	EXPECT_EQ(1001, st.st_uid);
+	EXPECT_EQ(2001, st.st_gid);
+	EXPECT_TRUE(shows_options(self->dir, "mode=750,uid=1001,gid=2001"));
+	/* What is open through a mount keeps it. */
+	fd = open_as(self->other, O_RDWR | O_CREAT);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EBUSY, neg(umount(self->dir)));
+	close(fd);
+	self->root = open(self->dir, O_RDONLY | O_DIRECTORY);
 }
 
 TEST_F(fs, a_read_only_mount_is_for_receivers)
