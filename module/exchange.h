@@ -117,6 +117,8 @@ static inline void mbx_store(struct mailbox *mb, struct mbx_message *msg,
 static inline void mbx_queue_room_events(struct mailbox *mb,
 					 struct mbx_deferred *deferred)
 {
+	if (likely(list_empty(&mb->pollers)) || !mbx_pollers_wait(mb))
+		return;
 	mbx_queue_events(mb, MBX_POLL_OUT, deferred);
 	if (unlikely(mb->store_flags & (MBOX_FAIR | MBX_STORE_BYTES)))
 		deferred->everyone = true;

@@ -55,8 +55,9 @@ __poll_t mbx_poll(struct mailbox *mb, const struct mbx_reader *reader,
 	}
 	if (mode & FMODE_WRITE) {
 		/* For the shortest message: its length is not known yet. */
-		if (mbx_has_room_for(mb, mbx_current_key(mb), 1) ||
-		    mbx_when_full(mb) != MBX_FULL_WAIT || mbx_passes_on(mb))
+		if (poll_requested_events(wait) & MBX_POLL_OUT &&
+		    (mbx_has_room_for(mb, mbx_current_key(mb), 1) ||
+		     mbx_when_full(mb) != MBX_FULL_WAIT || mbx_passes_on(mb)))
 			events |= MBX_POLL_OUT;
 		if (mbx_no_receivers(mb))
 			events |= EPOLLERR | EPOLLHUP;

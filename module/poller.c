@@ -193,6 +193,25 @@ static struct mbx_poller *only_poller(struct mailbox *mb)
 	return link->seq ? container_of(link, struct mbx_poller, link) : NULL;
 }
 
+/**
+ * mbx_pollers_wait() - whether events are to be told
+ * @mb: the mailbox
+ *
+ * Between two calls of poll(2) its handle waits for nothing. If it is the only one, it
+ * leaves the list, which costs less here than in mbx_poll_tell().
+ *
+ * Return: false if mailbox.pollers is empty now.
+ */
+bool mbx_pollers_wait(struct mailbox *mb)
+{
+	struct mbx_poller *poller = only_poller(mb);
+
+	if (!poller || !is_idle(poller))
+		return true;
+	list_del_init(&poller->link.node);
+	return false;
+}
+
 /* Tell all pollers of @events: all exclusive entries, or one. */
 static void tell(struct mailbox *mb, __poll_t events, bool everyone)
 {

@@ -64,6 +64,7 @@ struct mbx_watch {
 
 struct mbx_call_poller *mbx_call_poller_new(struct mailbox *mb);
 void mbx_call_poller_free(struct mailbox *mb, struct mbx_call_poller *call);
+bool mbx_pollers_wait(struct mailbox *mb);
 void mbx_poll_tell(struct mailbox *mb, __poll_t events, bool everyone);
 
 void mbx_poller_init(struct mbx_poller *poller);

@@ -140,6 +140,52 @@ TEST_F(polling, receive_wakes_a_poller)
 	EXPECT_EQ(POLLOUT, poller_join(&p));
 }
 
+/* Between its polls a handle waits for nothing, and is not told of what changes then. */
+TEST_F(polling, poller_is_woken_again_after_changes_between_its_polls)
+{
+	struct poller p;
+	int i;
+
+	for (i = 1; i <= 20; i++) {
+		ASSERT_EQ(0, poller_start(&p, self->fd, POLLIN));
+		ASSERT_EQ(0, put(self->fd, i));
+		EXPECT_EQ(POLLIN, poller_join(&p));
+		/* It comes and goes, and a message makes room and another one takes it. */
+		ASSERT_EQ(i, take(self->fd));
+		ASSERT_EQ(0, put(self->fd, i));
+		ASSERT_EQ(0, put(self->fd, i));
+		EXPECT_EQ(POLLIN, polled(self->fd));
+		ASSERT_EQ(0, poller_start(&p, self->fd, POLLOUT));
+		ASSERT_EQ(i, take(self->fd));
+		EXPECT_EQ(POLLOUT, poller_join(&p));
+		ASSERT_EQ(i, take(self->fd));
+		EXPECT_EQ(POLLOUT, polled(self->fd));
+	}
+}
+
+TEST_F(polling, each_side_is_reported_to_who_asks_for_it)
+{
+	struct pollfd in = { .fd = self->fd, .events = POLLIN };
+	struct pollfd out = { .fd = self->fd, .events = POLLOUT };
+	struct pollfd hup = { .fd = self->fd };
+
+	EXPECT_EQ(0, poll(&in, 1, 0));
+	EXPECT_EQ(1, poll(&out, 1, 0));
+	EXPECT_EQ(POLLOUT, out.revents);
+	ASSERT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, poll(&in, 1, 0));
+	EXPECT_EQ(POLLIN, in.revents);
+	EXPECT_EQ(0, poll(&hup, 1, 0));
+	/* The end is reported to all of them. */
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(1, poll(&in, 1, 0));
+	EXPECT_EQ(POLLERR | POLLHUP, in.revents);
+	EXPECT_EQ(1, poll(&out, 1, 0));
+	EXPECT_EQ(POLLERR | POLLHUP, out.revents);
+	EXPECT_EQ(1, poll(&hup, 1, 0));
+	EXPECT_EQ(POLLERR | POLLHUP, hup.revents);
+}
+
 TEST_F(polling, growing_wakes_a_poller)
 {
 	struct poller p;
