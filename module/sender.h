@@ -67,19 +67,19 @@ struct mbx_sender {
  * @sender: the process that sent last with the handle, one reference, or NULL; set under
  *	@lock
  * @privileged: limits did not apply to the process that opened the handle; constant
+ * @refused_prio: priority of the thread whose send was @refused; under the lock of @to
  * @refused: length of a message that mailbox.max_bytes left no room for; 0 once there is
- *	room for it, or a later send succeeded; under the lock of @to
+ *	room for it, or a later send succeeded; likewise
  * @refused_to: process whose send that was; likewise
- * @refused_prio: priority of the thread; likewise
  * @lock: protects @sender, and what the handle needs to be polled
  */
 struct mbx_outlet {
 	struct mailbox *to;
 	struct mbx_sender __rcu *sender;
 	bool privileged;
+	u8 refused_prio;
 	u32 refused;
 	pid_t refused_to;
-	int refused_prio;
 	spinlock_t lock;
 };
 
