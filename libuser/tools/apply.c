@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "attr.h"
 #include "common.h"
@@ -232,6 +233,31 @@ static bool change(const struct wish *wish, const char *name, unsigned int diffe
 	return ok;
 }
 
+/*
+ * Whoever made a mailbox may keep a handle of it with both rights, whatever its owner and
+ * mode become. So a name that somebody else was first to take is not taken over.
+ */
+static bool is_trusted_owner(const struct wish *wish, uid_t uid)
+{
+	return !uid || uid == geteuid() || (wish->given & ATTR_UID && uid == wish->uid);
+}
+
+static void explain_owner(const char *name, uid_t uid)
+{
+	char *user = NULL;
+	size_t size;
+	FILE *out;
+
+	out = open_memstream(&user, &size);
+	if (out) {
+		print_user(out, uid);
+		fclose(out);
+	}
+	print_error("'%s' belongs to user %s, who may have it open: remove it, or use chown", name,
+		    user ? user : "");
+	free(user);
+}
+
 static bool apply_to_existing(struct apply_job *job, const struct wish *wish, const char *name)
 {
 	const struct mbox_walk *item = find_existing(job, name);
@@ -240,6 +266,10 @@ static bool apply_to_existing(struct apply_job *job, const struct wish *wish, co
 
 	if (!item) {
 		print_error("'%s' exists, and you may not see it", name);
+		return false;
+	}
+	if (!is_trusted_owner(wish, item->stat.uid)) {
+		explain_owner(name, item->stat.uid);
 		return false;
 	}
 	differ = wish_compare(wish, &item->stat);

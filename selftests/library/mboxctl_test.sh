@@ -2045,12 +2045,12 @@ test_apply_changes_what_differs()
 	ok mboxctl apply "$tmp/list"
 	has "$m" "0640 65534 65534 5 10 1" mode uid gid capacity msg_max queued
 	# What is not said stays.
-	echo "queue $m - - 0" >"$tmp/list"
+	echo "queue $m - nobody 0" >"$tmp/list"
 	ok mboxctl apply "$tmp/list"
 	has "$m" "0640 65534 0 5" mode uid gid capacity
 	# What cannot change is an error, and then nothing changes.
 	cat >"$tmp/list" <<EOF
-ring $m 0600
+ring $m 0600 nobody
 queue $m-a
 queue $m-b - - - 4 10 fixed
 EOF
@@ -2066,6 +2066,29 @@ msg-max 8192, not 10" mboxctl apply "$tmp/list"
 		mboxctl apply "$tmp/list"
 	has "$m-b" 0600 mode
 	ok mboxctl rm "$m" "$m-b"
+}
+
+test_apply_takes_over_no_mailbox_of_another_user()
+{
+	ok as_nobody mboxctl create -o nobody:nogroup "$m"
+	for user in root 5 -; do
+		echo "queue $m 0600 $user root" >"$tmp/list"
+		check 1 '' "$(place 1) '$m' belongs to user nobody, who may have it open: \
+remove it, or use chown" mboxctl apply "$tmp/list"
+		has "$m" "0600 65534 65534" mode uid gid
+	done
+	# To its owner, to who applies, and to root it is no stranger's.
+	echo "queue $m 0640 nobody" >"$tmp/list"
+	chmod 644 "$tmp/list"
+	ok mboxctl apply "$tmp/list"
+	has "$m" "0640 65534" mode uid
+	echo "queue $m 0600" >"$tmp/list"
+	ok as_nobody mboxctl apply "$tmp/list"
+	ok mboxctl chown root "$m"
+	echo "queue $m 0644 5" >"$tmp/list"
+	ok mboxctl apply "$tmp/list"
+	has "$m" "0644 5" mode uid
+	ok mboxctl rm "$m"
 }
 
 test_apply_opens_nothing_that_is_as_it_should_be()
