@@ -26,21 +26,46 @@ bool list_add(struct list *list, const struct mbox_walk *item)
 	return true;
 }
 
-bool list_all(struct list *list)
+bool list_read(struct list *list)
 {
 	struct mbox_walk pos = { 0 };
 
 	while (mbox_walk(&pos) == 0) {
-		if (!list_add(list, &pos)) {
-			print_perror("cannot list mailboxes");
+		if (!list_add(list, &pos))
 			return false;
-		}
 	}
-	if (errno == ENOENT)
+
+	return errno == ENOENT;
+}
+
+bool list_all(struct list *list)
+{
+	if (list_read(list))
 		return true;
 	print_perror("cannot list mailboxes");
 
 	return false;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint64_t left = ((const struct mbox_walk *)a)->id;
+	uint64_t right = ((const struct mbox_walk *)b)->id;
+
+	return left < right ? -1 : left > right;
+}
+
+void list_sort(struct list *list)
+{
+	if (list->n)
+		qsort(list->items, list->n, sizeof(*list->items), compare_ids);
+}
+
+const struct mbox_walk *list_find_id(const struct list *list, uint64_t id)
+{
+	const struct mbox_walk key = { .id = id };
+
+	return list->n ? bsearch(&key, list->items, list->n, sizeof(key), compare_ids) : NULL;
 }
 
 static bool is_target(const struct mbox_walk *item, const struct target *target)

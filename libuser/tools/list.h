@@ -18,10 +18,19 @@ struct list {
 	size_t n;
 };
 
-/* These return false when there is no memory; list_all() prints an error. */
-bool list_add(struct list *list, const struct mbox_walk *item);
+/*
+ * list_read() and list_all() find the mailboxes that the caller may see, in the order of
+ * their ids. These return false with errno set; list_all() also prints an error.
+ */
+bool list_read(struct list *list);
 bool list_all(struct list *list);
+bool list_add(struct list *list, const struct mbox_walk *item);
 void list_free(struct list *list);
+
+/* Into the order of ids. */
+void list_sort(struct list *list);
+/* In a list in that order: the mailbox with an id, or NULL. */
+const struct mbox_walk *list_find_id(const struct list *list, uint64_t id);
 
 /* Adds the mailbox that an argument names. Prints an error and returns false. */
 bool list_target(struct list *list, const struct list *all, const char *text);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mboxctl monitor: what goes on in mailboxes, as figures at intervals, or event
- * by event from the kernel's tracepoints.
+ * mboxctl monitor: what goes on in mailboxes, as figures at intervals, as lines or on a
+ * screen, or event by event from the kernel's tracepoints.
  */
 #define _GNU_SOURCE
 
@@ -18,6 +18,7 @@
 
 #include "common.h"
 #include "list.h"
+#include "live.h"
 #include "text.h"
 
 #define TRACING "/sys/kernel/tracing"
@@ -36,6 +37,7 @@
  * @count: how many looks or events; 0: without end
  * @json: objects instead of a table
  * @events: event by event
+ * @live: on a screen
  * @wait: first wait until all mailboxes are there
  */
 struct monitor {
@@ -45,6 +47,7 @@ struct monitor {
 	uint64_t count;
 	bool json;
 	bool events;
+	bool live;
 	bool wait;
 };
 
@@ -74,22 +77,6 @@ static void catch_signals(sigset_t *waiting)
 
 /* ---- figures ------------------------------------------------------------- */
 
-static int compare_ids(const void *a, const void *b)
-{
-	uint64_t left = ((const struct mbox_walk *)a)->id;
-	uint64_t right = ((const struct mbox_walk *)b)->id;
-
-	return left < right ? -1 : left > right;
-}
-
-/* In a list in the order of ids, as a walk makes them. */
-static const struct mbox_walk *find_id(const struct list *list, uint64_t id)
-{
-	const struct mbox_walk key = { .id = id };
-
-	return list->n ? bsearch(&key, list->items, list->n, sizeof(key), compare_ids) : NULL;
-}
-
 /* Whether nothing has happened: that messages grow older is no change. */
 static bool is_unchanged(const struct mbox_stat *before, const struct mbox_stat *now)
 {
@@ -102,7 +89,7 @@ static bool is_unchanged(const struct mbox_stat *before, const struct mbox_stat 
 
 static bool is_chosen(const struct list *chosen, const struct mbox_walk *item)
 {
-	return !chosen || find_id(chosen, item->id);
+	return !chosen || list_find_id(chosen, item->id);
 }
 
 /* The figures since @before; without it, since the mailbox was created. */
@@ -150,7 +137,7 @@ static size_t print_changes(const struct monitor *job, const struct list *now,
 
 		if (!is_chosen(chosen, item))
 			continue;
-		old = find_id(before, item->id);
+		old = list_find_id(before, item->id);
 		if (old && is_unchanged(&old->stat, &item->stat))
 			continue;
 		if (job->json) {
@@ -162,7 +149,7 @@ static size_t print_changes(const struct monitor *job, const struct list *now,
 		n++;
 	}
 	for (i = 0; i < before->n; i++) {
-		if (!is_chosen(chosen, &before->items[i]) || find_id(now, before->items[i].id))
+		if (!is_chosen(chosen, &before->items[i]) || list_find_id(now, before->items[i].id))
 			continue;
 		print_gone(job, &before->items[i], width);
 		n++;
@@ -298,12 +285,12 @@ static void print_mailbox(const char *fields)
 	if (!text || !strncmp(fields, "create:", strlen("create:")) ||
 	    sscanf(text, ": id=%llu", &id) != 1)
 		return;
-	item = find_id(&known, id);
+	item = list_find_id(&known, id);
 	if (!item) {
 		list_free(&known);
 		if (!list_all(&known))
 			return;
-		item = find_id(&known, id);
+		item = list_find_id(&known, id);
 	}
 	if (!item || !*item->name)
 		return;
@@ -469,8 +456,24 @@ static bool wait_for_mailboxes(const struct monitor *job)
 	}
 }
 
+static int monitor_live(const struct monitor *job, const struct list *chosen,
+			const sigset_t *waiting)
+{
+	const struct live live = {
+		.chosen = chosen,
+		.interval_ns = job->interval_ns,
+		.count = job->count,
+		.stopped = &stopped,
+		.waiting = waiting,
+	};
+
+	return live_show(&live);
+}
+
 static int show_activity(const struct monitor *job)
 {
+	int (*show)(const struct monitor *, const struct list *, const sigset_t *) =
+		job->events ? monitor_events : job->live ? monitor_live : monitor_figures;
 	struct list all = { 0 }, chosen = { 0 };
 	const struct list *only = job->nnames ? &chosen : NULL;
 	int i, status = EXIT_OK;
@@ -485,13 +488,12 @@ static int show_activity(const struct monitor *job)
 		for (i = 0; status == EXIT_OK && i < job->nnames; i++)
 			found &= list_target(&chosen, &all, job->names[i]);
 		list_free(&all);
-		if (chosen.n)
-			qsort(chosen.items, chosen.n, sizeof(*chosen.items), compare_ids);
+		list_sort(&chosen);
 	}
 	/* Those that are there, whatever else was asked for. */
 	if (status == EXIT_OK && (!only || chosen.n)) {
 		catch_signals(&waiting);
-		status = (job->events ? monitor_events : monitor_figures)(job, only, &waiting);
+		status = show(job, only, &waiting);
 	}
 	if (!found)
 		status = EXIT_FAILED;
@@ -520,6 +522,9 @@ static bool set_option(void *data, int id, const char *arg)
 	case 'j':
 		job->json = true;
 		break;
+	case 'l':
+		job->live = true;
+		break;
 	case 'w':
 		job->wait = true;
 		break;
@@ -537,8 +542,8 @@ static int run_monitor(int argc, char **argv)
 	if (status >= 0)
 		return status;
 
-	if (job.events && job.json)
-		return usage_error("--events and --json exclude each other");
+	if (job.events + job.json + job.live > 1)
+		return usage_error("--events, --json and --live exclude each other");
 	job.names = argv + optind;
 	job.nnames = argc - optind;
 
@@ -560,6 +565,7 @@ const struct command monitor_command = {
 		  "(default: never)" },
 		{ 'e', "events", NULL, "show each event, with its time and task (for root)" },
 		{ 'j', "json", NULL, "print one JSON object a line" },
+		{ 'l', "live", NULL, "draw a screen, the busiest mailbox first" },
 		{ 'w', "wait", NULL, "wait until all the given mailboxes exist" },
 	},
 	.set = set_option,

@@ -2,6 +2,7 @@
 /* Text from others, for people and for JSON. */
 #include <ctype.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -102,35 +103,42 @@ static bool printable(uint32_t code)
 	return true;
 }
 
-/* Prints to @out, or only counts if that is NULL. */
-static int print_escaped(FILE *out, const char *text, int how)
+/*
+ * Prints to @out, or only counts if that is NULL; at most @max columns of it, without a
+ * part of what stands for one character.
+ */
+static int print_upto(FILE *out, const char *text, int how, int max)
 {
 	const unsigned char *p = (const unsigned char *)text;
+	int len, used, width = 0;
+	char escaped[8];
 	uint32_t code;
-	int len, width = 0;
 
-	while (*p) {
+	for (; *p; p += len, width += used) {
 		len = utf8_decode(p, &code);
 		if (len == 1 && code == '\\' && !(how & KEEP_BACKSLASHES)) {
-			if (out)
-				fputs("\\\\", out);
-			width += 2;
-			p++;
+			used = sprintf(escaped, "\\\\");
 		} else if (len && printable(code) && !(code == ' ' && how & ESCAPE_BLANKS) &&
 			   !(code >= 0x80 && how & ONLY_ASCII)) {
-			if (out)
-				fwrite(p, 1, len, out);
-			width++;
-			p += len;
+			memcpy(escaped, p, len);
+			escaped[len] = '\0';
+			used = 1;
 		} else {
-			if (out)
-				fprintf(out, "\\x%02x", *p);
-			width += 4;
-			p++;
+			used = sprintf(escaped, "\\x%02x", *p);
+			len = 1;
 		}
+		if (used > max - width)
+			break;
+		if (out)
+			fputs(escaped, out);
 	}
 
 	return width;
+}
+
+static int print_escaped(FILE *out, const char *text, int how)
+{
+	return print_upto(out, text, how, INT_MAX);
 }
 
 void text_print(FILE *out, const char *text)
@@ -196,6 +204,24 @@ void text_print_padded(const char *text, int width)
 	used = print_escaped(stdout, text, 0);
 	if (used < width)
 		printf("%*s", width - used, "");
+}
+
+void text_print_cut(const char *text, int width)
+{
+	const char *more = only_ascii ? "~" : "…";
+	int used;
+
+	if (text_width(text) <= width) {
+		text_print_padded(text, width);
+		return;
+	}
+	used = print_upto(stdout, text, 0, width - 1);
+	printf("%s%*s", more, width - 1 - used, "");
+}
+
+bool text_has_utf8(void)
+{
+	return !only_ascii;
 }
 
 void text_print_json(const char *text)

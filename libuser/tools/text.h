@@ -3,6 +3,7 @@
 #ifndef MBOXCTL_TEXT_H
 #define MBOXCTL_TEXT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /*
@@ -26,6 +27,10 @@ void text_print_fields(FILE *out, const char *text);
 
 int text_width(const char *text);
 void text_print_padded(const char *text, int width);
+/* In exactly @width columns: a longer text ends with a mark that there is more. */
+void text_print_cut(const char *text, int width);
+/* Whether characters other than ASCII can be printed. */
+bool text_has_utf8(void);
 
 /*
  * As a JSON string. A byte that is not part of valid UTF-8 has no place in one;

@@ -1271,6 +1271,87 @@ test_monitor_goes_on_without_what_is_missing()
 	ok mboxctl rm "$m-a" "$m-b"
 }
 
+# terminal ROWS COLUMNS COMMAND...: its screen, with a line for each line that it draws.
+terminal()
+{
+	if [ ! -x "$(dirname "$0")/terminal" ]; then
+		skip="no terminal beside this script"
+		return
+	fi
+	"$(dirname "$0")/terminal" "$@" | tr -d '\r' |
+		sed "s/$(printf '\033')\\[[?0-9]*[A-Za-z]//g"
+}
+
+test_monitor_live_shows_the_busiest_first()
+{
+	strange=$(printf '%s-\377\033[31m' "$m")
+	ok mboxctl create -c unbounded "$m-idle" "$m-busy" "$strange"
+	mboxctl send "$m-idle" x
+	(while [ ! -e "$tmp/enough" ]; do mboxctl send "$m-busy" y || exit; done) &
+	pid=$!
+	terminal 24 100 mboxctl monitor --live -i 0.5 -n 4 "$m-busy" "$strange" "$m-idle" \
+		</dev/null >"$tmp/screens"
+	: >"$tmp/enough"
+	wait "$pid" || wrong "send: status $?"
+	rm "$tmp/enough"
+	check 0 4 '' grep -c '^3 mailboxes, every 0.5 s; press q to end$' "$tmp/screens"
+	check 0 4 '' grep -c '^NAME  *SENT/s  *RECV/s  *DROP/s  *QUEUED  *OLDEST  SENT *$' \
+		"$tmp/screens"
+	check 0 4 '' grep -c "^$m-idle  *0  *0  *0  *1  " "$tmp/screens"
+	# Rates begin with the second look.
+	check 0 3 '' grep -c "^$m-busy  *[1-9][0-9]*  *0  *0  *[1-9].*█\|^$m-busy .*[▁▂▃▄▅▆▇]\$" \
+		"$tmp/screens"
+	check 0 4 '' grep -cF "$m-"'\xff\x1b[31m ' "$tmp/screens"
+	same "$(tail -n 4 "$tmp/screens" | sed -n "s/^\($m-[a-z]*\) .*/\1/p" | head -n 1)" "$m-busy"
+	ok mboxctl rm "$m-idle" "$m-busy" "$strange"
+}
+
+test_monitor_live_fits_the_terminal()
+{
+	names=
+	for i in 0 1 2 3 4 5 6 7 8 9; do
+		names="$names $m-$i-$(printf '%060d' 0)"
+	done
+	# shellcheck disable=SC2086 # words
+	ok mboxctl create $names
+	# shellcheck disable=SC2086
+	terminal 8 80 mboxctl monitor --live -n 1 -i 0.01 $names </dev/null >"$tmp/screens"
+	check 0 8 '' sh -c "grep -c '' '$tmp/screens'"
+	check 0 'and 5 more' '' tail -n 1 "$tmp/screens"
+	check 0 5 '' grep -c "^$m-[0-9]-0*…  *0 " "$tmp/screens"
+	# shellcheck disable=SC2086
+	LC_ALL=C.UTF-8 terminal 8 80 mboxctl monitor --live -n 1 -i 0.01 $names </dev/null |
+		sed 's/…/./' | awk 'length > 80' >"$tmp/wide"
+	check 1 '' '' test -s "$tmp/wide"
+	# shellcheck disable=SC2086
+	ok mboxctl rm $names
+}
+
+test_monitor_live_ends_and_leaves_the_terminal_as_it_was()
+{
+	terminal=$(dirname "$0")/terminal
+	[ -x "$terminal" ] || { skip="no terminal beside this script"; return; }
+	ok mboxctl create "$m"
+	# shellcheck disable=SC2094 # the keys are typed when the screen is there
+	(until grep -q "$m" "$tmp/screens" 2>/dev/null; do sleep 0.1; done; printf xq; sleep 1) |
+		"$terminal" 24 80 sh -c "stty -a >'$tmp/before'; mboxctl monitor --live '$m'
+			echo \$? >'$tmp/status'; stty -a >'$tmp/after'" >"$tmp/screens"
+	check 0 0 '' cat "$tmp/status"
+	check 0 '' '' cmp "$tmp/before" "$tmp/after"
+	check 0 1 '' grep -c "$(printf '\033\\[?25h\033\\[?1049l')" "$tmp/screens"
+	"$terminal" 24 80 sh -c "stty -a >'$tmp/before'
+		mboxctl monitor --live -i 100 '$m' & sleep 0.5; kill -TERM \$!; wait \$!
+		echo \$? >'$tmp/status'; stty -a >'$tmp/after'" </dev/null >"$tmp/screens"
+	check 0 0 '' cat "$tmp/status"
+	check 0 '' '' cmp "$tmp/before" "$tmp/after"
+	check 1 '' 'mboxctl monitor: --live needs a terminal' mboxctl monitor --live "$m"
+	try="${nl}try mboxctl monitor --help"
+	for other in --json --events; do
+		check 2 '' "*exclude each other$try" mboxctl monitor --live "$other"
+	done
+	ok mboxctl rm "$m"
+}
+
 test_monitor_json_prints_the_objects_of_ls()
 {
 	ok mboxctl create "$m"
