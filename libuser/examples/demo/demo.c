@@ -20,9 +20,6 @@
 /* How long the other side lets a blocked call wait. */
 #define PAUSE_MS 200
 
-/* Nothing here takes that long, even where everything is 20 times slower. */
-#define PATIENCE_MS 20000
-
 #define WORKERS 3
 
 #define GREETING "hello, program"
@@ -45,7 +42,7 @@ void check(bool good, const char *file, int line, const char *condition)
 	_exit(1);
 }
 
-static void pause_ms(int ms)
+void pause_ms(int ms)
 {
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 
@@ -67,23 +64,18 @@ static struct timespec deadline_in(int ms)
 	return ts;
 }
 
-static void step(const char *title)
+void step(const char *title, const char *why)
 {
+	const bool colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	static int number;
 
-	printf("\n%2d. %s\n", ++number, title);
+	printf("\n%s%2d. %s%s\n", colours ? "\033[1;36m" : "", ++number, title,
+	       colours ? "\033[0m" : "");
+	printf("    %s%s%s\n", colours ? "\033[2m" : "", why, colours ? "\033[0m" : "");
 	fflush(stdout);
 }
 
-#define saw(...) \
-	do { \
-		printf("    " __VA_ARGS__); \
-		putchar('\n'); \
-		fflush(stdout); \
-	} while (0)
-
-/* Forks. The child does not outlive a demonstration that failed. */
-static pid_t begin_child(void)
+pid_t begin_child(void)
 {
 	pid_t pid;
 
@@ -95,8 +87,7 @@ static pid_t begin_child(void)
 	return pid;
 }
 
-/* A child that has checked all of its own part exits with 0. */
-static void end_child(pid_t pid)
+void end_child(pid_t pid)
 {
 	int status;
 
@@ -104,7 +95,7 @@ static void end_child(pid_t pid)
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static void end_killed(pid_t pid)
+void end_killed(pid_t pid)
 {
 	int status;
 
@@ -112,7 +103,7 @@ static void end_killed(pid_t pid)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-static struct mbox *create(const char *name, uint32_t capacity)
+struct mbox *create(const char *name, uint32_t capacity)
 {
 	struct mbox_attr attr = MBOX_ATTR_INIT;
 	struct mbox *mb;
@@ -124,7 +115,7 @@ static struct mbox *create(const char *name, uint32_t capacity)
 	return mb;
 }
 
-static void send_text(struct mbox *mb, const char *text)
+void send_text(struct mbox *mb, const char *text)
 {
 	CHECK(mbox_send(mb, text, strlen(text), 0) == 0);
 }
@@ -136,7 +127,7 @@ static void send_prio(struct mbox *mb, const char *text, uint32_t prio)
 	CHECK(mbox_sendmsg(mb, &msg) == 0);
 }
 
-static void recv_text(struct mbox *mb, const char *expected)
+void recv_text(struct mbox *mb, const char *expected)
 {
 	char text[100] = "";
 
@@ -162,7 +153,8 @@ static void show_fork(void)
 	struct mbox *mb;
 	pid_t pid;
 
-	step("An anonymous mailbox: parent and child share it across fork().");
+	step("An anonymous mailbox: parent and child share it across fork().",
+	     "Related processes need no name, and nothing is left behind.");
 
 	mb = create(NULL, 4);
 	pid = begin_child();
@@ -201,7 +193,8 @@ static void show_name(void)
 	struct mbox *mb;
 	pid_t pid;
 
-	step("A named mailbox: another program finds it by its name alone.");
+	step("A named mailbox: another program finds it by its name alone.",
+	     "Programs that know nothing of each other agree on a name; the kernel says who sent.");
 
 	snprintf(name, sizeof(name), "demo-%d", getpid());
 	mb = create(name, 4);
@@ -226,7 +219,8 @@ static void show_full(void)
 	struct mbox *mb;
 	pid_t pid;
 
-	step("Full: a send waits until somebody receives.");
+	step("Full: a send waits until somebody receives.",
+	     "A bounded queue keeps a fast sender from filling the memory.");
 
 	mb = create(NULL, 1);
 	send_text(mb, "first");
@@ -255,7 +249,8 @@ static void show_empty(void)
 	struct mbox *mb;
 	pid_t pid;
 
-	step("Empty: a receive waits until somebody sends.");
+	step("Empty: a receive waits until somebody sends.",
+	     "A receiver needs no loop that asks again and again.");
 
 	mb = create(NULL, 1);
 	CHECK(mbox_recv(mb, NULL, 0, MBOX_DONTWAIT) < 0 && errno == EAGAIN);
@@ -283,7 +278,8 @@ static void show_rendezvous(void)
 	struct mbox *mb;
 	pid_t pid;
 
-	step("Rendezvous: with capacity 0 sender and receiver meet, nothing is queued.");
+	step("Rendezvous: with capacity 0 sender and receiver meet, nothing is queued.",
+	     "When the send returns, the sender knows that the message was taken.");
 
 	mb = create(NULL, 0);
 	CHECK(mbox_send(mb, "early", 5, MBOX_DONTWAIT) < 0 && errno == EAGAIN);
@@ -313,7 +309,8 @@ static void show_timeout(void)
 	struct mbox *mb;
 	char text[8];
 
-	step("Timeout: a call gives up at its deadline.");
+	step("Timeout: a call gives up at its deadline.",
+	     "A deadline is a point in time: calls that follow each other can share one.");
 
 	mb = create(NULL, 1);
 	start = now_ms();
@@ -345,7 +342,8 @@ static void show_priorities(void)
 	struct mbox *mb;
 	size_t i;
 
-	step("Priorities: the higher overtakes, equals stay in order.");
+	step("Priorities: the higher overtakes, equals stay in order.",
+	     "What is urgent does not wait behind what is not.");
 
 	mb = create(NULL, 8);
 	printf("    sent:    ");
@@ -369,7 +367,8 @@ static void show_capacity(void)
 	struct mbox *mb;
 	int i;
 
-	step("Capacity changed in use: growing lets waiting senders go on.");
+	step("Capacity changed in use: growing lets waiting senders go on.",
+	     "An administrator can mend a queue that is too small, and nobody restarts.");
 
 	mb = create(NULL, 1);
 	send_text(mb, "x");
@@ -406,7 +405,8 @@ static void show_poll(void)
 	int64_t start;
 	pid_t pid;
 
-	step("poll(): one call watches several mailboxes.");
+	step("poll(): one call watches several mailboxes.",
+	     "A mailbox is a descriptor: select, epoll, io_uring and event loops take it.");
 
 	a = create(NULL, 1);
 	b = create(NULL, 1);
@@ -444,7 +444,8 @@ static void show_destroy(void)
 	struct mbox *mb;
 	int i;
 
-	step("Destroy: everybody who waits is told.");
+	step("Destroy: everybody who waits is told.",
+	     "Nobody sleeps for ever on a mailbox that is no more.");
 
 	/* Senders and receivers wait at once where no type is wanted. */
 	mb = create(NULL, 0);
@@ -497,7 +498,8 @@ static void show_ring(void)
 	size_t len;
 	pid_t pid;
 
-	step("A ring: messages in memory that two processes share.");
+	step("A ring: messages in memory that two processes share.",
+	     "Without a system call a message costs a fraction, and a crash loses none but its own.");
 
 	mb = create_ring(4);
 	pid = begin_child();
@@ -557,7 +559,12 @@ int main(int argc, char **argv)
 	show_poll();
 	show_destroy();
 	show_ring();
-	step("Speed: messages per second, against a POSIX message queue and a pipe.");
+	show_files();
+	show_lease();
+	show_started_calls();
+	show_rpc();
+	step("Speed: messages per second, against a POSIX message queue and a pipe.",
+	     "The same payloads, in this machine, in this run.");
 	show_rates();
 
 	printf("\nAll steps came out as said.\n");

@@ -3,9 +3,9 @@
 # usage: deps.sh [--list] SET...
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
-# wanted, this says so and installs nothing. Sets: module vm check kernel lint
-# lint-quick html deb clients commands model labels plot python ring arm64 s390x. --list: only print the packages, whether they are
-# there or not, by the names that apt knows.
+# wanted, this says so and installs nothing. Sets: module vm check kernel lint lint-quick
+# html deb clients commands model labels plot python ring arm64 s390x. --list: only print
+# the packages, whether they are there or not, by the names that apt knows.
 set -eu
 
 # a|b: one of the two, whose names differ between releases. x-@PKG-y: the version
@@ -17,7 +17,8 @@ packages()
 	# kbuild's programs want libelf and libcrypto when they run.
 	module) echo gcc libc6-dev make kmod 'libelf1|libelf1t64' \
 		'libssl3|libssl3t64' xz-utils zstd ;;
-	vm) echo gcc libc6-dev make kmod cpio busybox-static libsmartcols-dev qemu-system-x86 ;;
+	vm) echo gcc libc6-dev make kmod cpio busybox-static libsmartcols-dev \
+		libtirpc-dev rpcsvc-proto pkgconf qemu-system-x86 ;;
 	check) echo g++ gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
 		python3-dev xz-utils acl inotify-tools lsof \
 		libtirpc-dev rpcsvc-proto libnats-dev nats-server pkgconf ;;
