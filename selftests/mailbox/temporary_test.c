@@ -377,7 +377,21 @@ TEST_F(temporary, create_sleeps_until_the_name_is_free)
 	close(root);
 }
 
-TEST_F_TIMEOUT(afterwards, the_module_is_not_in_use, 60)
+/* The fixture "afterwards" comes first here: its header is above those of this file. */
+FIXTURE(at_last)
+{
+	int unused;
+};
+
+FIXTURE_SETUP(at_last)
+{
+}
+
+FIXTURE_TEARDOWN(at_last)
+{
+}
+
+TEST_F_TIMEOUT(at_last, the_module_is_not_in_use, 60)
 {
 	EXPECT_GE(0, await_unused_module());
 }
