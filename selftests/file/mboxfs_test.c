@@ -835,8 +835,7 @@ static int squat(void *arg)
 static int fall_for_it(void *arg)
 {
 	struct mbox_attr attr = attr_of(0, 4);
-	int protected = *(int *)arg, fd;
-	int ret = protected ? -EACCES : 0;
+	int ret = *(int *)arg, fd;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/tmp/mboxfs-%d/other", getppid());
@@ -847,22 +846,40 @@ static int fall_for_it(void *arg)
 	/* Without O_CREAT nothing is expected of the owner. */
 	CHECK_EQ(0, tried(path, O_RDWR));
 	CHECK(raw_open("other", O_RDWR) >= 0);
+	/* The owner of the directory is trusted. */
+	snprintf(path, sizeof(path), "/tmp/mboxfs-%d/trusted", getppid());
+	CHECK_EQ(0, tried(path, O_RDWR | O_CREAT));
+	CHECK(raw_create("trusted", O_RDWR, &attr) >= 0);
 	return 0;
 }
 
 TEST_F(fs, protected_fifos_protects_mailboxes)
 {
+	static const struct {
+		int value;
+		mode_t mode;
+		int ret;
+	} rows[] = { { 0, 01777, 0 }, { 1, 01777, -EACCES }, { 2, 01777, -EACCES },
+		     { 1, 01775, 0 }, { 2, 01775, -EACCES }, { 2, 0777, 0 }, { 2, 01755, 0 } };
+	struct mbox_attr attr = attr_of(0, 4);
 	char before[16];
-	int value;
+	unsigned int i;
+	int ret;
 
 	if (read_file("/proc/sys/fs/protected_fifos", before, sizeof(before)))
 		SKIP(return, "no fs.protected_fifos");
 	ASSERT_EQ(0, in_child(squat, NULL));
-	for (value = 0; value < 2; value++) {
-		ASSERT_EQ(0, write_file("/proc/sys/fs/protected_fifos", "%d", value));
-		EXPECT_EQ(0, in_child(fall_for_it, &value))
-			TH_LOG("protected_fifos %d", value);
+	attr.perm = 0666;
+	ASSERT_LE(0, raw_create("trusted", O_RDWR | O_EXCL, &attr));
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		ASSERT_EQ(0, chmod(self->dir, rows[i].mode));
+		ASSERT_EQ(0, write_file("/proc/sys/fs/protected_fifos", "%d", rows[i].value));
+		ret = rows[i].ret;
+		EXPECT_EQ(0, in_child(fall_for_it, &ret))
+			TH_LOG("protected_fifos %d, mode %o", rows[i].value, rows[i].mode);
 	}
+	EXPECT_EQ(0, chmod(self->dir, 01777));
+	EXPECT_EQ(0, raw_unlink("trusted"));
 	write_file("/proc/sys/fs/protected_fifos", "%s", before);
 	EXPECT_EQ(0, raw_unlink("other"));
 }
