@@ -477,6 +477,8 @@ static void handle_show_fdinfo(struct seq_file *m, struct file *file)
 		   mbx_tokens_count(mb, &handle->tokens));
 	seq_printf(m, "mbox-leased:\t%u\n", st.leased);
 	seq_printf(m, "mbox-leases:\t%u\n", mbx_leases_count(mb, &handle->tokens.leases));
+	seq_printf(m, "mbox-redelivered:\t%llu\n", st.redelivered);
+	seq_printf(m, "mbox-dead-letters:\t%llu\n", st.dead_letters);
 	show_started(m, handle);
 	if (mb->flags & MBOX_BROADCAST && handle->rights & MBX_MAY_RECV)
 		show_reader(m, handle);

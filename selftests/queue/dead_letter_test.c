@@ -101,6 +101,20 @@ TEST_F(dead, death_of_the_worker_counts)
 	EXPECT_EQ(7, take(self->letters));
 }
 
+TEST_F(dead, shows_in_fdinfo)
+{
+	char path[64], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	ASSERT_EQ(0, put(self->fd, 7));
+	ASSERT_EQ(0, deliver(self->fd, 1));
+	ASSERT_EQ(0, read_file(path, text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, "mbox-dead-letters:\t0\n"));
+	ASSERT_EQ(0, deliver(self->fd, 1));
+	ASSERT_EQ(0, read_file(path, text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, "mbox-dead-letters:\t1\n"));
+}
+
 TEST_F(dead, failed_copy_does_not_count)
 {
 	struct mbox_msg msg = msg_of(bad_buffer(), 4, MBOX_LEASE | MBOX_DONTWAIT);

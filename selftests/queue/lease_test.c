@@ -344,9 +344,14 @@ TEST_F(lease, shows_in_fdinfo)
 	ASSERT_EQ(0, read_file(path, text, sizeof(text)));
 	EXPECT_NE(NULL, strstr(text, "mbox-leases:\t1\n"));
 	EXPECT_NE(NULL, strstr(text, "mbox-leased:\t1\n"));
+	EXPECT_NE(NULL, strstr(text, "mbox-redelivered:\t0\n"));
+	ASSERT_EQ(0, nack(self->fd, token, 0));
+	ASSERT_EQ(1, lease(self->fd, &token));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->other);
 	ASSERT_EQ(0, read_file(path, text, sizeof(text)));
 	EXPECT_NE(NULL, strstr(text, "mbox-leases:\t0\n"));
+	/* That of the mailbox, whichever handle it was. */
+	EXPECT_NE(NULL, strstr(text, "mbox-redelivered:\t1\n"));
 }
 
 TEST_F(lease, works_with_trunc)
