@@ -613,6 +613,7 @@ TEST_F(net, bytes_in_a_user_namespace_of_root_are_charged_to_each_user)
 
 static int create_as_both(struct userns *u)
 {
+	struct mbox_info info = { 0 };
 	int i;
 
 	CHECK_EQ(0, become_inside(1));
@@ -620,6 +621,10 @@ static int create_as_both(struct userns *u)
 		CHECK(new_mailbox(0, 1) >= 0);
 	CHECK_EQ(-EDQUOT, new_mailbox(0, 1));
 	CHECK_EQ(0, become_inside(0));
+	/* It has none itself; what the limit leaves is told. */
+	CHECK_EQ(0, raw_control(MBOX_IOC_INFO, &info));
+	CHECK_EQ(3, info.user_mailboxes);
+	CHECK_EQ(u->made_by_root ? 0 : 3, info.mailboxes);
 	for (i = 0; i < 3 && u->made_by_root; i++)
 		CHECK(new_mailbox(0, 1) >= 0);
 	CHECK_EQ(-EDQUOT, new_mailbox(0, 1));
