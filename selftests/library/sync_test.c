@@ -124,6 +124,88 @@ TEST_F(sync, token_of_a_killed_process_comes_back)
 	close(ready[1]);
 }
 
+/* Flow control: more than can be lost by the processes that are killed. */
+#define CREDITS 100
+#define KILLS 60
+
+/* A message for each credit, as fast as credits come. */
+static void child_sends_for_credits(const char *name, const char *data)
+{
+	struct mbox_sem *credits = mbox_sem_open(name, 0, 0, 0);
+	struct mbox *mb = mbox_open(data, O_WRONLY);
+
+	while (credits && mb && mbox_sem_wait(credits, NULL) >= 0 &&
+	       !mbox_sem_spend(credits) && !mbox_send(mb, "", 1, 0))
+		;
+	_exit(1);
+}
+
+/* Receive up to @n messages, with a credit for each. Return how many, or -errno. */
+static int receive_for_credits(struct mbox *mb, struct mbox_sem *credits, int n)
+{
+	char byte;
+	int i;
+
+	for (i = 0; i < n && mbox_recv(mb, &byte, 1, MBOX_DONTWAIT) == 1; i++)
+		if (mbox_sem_add(credits, 1))
+			return neg(-1);
+	return i;
+}
+
+/*
+ * A credit is lost only by a process that is killed after it has spent it and before it has
+ * sent. So there are never more messages than credits, and what is left is accounted for.
+ */
+TEST_F(sync, killed_senders_never_exceed_their_credits)
+{
+	struct mbox_attr attr = MBOX_ATTR_INIT;
+	struct random r = { .state = random_seed() };
+	struct mbox_sem *credits;
+	unsigned int value;
+	char data[80];
+	struct mbox_stat st;
+	struct mbox *mb;
+	int i, kills, ret, received = 0;
+	pid_t pids[3];
+
+	snprintf(data, sizeof(data), "%s.data", self->name);
+	attr.capacity = MBOX_UNBOUNDED;
+	mb = mbox_create(data, O_RDWR | O_EXCL, &attr);
+	credits = mbox_sem_open(self->name, O_CREAT | O_EXCL, 0600, CREDITS);
+	ASSERT_TRUE(mb && credits);
+	for (i = 0; i < 3; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			child_sends_for_credits(self->name, data);
+	}
+	for (kills = 0; kills < KILLS; kills++) {
+		i = random_below(&r, 3);
+		usleep(random_below(&r, 3000));
+		ret = receive_for_credits(mb, credits, 1 + random_below(&r, CREDITS));
+		ASSERT_LE(0, ret);
+		received += ret;
+		kill(pids[i], SIGKILL);
+		ASSERT_EQ(pids[i], waitpid(pids[i], NULL, 0));
+		pids[i] = fork();
+		if (!pids[i])
+			child_sends_for_credits(self->name, data);
+	}
+	for (i = 0; i < 3; i++) {
+		kill(pids[i], SIGKILL);
+		ASSERT_EQ(pids[i], waitpid(pids[i], NULL, 0));
+	}
+	ASSERT_EQ(0, neg(mbox_stat(mb, &st)));
+	ASSERT_EQ(0, neg(mbox_sem_value(credits, &value)));
+	EXPECT_GE(CREDITS, (int)st.highest);
+	EXPECT_GE(CREDITS, (int)(st.queued + value));
+	EXPECT_LE(CREDITS - (KILLS + 3), (int)(st.queued + value));
+	EXPECT_LT(CREDITS, received);
+	TH_LOG("%d received, %d credits lost", received, CREDITS - (int)(st.queued + value));
+	mbox_sem_close(credits);
+	mbox_close(mb);
+	mbox_unlink(data);
+}
+
 /* ---- mutexes ---------------------------------------------------------------- */
 
 TEST_F(sync, mutex_has_one_owner)
