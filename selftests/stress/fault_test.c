@@ -1087,6 +1087,56 @@ TEST_F(fault, leases)
 	REPEAT_ALL(self, ops);
 }
 
+/* ---- dead letters --------------------------------------------------------- */
+
+static int letters;
+
+static long create_with_dead_letters(FIXTURE_DATA(fault) *self)
+{
+	(void)self;
+	return new_with(0, 8, 1, letters);
+}
+
+/* A put-back cannot fail: the letter finds what it needs in the other mailbox. */
+static bool came_as_letter(FIXTURE_DATA(fault) *self)
+{
+	return !ack(self->fd, lease_token);
+}
+
+static void receive_letters(FIXTURE_DATA(fault) *self, long ret)
+{
+	(void)self;
+	(void)ret;
+	while (take(letters) >= 0)
+		;
+}
+
+TEST_F(fault, dead_letters)
+{
+	/* What a message needs in a mailbox differs by their flags. */
+	static const __u32 flags[] = { 0, MBOX_FAIR, MBOX_DROP_OLDEST, MBOX_HANGUP };
+	static const struct operation ops[] = {
+		{ .run = create_with_dead_letters, .undo = close_it },
+		{ nack_it, receive_letters, have_lease, came_as_letter },
+		{ lib_nack, receive_letters, have_lease, came_as_letter },
+	};
+	unsigned int i;
+
+	NEED_FAULTS(self);
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		letters = new_mailbox(flags[i], 8);
+		ASSERT_LE(0, letters);
+		close(self->fd);
+		self->fd = new_with(0, 8, 1, letters);
+		ASSERT_LE(0, self->fd);
+		ASSERT_EQ(0, neg(mbox_close(self->mb)));
+		self->mb = mbox_from_fd(dup(self->fd));
+		ASSERT_TRUE(!!self->mb);
+		REPEAT_ALL(self, ops);
+		close(letters);
+	}
+}
+
 /* ---- what files have besides -------------------------------------------- */
 
 static long writev_halves(FIXTURE_DATA(fault) *self)
