@@ -56,6 +56,11 @@ static_assert(sizeof(struct mbox_stat) ==
 static_assert(sizeof(struct mbox_walk) ==
 	      FIELD(mbox_walk, id) + FIELD(mbox_walk, name) +
 		      FIELD(mbox_walk, ns) + FIELD(mbox_walk, stat));
+static_assert(sizeof(struct mbox_total) ==
+	      FIELD(mbox_total, prefix) + FIELD(mbox_total, prefix_len) +
+		      FIELD(mbox_total, max) + FIELD(mbox_total, id) +
+		      FIELD(mbox_total, mailboxes) + FIELD(mbox_total, queued) +
+		      FIELD(mbox_total, bytes));
 /* struct mbox_stat can grow, so no field may follow it. */
 static_assert(END(mbox_walk, stat) == sizeof(struct mbox_walk));
 static_assert(sizeof(struct mbox_direct) ==
@@ -143,6 +148,7 @@ static_assert(sizeof(struct mbox_unlink) == 16);
 static_assert(sizeof(struct mbox_stat) == 336);
 static_assert(sizeof(struct mbox_walk) == 608);
 static_assert(sizeof(struct mbox_direct) == 16);
+static_assert(sizeof(struct mbox_total) == 48);
 static_assert(sizeof(struct mbox_msg) == 96);
 static_assert(sizeof(struct mbox_vec) == 24);
 static_assert(sizeof(struct mbox_set_capacity) == 16);
@@ -174,6 +180,7 @@ static_assert(END(mbox_open, id) == 24);
 static_assert(END(mbox_unlink, reserved) == 16);
 static_assert(END(mbox_walk, stat.recv_handles) == 360);
 static_assert(END(mbox_direct, reserved) == 16);
+static_assert(END(mbox_total, bytes) == 48);
 static_assert(END(mbox_msg, flags) == 16);
 static_assert(END(mbox_vec, reserved) == 24);
 static_assert(END(mbox_stat, id) == 8);

@@ -30,7 +30,7 @@
 
 /* The numbers of the ioctls of /dev/mbox. */
 #define FIRST_NR 0x00
-#define N_IOCTLS 6
+#define N_IOCTLS 7
 
 #define OPEN_FLAGS (O_ACCMODE | O_NONBLOCK | O_CLOEXEC)
 #define CREATE_FLAGS (OPEN_FLAGS | O_CREAT | O_EXCL)
@@ -297,6 +297,43 @@ static long ioctl_walk(struct file *file, union mbx_arg *arg,
 	return mbx_ioctl_respond(uarg, usize, walk, sizeof(*walk));
 }
 
+static long ioctl_total(struct file *file, union mbx_arg *arg,
+			void __user *uarg, size_t usize)
+{
+	struct mbox_total *to = &arg->total;
+	char prefix[MBOX_NAME_MAX];
+	struct mbx_total total = {
+		.prefix = prefix,
+		.prefix_len = to->prefix_len,
+		.caller = current_fsuid(),
+		.seen = to->id,
+		.last = to->id,
+		.left = to->max ?: U64_MAX,
+	};
+	struct mailbox *mb;
+
+	if (to->prefix_len > MBOX_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (copy_from_user(prefix, u64_to_user_ptr(to->prefix), to->prefix_len))
+		return -EFAULT;
+	while (total.left && !total.ended) {
+		mb = mbx_namespace_add_up(&total);
+		if (mb) {
+			if (mbx_mailbox_visible(mb))
+				mbx_total_add(&total, mb);
+			mbx_mailbox_put(mb);
+		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	to->id = total.last;
+	to->mailboxes = total.mailboxes;
+	to->queued = total.queued;
+	to->bytes = total.bytes;
+	return mbx_ioctl_respond(uarg, usize, to, sizeof(*to));
+}
+
 static long ioctl_direct(struct file *file, union mbx_arg *arg,
 			 void __user *uarg, size_t usize)
 {
@@ -331,6 +368,7 @@ static const struct mbx_ioctl control_ioctls[N_IOCTLS] = {
 	IOCTL(MBOX_IOC_UNLINK, ioctl_unlink, mbox_unlink, reserved),
 	IOCTL(MBOX_IOC_WALK, ioctl_walk, mbox_walk, stat.recv_handles),
 	IOCTL(MBOX_IOC_DIRECT, ioctl_direct, mbox_direct, reserved),
+	IOCTL(MBOX_IOC_TOTAL, ioctl_total, mbox_total, bytes),
 };
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -20,6 +20,7 @@ union mbx_arg {
 	struct mbox_unlink unlink;
 	struct mbox_walk walk;
 	struct mbox_direct direct;
+	struct mbox_total total;
 	struct mbox_msg msg;
 	struct mbox_vec vec;
 	struct mbox_stat stat;

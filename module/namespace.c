@@ -25,6 +25,9 @@
 #include "mailbox.h"
 #include "namespace.h"
 
+/* How many mailboxes are looked at in one hold of the lock. */
+#define LOOK_AT_ONCE 32
+
 static DEFINE_SPINLOCK(namespace_lock);
 static unsigned int namespace_key;
 /*
@@ -147,6 +150,82 @@ struct mailbox *mbx_namespace_next(u64 id)
 		spin_unlock(&namespace_lock);
 	}
 	return found;
+}
+
+/**
+ * mbx_total_add() - add a mailbox to others
+ * @total: what there is so far
+ * @mb: the mailbox
+ *
+ * Without mailbox.lock: messages come and go all the time, and who adds up many mailboxes
+ * should wait for none of them.
+ */
+void mbx_total_add(struct mbx_total *total, struct mailbox *mb)
+{
+	if (READ_ONCE(mb->dead))
+		return;
+	total->last = mb->id;
+	total->left--;
+	total->mailboxes++;
+	/* They change concurrently: any value of late will do. */
+	total->queued += data_race(mb->stored.count);
+	/* Likewise. */
+	total->bytes += data_race(mb->stored.bytes);
+}
+
+/* Whether the mailbox has a name that begins so. */
+static bool has_name(struct mailbox *mb, const struct mbx_total *total)
+{
+	struct dentry *dentry;
+	bool ret = false;
+
+	spin_lock(&mb->inode.i_lock);
+	dentry = mb->dentry;
+	if (dentry) {
+		spin_lock(&dentry->d_lock);
+		ret = dentry->d_name.len >= total->prefix_len &&
+		      !memcmp(dentry->d_name.name, total->prefix, total->prefix_len);
+		spin_unlock(&dentry->d_lock);
+	}
+	spin_unlock(&mb->inode.i_lock);
+	return ret;
+}
+
+/**
+ * mbx_namespace_add_up() - add up some mailboxes of the current namespace
+ * @total: what to add up, and what there is so far; mbx_total.ended or mbx_total.left
+ *	says whether to call this again
+ *
+ * Mailboxes of other users are for the caller to check, without the lock.
+ *
+ * Return: a mailbox with a reference, which the caller may be allowed to see and then
+ * adds; or NULL.
+ */
+struct mailbox *mbx_namespace_add_up(struct mbx_total *total)
+{
+	struct mbx_namespace *ns = mbx_namespace_current();
+	struct mailbox *mb = NULL, *unsure = NULL;
+	struct rb_node *node;
+	unsigned int n;
+	bool named;
+
+	spin_lock(&namespace_lock);
+	if (total->seen != U64_MAX)
+		mb = find_id(ns, total->seen + 1);
+	for (n = 0; mb && !unsure && total->left && n < LOOK_AT_ONCE; n++) {
+		total->seen = mb->id;
+		named = has_name(mb, total);
+		/* While it has a name, its inode is not evicted. */
+		if (named && uid_eq(mb->inode.i_uid, total->caller))
+			mbx_total_add(total, mb);
+		else if ((named || !total->prefix_len) && igrab(&mb->inode))
+			unsure = mb;
+		node = rb_next(&mb->id_node);
+		mb = node ? rb_entry(node, struct mailbox, id_node) : NULL;
+	}
+	total->ended = !mb;
+	spin_unlock(&namespace_lock);
+	return unsure;
 }
 
 /**

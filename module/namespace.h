@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 struct mailbox;
 struct mbx_instance;
@@ -25,6 +26,32 @@ struct mbx_namespace {
 	struct net *net;
 };
 
+/**
+ * struct mbx_total - mailboxes that are being added up
+ * @prefix: what their names begin with
+ * @prefix_len: its length; 0: mailboxes without a name too
+ * @caller: the user whose mailboxes need no check of permissions
+ * @seen: id of the last mailbox that was looked at
+ * @left: how many more may be added
+ * @ended: there is no further mailbox
+ * @last: id of the last mailbox that was added
+ * @mailboxes: how many were added
+ * @queued: their messages
+ * @bytes: the payload of these messages
+ */
+struct mbx_total {
+	const char *prefix;
+	u32 prefix_len;
+	kuid_t caller;
+	u64 seen;
+	u64 left;
+	bool ended;
+	u64 last;
+	u64 mailboxes;
+	u64 queued;
+	u64 bytes;
+};
+
 struct mbx_namespace *mbx_namespace_of(struct net *net);
 struct mbx_namespace *mbx_namespace_current(void);
 void mbx_namespace_number(struct mbx_namespace *ns, struct mailbox *mb);
@@ -32,6 +59,8 @@ int mbx_namespace_publish(struct mailbox *mb);
 struct mailbox *mbx_namespace_find_id(u64 id);
 struct mailbox *mbx_namespace_next(u64 id);
 struct mailbox *mbx_namespace_first(struct mbx_instance *instance);
+struct mailbox *mbx_namespace_add_up(struct mbx_total *total);
+void mbx_total_add(struct mbx_total *total, struct mailbox *mb);
 void mbx_namespace_forget(struct mailbox *mb);
 
 int mbx_namespace_init(void);

@@ -121,6 +121,7 @@ IOC_VARIANT(CREATE, mbox_create, MBOX_CREATE_SIZE_MIN, true, true, -1);
 IOC_VARIANT(OPEN, mbox_open, sizeof(struct mbox_open), true, false, -1);
 IOC_VARIANT(UNLINK, mbox_unlink, sizeof(struct mbox_unlink), true, false, 0);
 IOC_VARIANT(WALK, mbox_walk, 360, true, true, 0);
+IOC_VARIANT(TOTAL, mbox_total, sizeof(struct mbox_total), true, true, 0);
 IOC_VARIANT(DIRECT, mbox_direct, sizeof(struct mbox_direct), true, false, -1);
 IOC_VARIANT(SEND, mbox_msg, MBOX_MSG_SIZE_MIN, false, false, 0);
 IOC_VARIANT(RECV, mbox_msg, MBOX_MSG_SIZE_MIN, false, true, TEXT_LEN);
@@ -188,6 +189,9 @@ static void fill(struct target *t, unsigned int cmd, void *arg)
 		break;
 	case MBOX_IOC_WALK:
 		((struct mbox_walk *)arg)->id = 0;
+		break;
+	case MBOX_IOC_TOTAL:
+		*(struct mbox_total *)arg = (struct mbox_total){ .max = 1 };
 		break;
 	case MBOX_IOC_DIRECT:
 		*(struct mbox_direct *)arg = (struct mbox_direct){

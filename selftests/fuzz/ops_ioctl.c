@@ -216,7 +216,7 @@ long op_raw(struct worker *l, const struct op *op)
 		MBOX_IOC_SET_CAPACITY, MBOX_IOC_DESTROY,
 		MBOX_IOC_RING_WAIT, MBOX_IOC_RING_WAKE, MBOX_IOC_NOTIFY,
 		MBOX_IOC_DIRECT, MBOX_IOC_ACK, MBOX_IOC_NACK, MBOX_IOC_EXPEL,
-		MBOX_IOC_SET_READER,
+		MBOX_IOC_SET_READER, MBOX_IOC_TOTAL,
 	};
 	unsigned int cmd = cmds[op->a[1] % ARRAY_SIZE(cmds)];
 	int fd = op->a[0] & 128 ? l->proc->device : slot_fd(op->a[0]);

@@ -647,6 +647,151 @@ TEST_F(mailbox, walk_shows_owners_their_mailboxes)
 	EXPECT_EQ(0, in_child(owner_sees_its_own, NULL));
 }
 
+/* Add up the mailboxes whose names begin so. */
+static struct mbox_total total_of(const char *prefix, __u64 id, __u32 max)
+{
+	struct mbox_total total;
+
+	memset(&total, POISON, sizeof(total));
+	total.prefix = (uintptr_t)prefix;
+	total.prefix_len = strlen(prefix);
+	total.id = id;
+	total.max = max;
+	if (raw_control(MBOX_IOC_TOTAL, &total))
+		memset(&total, POISON, sizeof(total));
+	return total;
+}
+
+#define EXPECT_TOTAL(total_, mailboxes_, queued_, bytes_, id_) do { \
+	struct mbox_total got_ = (total_); \
+	EXPECT_EQ((__u64)(mailboxes_), got_.mailboxes); \
+	EXPECT_EQ((__u64)(queued_), got_.queued); \
+	EXPECT_EQ((__u64)(bytes_), got_.bytes); \
+	EXPECT_EQ((__u64)(id_), got_.id); \
+} while (0)
+
+TEST_F(mailbox, total_adds_up_those_of_a_prefix)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	char name[MBOX_NAME_MAX + 1];
+	struct mbox_total all;
+	int fd[3], none, i;
+	__u64 id[3];
+
+	for (i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s-%d", self->name, i);
+		fd[i] = raw_create(name, O_RDWR, &attr);
+		ASSERT_LE(0, fd[i]);
+		id[i] = stat_of(fd[i]).id;
+	}
+	none = new_mailbox(0, 1);
+	ASSERT_EQ(0, put(none, 1));
+	ASSERT_EQ(0, put(fd[0], 1));
+	ASSERT_EQ(0, put(fd[2], 1));
+	ASSERT_EQ(0, put(fd[2], 2));
+	snprintf(name, sizeof(name), "%s-", self->name);
+	EXPECT_TOTAL(total_of(name, 0, 0), 3, 3, stat_of(fd[0]).bytes * 3, id[2]);
+	EXPECT_TOTAL(total_of(name, 0, 2), 2, 1, stat_of(fd[0]).bytes, id[1]);
+	EXPECT_TOTAL(total_of(name, 0, 9), 3, 3, stat_of(fd[0]).bytes * 3, id[2]);
+	EXPECT_TOTAL(total_of(name, id[0], 0), 2, 2, stat_of(fd[2]).bytes, id[2]);
+	EXPECT_TOTAL(total_of(name, id[2], 0), 0, 0, 0, id[2]);
+	EXPECT_TOTAL(total_of(name, ~0ULL, 0), 0, 0, 0, ~0ULL);
+	snprintf(name, sizeof(name), "%s-1", self->name);
+	EXPECT_TOTAL(total_of(name, 0, 0), 1, 0, 0, id[1]);
+	snprintf(name, sizeof(name), "%s-1-longer", self->name);
+	EXPECT_TOTAL(total_of(name, 0, 0), 0, 0, 0, 0);
+	/* Without a name, and one that is gone. */
+	all = total_of("", 0, 0);
+	EXPECT_EQ(self->seen + 4, all.mailboxes);
+	EXPECT_EQ(stat_of(none).id, all.id);
+	snprintf(name, sizeof(name), "%s-1", self->name);
+	ASSERT_EQ(0, raw_unlink(name));
+	EXPECT_TOTAL(total_of(name, 0, 0), 0, 0, 0, 0);
+	EXPECT_EQ(self->seen + 4, total_of("", 0, 0).mailboxes);
+	ASSERT_EQ(0, raw(fd[2], MBOX_IOC_DESTROY, NULL));
+	EXPECT_EQ(self->seen + 3, total_of("", 0, 0).mailboxes);
+	snprintf(name, sizeof(name), "%s-0", self->name);
+	EXPECT_EQ(0, raw_unlink(name));
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+	close(none);
+}
+
+/* More than are looked at in one hold of the lock. */
+TEST_F(mailbox, total_of_many)
+{
+	enum { MANY = 150 };
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[MBOX_NAME_MAX + 1];
+	int fd[MANY], i;
+
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "%s-%d", self->name, i);
+		fd[i] = raw_create(i % 3 ? name : NULL, O_RDWR, &attr);
+		ASSERT_LE(0, fd[i]);
+		ASSERT_EQ(0, put(fd[i], 1));
+	}
+	snprintf(name, sizeof(name), "%s-", self->name);
+	EXPECT_TOTAL(total_of(name, 0, 0), MANY - MANY / 3, MANY - MANY / 3,
+		     (MANY - MANY / 3) * stat_of(fd[0]).bytes, stat_of(fd[MANY - 1]).id);
+	EXPECT_EQ(stat_of(fd[MANY - 2]).id, total_of(name, 0, MANY - MANY / 3 - 1).id);
+	EXPECT_EQ(self->seen + MANY, total_of("", 0, 0).mailboxes);
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "%s-%d", self->name, i);
+		if (i % 3)
+			EXPECT_EQ(0, raw_unlink(name));
+		close(fd[i]);
+	}
+}
+
+static int total_sees(void *arg)
+{
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	return total_of(arg, 0, 0).mailboxes;
+}
+
+TEST_F(mailbox, total_leaves_out_what_the_caller_cannot_see)
+{
+	static const struct {
+		__u32 perm;
+		int seen;
+	} cases[] = { { 0600, 0 }, { 0604, 1 }, { 0602, 1 }, { 0601, 0 }, { 0660, 0 } };
+	struct mbox_attr attr = attr_of(0, 1);
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		attr.perm = cases[i].perm;
+		fd = raw_create(self->name, O_RDWR, &attr);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, fchmod(fd, attr.perm));
+		EXPECT_EQ(cases[i].seen, in_child(total_sees, self->name))
+			TH_LOG("perm %#o", attr.perm);
+		ASSERT_EQ(0, fchown(fd, USER_A, GROUP_A));
+		EXPECT_EQ(1, total_of(self->name, 0, 0).mailboxes);
+		EXPECT_EQ(1, in_child(total_sees, self->name));
+		EXPECT_EQ(0, raw_unlink(self->name));
+		close(fd);
+	}
+}
+
+TEST_F(mailbox, total_of_bad_prefixes)
+{
+	char name[MBOX_NAME_MAX + 1];
+	struct mbox_total total = { .prefix = (uintptr_t)name, .prefix_len = sizeof(name) };
+
+	memset(name, 'x', sizeof(name));
+	EXPECT_EQ(-ENAMETOOLONG, raw_control(MBOX_IOC_TOTAL, &total));
+	total.prefix_len--;
+	EXPECT_EQ(0, raw_control(MBOX_IOC_TOTAL, &total));
+	EXPECT_EQ(0, total.mailboxes);
+	total.prefix = 1;
+	EXPECT_EQ(-EFAULT, raw_control(MBOX_IOC_TOTAL, &total));
+	/* What no name can be, names can begin with. */
+	EXPECT_EQ(0, total_of(".", 0, 0).mailboxes);
+	EXPECT_EQ(0, total_of("/", 0, 0).mailboxes);
+}
+
 TEST_F(mailbox, fdinfo_names_the_mailbox)
 {
 	struct mbox_attr attr = attr_of(0, 5);

@@ -206,6 +206,27 @@ TEST_F(fault, walk_and_open)
 	repeat(_metadata, self, &op);
 }
 
+static long add_up(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_total total = {
+		.prefix = (uintptr_t)self->name,
+		.prefix_len = strlen(self->name),
+	};
+	int dev = open_device();
+	long ret = dev < 0 ? dev : raw(dev, MBOX_IOC_TOTAL, &total);
+
+	close(dev);
+	return ret;
+}
+
+TEST_F(fault, total)
+{
+	static const struct operation op = { .run = add_up };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+}
+
 /* A link to the harness, which does not know. */
 static long open_link(FIXTURE_DATA(fault) *self)
 {

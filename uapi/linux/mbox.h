@@ -77,7 +77,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	16
+#define MBOX_ABI_VERSION	17
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -374,6 +374,30 @@ struct mbox_walk {
 	char name[MBOX_NAME_MAX + 1];
 	__aligned_u64 ns;
 	struct mbox_stat stat;
+};
+
+/**
+ * struct mbox_total - add up mailboxes
+ * @prefix: address of what their names begin with, unterminated
+ * @prefix_len: its length, at most MBOX_NAME_MAX; 0: mailboxes without a name too
+ * @max: add up at most so many; 0: all
+ * @id: in: only mailboxes with a greater id; out: the id of the last one, unchanged if
+ *	there is none
+ * @mailboxes: out: how many there are
+ * @queued: out: their messages
+ * @bytes: out: the payload of these messages
+ *
+ * Those that the caller may see, as in a walk, in the order of ids. The numbers of
+ * messages are of slightly different times.
+ */
+struct mbox_total {
+	__aligned_u64 prefix;
+	__u32 prefix_len;
+	__u32 max;
+	__aligned_u64 id;
+	__aligned_u64 mailboxes;
+	__aligned_u64 queued;
+	__aligned_u64 bytes;
 };
 
 /**
@@ -940,6 +964,7 @@ struct mbox_notify {
 #define MBOX_IOC_UNLINK		_IOW(MBOX_IOC_MAGIC, 0x03, struct mbox_unlink)
 #define MBOX_IOC_WALK		_IOWR(MBOX_IOC_MAGIC, 0x04, struct mbox_walk)
 #define MBOX_IOC_DIRECT		_IOW(MBOX_IOC_MAGIC, 0x05, struct mbox_direct)
+#define MBOX_IOC_TOTAL		_IOWR(MBOX_IOC_MAGIC, 0x06, struct mbox_total)
 
 /* On a handle. */
 #define MBOX_IOC_SEND		_IOW(MBOX_IOC_MAGIC, 0x10, struct mbox_msg)
