@@ -440,30 +440,21 @@ static int stat_any(const struct mbox_walk *walk, key_t key, const struct target
 	return fill(to, walk->id, key, &walk->stat, &file);
 }
 
-/* Look at all queues that the caller may see: true with the one whose turn it is. */
-static bool next_queue(struct mbox_walk *walk, key_t *key)
-{
-	do {
-		if (sysv__control(MBOX_IOC_WALK, walk) < 0)
-			return false;
-	} while (walk->id > INT_MAX || walk->stat.attr.mode != MBOX_QUEUE ||
-		 !sysv__key_of_name(walk->name, key));
-
-	return true;
-}
-
 /* The queue with that number, of those that the caller may see. */
 static int stat_by_index(int index, int cmd, const struct target *to)
 {
-	struct mbox_walk walk = { 0 };
+	struct mbox_total total;
+	struct mbox_walk walk;
 	key_t key;
-	int i, ret;
+	int ret;
 
-	for (i = 0; i <= index; i++)
-		if (!next_queue(&walk, &key)) {
-			errno = errno == ENOENT ? EINVAL : errno;
-			return -1;
-		}
+	if (sysv__add_up(&total, index + 1U) < 0)
+		return -1;
+	if (total.mailboxes != index + 1U || total.id > INT_MAX ||
+	    !sysv__look_up(total.id, &walk, &key)) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (cmd == MSG_STAT_ANY)
 		ret = stat_any(&walk, key, to);
 	else
@@ -474,7 +465,6 @@ static int stat_by_index(int index, int cmd, const struct target *to)
 
 static int get_info(int cmd, struct msginfo *to)
 {
-	struct mbox_walk walk = { 0 };
 	struct msginfo info = {
 		.msgmax = msgmax(),
 		.msgmnb = msgmnb(),
@@ -485,27 +475,20 @@ static int get_info(int cmd, struct msginfo *to)
 		.msgmap = MSGMNB_DEFAULT,
 		.msgtql = MSGMNB_DEFAULT,
 	};
-	uint64_t messages = 0, bytes = 0;
-	key_t key;
-	int n = 0;
+	struct mbox_total total;
 
-	while (next_queue(&walk, &key)) {
-		n++;
-		messages += walk.stat.queued;
-		bytes += walk.stat.bytes;
-	}
-	if (errno != ENOENT)
+	if (sysv__add_up(&total, 0) < 0)
 		return -1;
 	if (cmd == MSG_INFO) {
-		info.msgpool = n;
-		info.msgmap = messages;
-		info.msgtql = bytes;
+		info.msgpool = total.mailboxes;
+		info.msgmap = total.queued;
+		info.msgtql = total.bytes;
 	}
 	if (!sysv__can_write(to, sizeof(*to)))
 		return -1;
 	*to = info;
 
-	return n ? n - 1 : 0;
+	return total.mailboxes ? total.mailboxes - 1 : 0;
 }
 
 /* ---- changes ------------------------------------------------------------------------ */

@@ -116,6 +116,18 @@ bool sysv__look_up(int id, struct mbox_walk *walk, key_t *key)
 	       walk->stat.attr.mode == MBOX_QUEUE && sysv__key_of_name(walk->name, key);
 }
 
+/* What has such a name but is no queue counts too: that is for its owner to avoid. */
+int sysv__add_up(struct mbox_total *total, uint32_t max)
+{
+	*total = (struct mbox_total){
+		.prefix = (uintptr_t)PREFIX,
+		.prefix_len = sizeof(PREFIX) - 1,
+		.max = max,
+	};
+
+	return sysv__control(MBOX_IOC_TOTAL, total);
+}
+
 /* ---- the table ------------------------------------------------------------------ */
 
 static void lock(sigset_t *mask)

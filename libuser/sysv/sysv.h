@@ -97,6 +97,12 @@ int sysv__open_id(int id, int oflags);
 /* The mailbox with that id, if the caller may see it and it is a queue. */
 bool sysv__look_up(int id, struct mbox_walk *walk, key_t *key);
 
+/*
+ * Add up the queues that the caller may see, at most @max of them if that is not 0. The id
+ * is that of the last one. Returns 0, or -1 and errno.
+ */
+int sysv__add_up(struct mbox_total *total, uint32_t max);
+
 /* A control ioctl, with the errors of msgget(2). */
 int sysv__control(unsigned long cmd, void *arg);
 
