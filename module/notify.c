@@ -11,6 +11,10 @@
  * replaces another in the same call, because the mailbox was never seen empty. With
  * MBOX_BROADCAST every message notifies.
  *
+ * The signal is sent under mailbox.lock, so it is pending before the message can be
+ * received. A process that has received the message gets no signal for it in its next
+ * call, which would fail with EINTR although nothing is new.
+ *
  * A module can send signals to threads only. For a process, the kernel chooses a
  * thread that does not block the signal, if possible the first; choose_thread() does
  * the same. If all threads block it, the kernel makes the signal pending for the
@@ -45,8 +49,6 @@ static void registration_free(struct mbx_registration *reg)
 	put_pid(reg->thread);
 	if (reg->eventfd)
 		eventfd_ctx_put(reg->eventfd);
-	if (reg->sender)
-		mbx_sender_put(reg->sender);
 	kfree(reg);
 }
 
@@ -178,35 +180,6 @@ int mbx_notify(struct mailbox *mb, const struct mbx_reader *handle,
 }
 
 /**
- * mbx_registration_arrived() - a message arrived that no receiver waits for
- * @mb: the mailbox
- * @msg: the message, which is in the mailbox
- * @to_notify: out: the registration, for mbx_registration_run() without the lock;
- *	unchanged if no process is to be notified
- */
-void mbx_registration_arrived(struct mailbox *mb, const struct mbx_message *msg,
-			      struct mbx_registration **to_notify)
-{
-	u32 count = mb->stored.count;
-	struct mbx_registration *reg;
-
-	lockdep_assert_held(&mb->lock);
-	/* If they can be received, blocked sends count as messages in the mailbox. */
-	if (!mb->capacity || mb->held)
-		count += mb->blocked_sends.count;
-	/* A broadcast is new for every handle, even if others have unread messages. */
-	if (count != 1 && !(mb->flags & MBOX_BROADCAST))
-		return;
-	reg = take_registration(mb, NULL, NULL);
-	if (!reg)
-		return;
-	refcount_inc(&msg->sender->refs);
-	reg->sender = msg->sender;
-	trace_mbox_notify(mb, reg->kind, reg->signo);
-	*to_notify = reg;
-}
-
-/**
  * mbx_registration_destroyed() - the mailbox is destroyed
  * @mb: the mailbox
  *
@@ -268,9 +241,8 @@ static struct task_struct *choose_thread(const struct mbx_registration *reg)
 	return found;
 }
 
-static void send_signal(const struct mbx_registration *reg)
+static void send_signal(const struct mbx_registration *reg, const struct mbx_sender *sender)
 {
-	const struct mbx_sender *sender = reg->sender;
 	struct kernel_siginfo info;
 	struct task_struct *task;
 
@@ -290,12 +262,41 @@ static void send_signal(const struct mbx_registration *reg)
 }
 
 /**
- * mbx_registration_run() - notify the process, and free the registration
- * @reg: the registration, taken from its mailbox because a message arrived, the mailbox
- *	was destroyed, or the handle was expelled
+ * mbx_registration_arrived() - a message arrived that no receiver waits for
+ * @mb: the mailbox
+ * @msg: the message, which is in the mailbox
+ * @to_notify: out: the registration, for mbx_registration_run() without the lock;
+ *	unchanged if no process is to be notified
  *
  * The permission of the sender to signal the process is not checked: the process
  * asked for this signal.
+ */
+void mbx_registration_arrived(struct mailbox *mb, const struct mbx_message *msg,
+			      struct mbx_registration **to_notify)
+{
+	u32 count = mb->stored.count;
+	struct mbx_registration *reg;
+
+	lockdep_assert_held(&mb->lock);
+	/* If they can be received, blocked sends count as messages in the mailbox. */
+	if (!mb->capacity || mb->held)
+		count += mb->blocked_sends.count;
+	/* A broadcast is new for every handle, even if others have unread messages. */
+	if (count != 1 && !(mb->flags & MBOX_BROADCAST))
+		return;
+	reg = take_registration(mb, NULL, NULL);
+	if (!reg)
+		return;
+	trace_mbox_notify(mb, reg->kind, reg->signo);
+	if (reg->kind == MBOX_NOTIFY_SIGNAL)
+		send_signal(reg, msg->sender);
+	*to_notify = reg;
+}
+
+/**
+ * mbx_registration_run() - add to the eventfd, and free the registration
+ * @reg: the registration, taken from its mailbox because a message arrived, the mailbox
+ *	was destroyed, or the handle was expelled
  *
  * Context: Process context, without mailbox.lock.
  */
@@ -304,8 +305,6 @@ void mbx_registration_run(struct mbx_registration *reg)
 	/* A thread that waits for the eventfd has to learn of the end too. */
 	if (reg->eventfd)
 		mbx_eventfd_signal(reg->eventfd);
-	else if (reg->kind == MBOX_NOTIFY_SIGNAL && reg->sender)
-		send_signal(reg);
 	registration_free(reg);
 }
 

@@ -109,6 +109,64 @@ TEST_F(notify, value_can_be_a_pointer)
 	EXPECT_TRUE(info.si_value.sival_ptr == &info);
 }
 
+static volatile sig_atomic_t handled;
+
+static void count_handled(int signo)
+{
+	(void)signo;
+	handled++;
+}
+
+#define SIGNALS 500
+
+/* Send a number each time the last one has been received. */
+static void *sends_each(void *arg)
+{
+	const int *fds = arg;
+	int go, i;
+
+	for (i = 0; i < SIGNALS; i++) {
+		if (raw_recv(fds[1], &go, sizeof(go), 0) < 0)
+			return NULL;
+		if (put(fds[0], i))
+			return NULL;
+	}
+	return NULL;
+}
+
+/*
+ * Who has received the message has had the signal: it does not end a later call, which
+ * would wait for the next message.
+ */
+TEST_F(notify, signal_comes_before_the_message)
+{
+	struct sigaction action = { .sa_handler = count_handled }, before;
+	int fds[2], i, late = 0;
+	pthread_t thread;
+	int got;
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, &before));
+	handled = 0;
+	fds[0] = self->fd;
+	fds[1] = new_mailbox(0, 2);
+	ASSERT_LE(0, fds[1]);
+	ASSERT_EQ(0, thread_start(&thread, sends_each, fds));
+	for (i = 0; i < SIGNALS; i++) {
+		ASSERT_EQ(0, enter(self->fd, by_signal(SIGUSR1, 0)));
+		ASSERT_EQ(0, put(fds[1], i));
+		while (raw_recv(self->fd, &got, sizeof(got), MBOX_DONTWAIT) < 0)
+			;
+		if (handled != i + 1)
+			late++;
+		while (handled != i + 1)
+			;
+	}
+	EXPECT_EQ(0, late);
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, sigaction(SIGUSR1, &before, NULL));
+	close(fds[1]);
+}
+
 TEST_F(notify, eventfd_is_incremented_once)
 {
 	ASSERT_EQ(0, enter_eventfd(self->fd, self->event));
