@@ -35,9 +35,10 @@
  * nests inside links_lock and inside inherit_lock. users_lock, mbx_user.lock and
  * mailbox.lock nest inside mbx_outlet.lock. ring.lock, mailbox.lock, users_lock and
  * mbx_user.lock nest inside the kernel's mmap_lock. Under mailbox.lock tasks may be
- * woken and a timer started; no other function that takes a lock is called. After the
- * lock is dropped, mbx_flush_deferred() frees messages, tells pollers and sends signals
- * (struct mbx_deferred). No user memory is accessed under any of these locks.
+ * woken, a timer started, and a signal sent that a handler catches (notify.c); no other
+ * function that takes a lock is called. After the lock is dropped, mbx_flush_deferred()
+ * frees messages, tells pollers and sends other signals (struct mbx_deferred). No user
+ * memory is accessed under any of these locks.
  */
 #include <linux/bitops.h>
 #include <linux/capability.h>

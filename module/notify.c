@@ -11,9 +11,10 @@
  * replaces another in the same call, because the mailbox was never seen empty. With
  * MBOX_BROADCAST every message notifies.
  *
- * The signal is sent under mailbox.lock, so it is pending before the message can be
- * received. A process that has received the message gets no signal for it in its next
- * call, which would fail with EINTR although nothing is new.
+ * A signal that a handler catches is sent under mailbox.lock, so it is pending before the
+ * message can be received. A process that has received the message gets no signal for it
+ * in its next call, which would fail with EINTR although nothing is new. Other signals
+ * interrupt no call, and may take long to send: that waits until the lock is dropped.
  *
  * A module can send signals to threads only. For a process, the kernel chooses a
  * thread that does not block the signal, if possible the first; choose_thread() does
@@ -49,6 +50,8 @@ static void registration_free(struct mbx_registration *reg)
 	put_pid(reg->thread);
 	if (reg->eventfd)
 		eventfd_ctx_put(reg->eventfd);
+	if (reg->sender)
+		mbx_sender_put(reg->sender);
 	kfree(reg);
 }
 
@@ -241,10 +244,33 @@ static struct task_struct *choose_thread(const struct mbx_registration *reg)
 	return found;
 }
 
-static void send_signal(const struct mbx_registration *reg, const struct mbx_sender *sender)
+/*
+ * Whether it takes few steps to send a signal. Those that stop, continue or end a process
+ * reach each of its threads, and each signal wakes all who wait for a signalfd.
+ *
+ * The lock of the handlers is not held. A process that takes away its handler meanwhile is
+ * ended by the signal, so it does so once.
+ */
+static bool is_short(struct task_struct *task, int signo)
+{
+	struct sighand_struct *sighand = rcu_dereference(task->sighand);
+
+	if (!sighand || sig_kernel_only(signo) || sig_kernel_stop(signo) || signo == SIGCONT)
+		return false;
+	/* Without a barrier: one that comes now is woken, too; there are not many at once. */
+	if (waitqueue_active(&sighand->signalfd_wqh))
+		return false;
+	/* Another thread may change it concurrently: see above. */
+	return data_race(sighand->action[signo - 1].sa.sa_handler) != SIG_DFL;
+}
+
+/* Returns false, and sends nothing, if that would take long and @locked is set. */
+static bool send_signal(const struct mbx_registration *reg, const struct mbx_sender *sender,
+			bool locked)
 {
 	struct kernel_siginfo info;
 	struct task_struct *task;
+	bool send;
 
 	clear_siginfo(&info);
 	info.si_signo = reg->signo;
@@ -256,9 +282,11 @@ static void send_signal(const struct mbx_registration *reg, const struct mbx_sen
 
 	rcu_read_lock();
 	task = choose_thread(reg);
-	if (task)
+	send = !locked || !task || is_short(task, reg->signo);
+	if (task && send)
 		send_sig_info(reg->signo, &info, task);
 	rcu_read_unlock();
+	return send;
 }
 
 /**
@@ -288,13 +316,15 @@ void mbx_registration_arrived(struct mailbox *mb, const struct mbx_message *msg,
 	if (!reg)
 		return;
 	trace_mbox_notify(mb, reg->kind, reg->signo);
-	if (reg->kind == MBOX_NOTIFY_SIGNAL)
-		send_signal(reg, msg->sender);
+	if (reg->kind == MBOX_NOTIFY_SIGNAL && !send_signal(reg, msg->sender, true)) {
+		refcount_inc(&msg->sender->refs);
+		reg->sender = msg->sender;
+	}
 	*to_notify = reg;
 }
 
 /**
- * mbx_registration_run() - add to the eventfd, and free the registration
+ * mbx_registration_run() - notify the process, and free the registration
  * @reg: the registration, taken from its mailbox because a message arrived, the mailbox
  *	was destroyed, or the handle was expelled
  *
@@ -305,6 +335,8 @@ void mbx_registration_run(struct mbx_registration *reg)
 	/* A thread that waits for the eventfd has to learn of the end too. */
 	if (reg->eventfd)
 		mbx_eventfd_signal(reg->eventfd);
+	else if (reg->sender)
+		send_signal(reg, reg->sender, false);
 	registration_free(reg);
 }
 

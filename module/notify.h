@@ -26,8 +26,10 @@ struct pid;
  * @exec_id: task_struct.self_exec_id when it registered
  * @handle: the reader of the handle that it used; only compared
  * @eventfd: the eventfd to signal, one reference, or NULL
+ * @sender: whose message arrived, one reference, if the signal is still to be sent; or
+ *	NULL
  *
- * All fields are constant. A registration belongs to its mailbox. The
+ * All fields except @sender are constant. A registration belongs to its mailbox. The
  * thread that takes it from there, under mailbox.lock, then owns it.
  */
 struct mbx_registration {
@@ -39,6 +41,7 @@ struct mbx_registration {
 	u64 exec_id;
 	const struct mbx_reader *handle;
 	struct eventfd_ctx *eventfd;
+	struct mbx_sender *sender;
 };
 
 int mbx_notify(struct mailbox *mb, const struct mbx_reader *handle,
