@@ -419,8 +419,12 @@ void mbx_fs_forget(struct mailbox *mb)
 bool mbx_fs_try_forget(struct mailbox *mb)
 {
 	struct inode *dir = d_inode(mb->inode.i_sb->s_root);
-	struct dentry *dentry;
+	struct dentry *dentry = get_name(mb);
 
+	/* It gets none any more: its namespace has ended. */
+	if (!dentry)
+		return true;
+	dput(dentry);
 	if (!inode_trylock(dir))
 		return false;
 	dentry = get_name(mb);
