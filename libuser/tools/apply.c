@@ -253,7 +253,7 @@ static void explain_owner(const char *name, uid_t uid)
 		print_user(out, uid);
 		fclose(out);
 	}
-	print_error("'%s' belongs to user %s, who may have it open: remove it, or use chown", name,
+	print_error("'%s' belongs to user %s, who may have it open: remove it first", name,
 		    user ? user : "");
 	free(user);
 }

@@ -350,7 +350,8 @@ static enum wait_end wait_until(double until, const struct live *live)
 	if (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q')
 		return WAIT_QUIT;
 
-	return WAIT_REDRAW;
+	/* Keys that keep coming do not keep the figures from moving. */
+	return now_seconds() < until ? WAIT_REDRAW : WAIT_OVER;
 }
 
 int live_show(const struct live *live)

@@ -2155,7 +2155,7 @@ test_apply_takes_over_no_mailbox_of_another_user()
 	for user in root 5 -; do
 		echo "queue $m 0600 $user root" >"$tmp/list"
 		check 1 '' "$(place 1) '$m' belongs to user nobody, who may have it open: \
-remove it, or use chown" mboxctl apply "$tmp/list"
+remove it first" mboxctl apply "$tmp/list"
 		has "$m" "0600 65534 65534" mode uid gid
 	done
 	# To its owner, to who applies, and to root it is no stranger's.
