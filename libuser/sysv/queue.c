@@ -116,7 +116,10 @@ bool sysv__look_up(int id, struct mbox_walk *walk, key_t *key)
 	       walk->stat.attr.mode == MBOX_QUEUE && sysv__key_of_name(walk->name, key);
 }
 
-/* What has such a name but is no queue counts too: that is for its owner to avoid. */
+/*
+ * What has such a name but is no queue of System V counts too, whoever made it: then an index
+ * of MSG_STAT is EINVAL, as one of a queue that was removed.
+ */
 int sysv__add_up(struct mbox_total *total, uint32_t max)
 {
 	*total = (struct mbox_total){
