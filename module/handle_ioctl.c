@@ -599,20 +599,6 @@ static long ioctl_nack(struct file *file, union mbx_arg *arg,
 
 /* ---- the mailbox itself ------------------------------------------------- */
 
-/*
- * What the owner may change is like the mode: fchmod(2) through a handle of a read-only
- * mount is EROFS.
- */
-static int change_begin(struct file *file)
-{
-	return mnt_want_write_file(file);
-}
-
-static void change_end(struct file *file)
-{
-	mnt_drop_write_file(file);
-}
-
 static long ioctl_stat(struct file *file, union mbx_arg *arg,
 		       void __user *uarg, size_t usize)
 {
@@ -637,11 +623,12 @@ static long ioctl_set_capacity(struct file *file, union mbx_arg *arg,
 		return -EOPNOTSUPP;
 	if (handle->endpoint)
 		return mbx_direct_set_capacity(handle->endpoint, capacity);
-	ret = change_begin(file);
+	/* As of the mode: fchmod(2) through a handle of a read-only mount is EROFS. */
+	ret = mnt_want_write_file(file);
 	if (ret)
 		return ret;
 	ret = mbx_mailbox_set_capacity(handle->mb, capacity, max_bytes);
-	change_end(file);
+	mnt_drop_write_file(file);
 	return ret;
 }
 
@@ -657,12 +644,13 @@ static long ioctl_expel(struct file *file, union mbx_arg *arg,
 	/* Before anything changes: afterwards, a fault could not undo that. */
 	if (mbx_ioctl_respond(uarg, usize, expel, sizeof(*expel)))
 		return -EFAULT;
-	ret = changes ? change_begin(file) : 0;
+	/* As for the capacity. */
+	ret = changes ? mnt_want_write_file(file) : 0;
 	if (ret)
 		return ret;
 	ret = mbx_mailbox_expel(mbx_file_mailbox(file), expel);
 	if (changes)
-		change_end(file);
+		mnt_drop_write_file(file);
 	if (ret)
 		return ret;
 	/* If the address is no longer mapped, nothing can read it either. */
