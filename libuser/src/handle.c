@@ -159,23 +159,21 @@ static int open_checked(const char *path, int oflags)
 	return fd;
 }
 
-static bool are_open_flags(int oflags)
+/* A handle that is to be opened with these flags, without a descriptor yet; or NULL. */
+static struct mbox *new_handle(int oflags)
 {
 	if (!(oflags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC)))
-		return true;
+		return calloc(1, sizeof(struct mbox));
 	errno = EINVAL;
 
-	return false;
+	return NULL;
 }
 
 /* A handle of a path that leads to a mailbox. */
 static struct mbox *open_path(const char *path, int oflags)
 {
-	struct mbox *mb;
+	struct mbox *mb = new_handle(oflags);
 
-	if (!are_open_flags(oflags))
-		return NULL;
-	mb = calloc(1, sizeof(*mb));
 	if (!mb)
 		return NULL;
 
@@ -279,11 +277,8 @@ MBOX_API struct mbox *mbox_open_id(uint64_t id, int oflags)
 
 MBOX_API struct mbox *mbox_reopen(struct mbox *mb, int oflags)
 {
-	struct mbox *again;
+	struct mbox *again = new_handle(oflags);
 
-	if (!are_open_flags(oflags))
-		return NULL;
-	again = calloc(1, sizeof(*again));
 	if (!again)
 		return NULL;
 
