@@ -1225,6 +1225,16 @@ static int await_refusal(const char *path)
 	return 0;
 }
 
+/* Work that the end of a namespace leaves behind removes its names. */
+static int await_no_file(const char *path)
+{
+	int i;
+
+	for (i = 0; i < WAIT_LIMIT_MS / 10 && !access(path, F_OK); i++)
+		usleep(10000);
+	return access(path, F_OK) ? 0 : -ETIMEDOUT;
+}
+
 TEST_F(fs, a_mount_outlives_its_namespace)
 {
 	char path[128];
@@ -1235,6 +1245,7 @@ TEST_F(fs, a_mount_outlives_its_namespace)
 	snprintf(path, sizeof(path), "%s/new", self->dir);
 	EXPECT_EQ(-ESTALE, await_refusal(path));
 	EXPECT_EQ(-ESTALE, neg(mkfifo(path, 0600)));
+	EXPECT_EQ(0, await_no_file(self->path));
 	EXPECT_EQ(-ENOENT, tried(self->path, O_RDWR));
 	EXPECT_EQ(0, put(self->fd, 1));
 	fd = reopen(self->fd, O_RDONLY);
@@ -1253,15 +1264,6 @@ static int leave_a_mount(void *arg)
 	snprintf(path, sizeof(path), "%s/left", dir);
 	CHECK_EQ(0, neg(mkfifo(path, 0600)));
 	return 0;
-}
-
-static int await_no_file(const char *path)
-{
-	int i;
-
-	for (i = 0; i < WAIT_LIMIT_MS / 10 && !access(path, F_OK); i++)
-		usleep(10000);
-	return access(path, F_OK) ? 0 : -ETIMEDOUT;
 }
 
 /* The kernel ends namespaces one after the other: none of them may wait for a process. */
