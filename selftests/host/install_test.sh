@@ -58,7 +58,7 @@ has()
 		include/mbox.h include/mbox.hpp \
 		include/linux/mbox.h lib/pkgconfig/libmbox.pc share/man/man1/mboxctl.1 \
 		share/man/man7/mbox_mq.7 share/man/man3/mbox_send.3 share/man/man3/mbox_timedsend.3 \
-		share/bash-completion/completions/mboxctl; do
+		share/bash-completion/completions/mboxctl share/zsh/site-functions/_mboxctl; do
 		[ -e "$1$2/$file" ] || echo "no $1$2/$file"
 	done
 	# Only where libnats is.
@@ -334,6 +334,122 @@ test_completion_offers_what_an_argument_can_be()
 	offers "unbounded" mboxctl set-capacity jobs u
 	offers "" mboxctl recv --timeout ""
 	offers "" mboxctl recv -m j
+}
+
+# ---- completion in zsh -------------------------------------------------------
+
+# An interactive zsh on a terminal of its own completes the lines of the file "lines". What
+# it would offer goes to the file "offers", a line for each, and nothing into the line.
+install_zsh_completion()
+{
+	install_completion
+	cat >"$tmp/complete/ask" <<'EOF'
+zmodload zsh/zpty
+zpty -b shell zsh -f
+zpty -w shell 'source ./rc'
+for ((i = 0; i < 1200; i++)); do
+	# What it prints would fill the terminal.
+	zpty -r -t shell text
+	[[ ! -e done ]] || break
+	sleep 0.05
+done
+zpty -d shell
+[[ -e done ]] || print "zsh does not answer" >offers
+EOF
+	cat >"$tmp/complete/rc" <<'EOF'
+PATH=$PWD/bin:$PATH
+fpath=($PWD/usr/share/zsh/site-functions $fpath)
+autoload -Uz compinit && compinit -u -D
+lines=("${(@f)$(<lines)}")
+# Calls that only ask which words match are those of the completion itself.
+compadd()
+{
+	local -a added
+	[[ ${@[(I)-[OAD]]} != 0 ]] || { builtin compadd -A added "$@"; offered+=($added) }
+	builtin compadd "$@"
+}
+complete_line()
+{
+	_main_complete
+	compstate[list]= compstate[insert]=
+}
+zle -C complete_line list-choices complete_line
+complete_lines()
+{
+	for line in "$lines[@]"; do
+		offered=() BUFFER=$line CURSOR=$#line
+		zle complete_line
+		print -r -- ${(ou)offered} >>offers
+	done
+	: >done
+}
+zle -N zle-line-init complete_lines
+EOF
+}
+
+# Pairs of lines: what is typed, and what is offered.
+test_completion_in_zsh()
+{
+	command -v zsh >/dev/null || {
+		echo "SKIP no zsh"
+		return 0
+	}
+	install_zsh_completion
+	cat >"$tmp/pairs" <<'EOF'
+mboxctl s
+send serve set-capacity stat
+mboxctl help se
+send serve set-capacity
+mboxctl --
+--help --version
+mboxctl create --d
+--dead-letter --deliveries --drop-newest --drop-oldest
+mboxctl rm -
+--destroy --help --version -D -h -v
+mboxctl nothing -
+
+mboxctl stat job
+job-2 jobs
+mboxctl chown :5 job
+job-2 jobs
+mboxctl rm -D other job
+job-2 jobs
+mboxctl send -p 3 --type=5 job
+job-2 jobs
+mboxctl serve -T 1 job
+job-2 jobs
+mboxctl create job
+
+mboxctl send jobs job
+
+mboxctl recv jobs job
+
+mboxctl stat job\;t
+
+mboxctl send --file=mail
+mailboxes
+mboxctl recv --output mail
+mailboxes
+mboxctl serve jobs basename
+basename
+mboxctl serve jobs cat mail
+mailboxes
+mboxctl create -o roo
+root
+mboxctl create -c u
+unbounded
+mboxctl ls --sort=MO
+MODE
+mboxctl ls -o ID,NA
+NAME
+mboxctl recv --timeout j
+
+EOF
+	sed -n 'p;n' "$tmp/pairs" >"$tmp/complete/lines"
+	sed -n 'n;p' "$tmp/pairs" >"$tmp/want"
+	(cd "$tmp/complete" && zsh -f ask)
+	diff "$tmp/want" "$tmp/complete/offers"
+	[ ! -e "$tmp/complete/broken" ] || echo "a name was run"
 }
 
 # ---- the module --------------------------------------------------------------
