@@ -675,12 +675,19 @@ static long ioctl_destroy(struct file *file, union mbx_arg *arg,
 			  void __user *uarg, size_t usize)
 {
 	struct handle *handle = file->private_data;
+	int ret;
 
 	if (handle->rights != (MBX_MAY_RECV | MBX_MAY_SEND))
 		return -EBADF;
 	if (handle->endpoint)
 		return mbx_direct_destroy(handle->endpoint);
-	return mbx_mailbox_destroy(handle->mb);
+	/* It was opened before the mount became read-only. */
+	ret = mnt_want_write_file(file);
+	if (ret)
+		return ret;
+	ret = mbx_mailbox_destroy(handle->mb);
+	mnt_drop_write_file(file);
+	return ret;
 }
 
 static long ioctl_notify(struct file *file, union mbx_arg *arg,

@@ -984,6 +984,10 @@ TEST_F(fs, a_read_only_mount_is_for_receivers)
 	EXPECT_EQ(4U, stat_of(self->fd).attr.capacity);
 	EXPECT_EQ(0, raw_set_capacity(self->fd, 5));
 	EXPECT_EQ(5U, stat_of(self->fd).attr.capacity);
+	EXPECT_EQ(-EROFS, raw_destroy(before));
+	EXPECT_EQ(-EBADF, raw_destroy(receiver));
+	EXPECT_EQ(0, put(before, 2));
+	EXPECT_EQ(2, take(receiver));
 	EXPECT_EQ(-EROFS, neg(unlink(path)));
 	EXPECT_EQ(-EROFS, neg(chmod(path, 0)));
 	snprintf(path, sizeof(path), "%s/new", again);
