@@ -120,6 +120,43 @@ TEST_F(fs, there_are_no_file_handles)
 	EXPECT_EQ(-ESTALE, neg(open_by_handle_at(self->fd, &buf.handle, O_RDWR)));
 }
 
+#ifndef AT_HANDLE_FID
+#define AT_HANDLE_FID 0x200
+#endif
+
+/* Since Linux 6.5 there are some that only tell files apart: they open nothing. */
+TEST_F(fs, file_handles_that_identify)
+{
+	struct {
+		struct file_handle handle;
+		unsigned char room[MAX_HANDLE_SZ];
+	} one, two;
+	int mount_id, ret, other = raw_create("other", O_RDWR | O_EXCL, &self->attr);
+
+	ASSERT_LE(0, other);
+	one.handle.handle_bytes = MAX_HANDLE_SZ;
+	ret = neg(name_to_handle_at(AT_FDCWD, self->path, &one.handle, &mount_id,
+				    AT_HANDLE_FID));
+	EXPECT_EQ(0, raw_unlink("other"));
+	if (ret == -ENOSYS || ret == -EINVAL)
+		SKIP(return, "no such file handles in this kernel");
+	ASSERT_EQ(0, ret);
+	/* The same by every way to it, and another one for another mailbox. */
+	two.handle.handle_bytes = MAX_HANDLE_SZ;
+	ASSERT_EQ(0, neg(name_to_handle_at(self->fd, "", &two.handle, &mount_id,
+					   AT_EMPTY_PATH | AT_HANDLE_FID)));
+	EXPECT_EQ(one.handle.handle_bytes, two.handle.handle_bytes);
+	EXPECT_EQ(0, memcmp(one.handle.f_handle, two.handle.f_handle, one.handle.handle_bytes));
+	two.handle.handle_bytes = MAX_HANDLE_SZ;
+	ASSERT_EQ(0, neg(name_to_handle_at(other, "", &two.handle, &mount_id,
+					   AT_EMPTY_PATH | AT_HANDLE_FID)));
+	EXPECT_EQ(one.handle.handle_bytes, two.handle.handle_bytes);
+	EXPECT_NE(0, memcmp(one.handle.f_handle, two.handle.f_handle, one.handle.handle_bytes));
+	EXPECT_EQ(-ESTALE, neg(open_by_handle_at(self->root, &one.handle, O_RDWR)));
+	EXPECT_EQ(-ESTALE, neg(open_by_handle_at(self->fd, &one.handle, O_RDWR)));
+	close(other);
+}
+
 /* ---- fanotify ------------------------------------------------------------------ */
 
 /* A group, or -errno. */

@@ -711,16 +711,7 @@ struct who {
 
 static int become_who(const struct who *who)
 {
-	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	prctl(PR_SET_KEEPCAPS, 1);
-	CHECK_EQ(0, become(who->uid, who->gid));
-	if (who->cap < 0)
-		return 0;
-	data[who->cap / 32].effective = 1U << who->cap % 32;
-	data[who->cap / 32].permitted = 1U << who->cap % 32;
-	return neg(syscall(SYS_capset, &hdr, data));
+	return become_with(who->uid, who->gid, who->cap);
 }
 
 static int opens_as(void *arg)

@@ -3,6 +3,7 @@
 #ifndef SELFTESTS_MBOXFS_H
 #define SELFTESTS_MBOXFS_H
 
+#include <linux/capability.h>
 #include <sys/mount.h>
 
 #include "peers.h"
@@ -83,6 +84,21 @@ static inline struct stat attributes(const char *path)
 	memset(&st, POISON, sizeof(st));
 	stat(path, &st);
 	return st;
+}
+
+/* become(), with one capability; -1: none. */
+static inline int become_with(uid_t uid, gid_t gid, int cap)
+{
+	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	prctl(PR_SET_KEEPCAPS, 1);
+	CHECK_EQ(0, become(uid, gid));
+	if (cap < 0)
+		return 0;
+	data[cap / 32].effective = 1U << cap % 32;
+	data[cap / 32].permitted = 1U << cap % 32;
+	return neg(syscall(SYS_capset, &hdr, data));
 }
 
 /*
