@@ -8,6 +8,7 @@
 
 #include "calls.h"
 #include "slow.h"
+#include "urgent.h"
 
 #define MANY 3000
 
@@ -513,9 +514,9 @@ TEST_F(start, deadline_of_a_taken_request_makes_the_reply_ESRCH)
 {
 	__u64 token = 0;
 
-	ASSERT_EQ(0, start_call(self->client, 1, MBOX_REALTIME, in_ms(CLOCK_REALTIME, 50),
-				&self->call));
-	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
+	ASSERT_EQ(0, start_call(self->client, 1, MBOX_REALTIME,
+				in_ms(CLOCK_REALTIME, 500 * time_factor()), &self->call));
+	ASSERT_EQ(1, get_request(self->server, MBOX_DONTWAIT, &self->token));
 	EXPECT_TRUE(is_ready(self->client, WAIT_LIMIT_MS));
 	EXPECT_EQ(-ESRCH, answer(self->server, self->token, 1));
 	EXPECT_EQ(-ETIMEDOUT, fetch_call(self->client, &token));
@@ -534,10 +535,13 @@ TEST_F(start, deadline_that_has_passed_ends_the_call_at_once)
 
 TEST_F(start, deadline_after_the_reply_has_no_effect)
 {
-	ASSERT_EQ(0, start_call(self->client, 1, 0, in_ms(CLOCK_MONOTONIC, 200), &self->call));
-	ASSERT_EQ(1, get_request(self->server, 0, &self->token));
+	__u64 deadline = in_ms(CLOCK_MONOTONIC, 500 * time_factor());
+
+	ASSERT_EQ(0, start_call(self->client, 1, 0, deadline, &self->call));
+	ASSERT_EQ(1, get_request(self->server, MBOX_DONTWAIT, &self->token));
 	EXPECT_EQ(0, answer(self->server, self->token, 10));
-	usleep(300000);
+	while ((__u64)now_ns(CLOCK_MONOTONIC) < deadline + 100 * NSEC_PER_MSEC)
+		usleep(10000);
 	EXPECT_EQ(10, fetch_call(self->client, &self->call));
 	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 }
@@ -1008,8 +1012,10 @@ TEST_F(start, a_signal_after_the_wake_up)
 {
 	struct collector c = { 0 }, other = { 0 };
 	__u64 calls[3], tokens[3];
+	struct rescue rescue;
 	int i;
 
+	ASSERT_EQ(0, rescue_off(&rescue));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
 		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
@@ -1030,6 +1036,7 @@ TEST_F(start, a_signal_after_the_wake_up)
 	EXPECT_EQ(0, answer(self->server, tokens[1], 20));
 	EXPECT_EQ(0, -pthread_kill(c.call.thread, SIGUSR1));
 	ASSERT_EQ(0, become_urgent(false));
+	EXPECT_EQ(0, rescue_on(&rescue));
 	EXPECT_EQ(20, collector_join(&c));
 	EXPECT_EQ(1, info_of(self->client, WAITING));
 	EXPECT_EQ(0, answer(self->server, tokens[2], 30));
@@ -1044,8 +1051,10 @@ TEST_F(start, a_thread_that_is_woken_in_vain_keeps_its_place)
 {
 	struct collector c[3] = { 0 };
 	__u64 calls[4], tokens[4];
+	struct rescue rescue;
 	int i;
 
+	ASSERT_EQ(0, rescue_off(&rescue));
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
 		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
@@ -1062,6 +1071,7 @@ TEST_F(start, a_thread_that_is_woken_in_vain_keeps_its_place)
 	EXPECT_EQ(2, info_of(self->client, WAITING));
 	EXPECT_EQ(10, fetch_any_call(self->client));
 	ASSERT_EQ(0, become_urgent(false));
+	EXPECT_EQ(0, rescue_on(&rescue));
 	ASSERT_EQ(3, await_info(self->client, WAITING, 3));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, answer(self->server, tokens[i + 1], 20 + i));

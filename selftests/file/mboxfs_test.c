@@ -1551,6 +1551,8 @@ TEST_F(fs, walk_races_with_the_end_of_rings)
 
 	self->attr.mode = MBOX_RING;
 	ASSERT_EQ(0, thread_start(&thread, walk_all, &walker));
+	while (!__atomic_load_n(&walker.walked, __ATOMIC_RELAXED))
+		sched_yield();
 	for (i = 0; i < 500; i++) {
 		fd = raw_create("other", O_RDWR | O_EXCL, &self->attr);
 		ASSERT_LE(0, fd);

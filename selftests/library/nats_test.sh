@@ -308,7 +308,7 @@ send_and_kill()
 	mboxctl send "$m-a" "$@"
 	until_true is "$m-a" leased $#
 	# They are in the server's socket.
-	sleep 1
+	sleep 3
 	kill -STOP "$bridge"
 	kill -CONT "$server"
 	until_true in_stream_is S $((had + $#))
@@ -765,7 +765,7 @@ test_call_in_time()
 	bridge "call $m-a -> x.y"
 	listen "$tmp/out" sub -n 1 -t 60000 x.y
 	status=0
-	mboxctl call -T 1 "$m-a" one 2>/dev/null || status=$?
+	mboxctl call -T 5 "$m-a" one 2>/dev/null || status=$?
 	same "$status" 3
 	wait "$listener" || wrong "no request"
 }

@@ -8,6 +8,7 @@
 
 #include "calls.h"
 #include "slow.h"
+#include "urgent.h"
 
 /* Many times what is done in one go. */
 #define CROWD 100
@@ -132,46 +133,22 @@ static int use_cpu_0_as(int policy, int prio)
 	return stay_on(0) ?: neg(sched_setscheduler(0, policy, &param));
 }
 
-/*
- * The scheduler lets the less urgent run for a part of each second: by limiting real-time
- * threads, and since 6.12 by a deadline server. Either would end what the tests wait for.
- */
-static const struct {
-	const char *path;
-	const char *off;
-} rescue[] = {
-	{ "/proc/sys/kernel/sched_rt_runtime_us", "-1" },
-	{ "/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0" },
-};
-
 FIXTURE(preempted)
 {
-	char rescue[ARRAY_SIZE(rescue)][32];
+	struct rescue rescue;
 };
 
 FIXTURE_SETUP(preempted)
 {
-	size_t i;
-
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		SKIP(return, "one CPU");
 	ASSERT_EQ(0, stay_on(1));
-	for (i = 0; i < ARRAY_SIZE(rescue); i++) {
-		if (access(rescue[i].path, F_OK))
-			continue;
-		ASSERT_EQ(0, read_file(rescue[i].path, self->rescue[i],
-				       sizeof(self->rescue[i])));
-		ASSERT_EQ(0, write_file(rescue[i].path, rescue[i].off));
-	}
+	ASSERT_EQ(0, rescue_off(&self->rescue));
 }
 
 FIXTURE_TEARDOWN(preempted)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(rescue); i++)
-		if (self->rescue[i][0])
-			EXPECT_EQ(0, write_file(rescue[i].path, "%s", self->rescue[i]));
+	EXPECT_EQ(0, rescue_on(&self->rescue));
 }
 
 static void *hog(void *arg)
@@ -957,7 +934,7 @@ TEST(withdrawn_message_does_not_cost_a_receiver_its_place)
 	ASSERT_EQ(0, await_waiting(fd, 0, 1));
 	/* It is handed to the first, which stops in its copy, and times out. */
 	sender.msg = msg_of(&sender.value, sizeof(sender.value), 0);
-	sender.msg.deadline_ns = in_ms(CLOCK_MONOTONIC, 300);
+	sender.msg.deadline_ns = in_ms(CLOCK_MONOTONIC, 1500 * time_factor());
 	ASSERT_EQ(0, send_start(&sender, fd, 1));
 	ASSERT_EQ(0, slow_await(&slow));
 	ASSERT_EQ(0, recv_start(&second, fd));

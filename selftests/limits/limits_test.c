@@ -1145,8 +1145,10 @@ static int wait_in_threads(void *arg)
 		CHECK_EQ(0, send_start(&small[i], self->root[1], 7 + i));
 	CHECK_EQ(0, await_waiting(self->root[1], LARGE_WAITING + SMALL_WAITING, 0));
 
-	usleep(50000 * time_factor());
-	before = sleeps_of_others();
+	do {
+		before = sleeps_of_others();
+		usleep(100000);
+	} while (before != sleeps_of_others());
 	for (i = 0; i < SMALL_WAITING; i++) {
 		CHECK_EQ(i, take(self->root[0]));
 		CHECK_EQ(0, await_waiting(self->root[1], LARGE_WAITING + SMALL_WAITING - 1 - i,

@@ -67,6 +67,7 @@ struct slot {
  * @ends: when the lifespan that goes on ends, at the earliest and at the latest
  * @rest: it is over only when every worker is at rest
  * @slow: copies can be slow
+ * @shrink_until: when a sequence is short enough; 0: never too late
  * @user_bytes: what this limit was
  * @cost: of a message and of a long one, with MBOX_DROP_OLDEST, and of a sender
  * @report: where to say what differs, or NULL
@@ -86,6 +87,7 @@ struct executor {
 	__s64 ends[2];
 	bool rest;
 	bool slow;
+	__s64 shrink_until;
 	long user_bytes;
 	__u64 cost[3];
 	FILE *report;

@@ -8,7 +8,7 @@
 /* Over before anything else happens. */
 #define SHORT_NS 1
 /* Long enough to do something before. */
-#define SOME_MS (60 * time_factor())
+#define SOME_MS (100 * time_factor())
 #define SOME_NS (SOME_MS * NSEC_PER_MSEC)
 /* Never. */
 #define LONG_NS (3600LL * 1000 * NSEC_PER_MSEC)

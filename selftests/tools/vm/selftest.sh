@@ -134,14 +134,17 @@ running()
 		fi
 	done
 }
-for _ in $(seq 30); do
+for _ in $(seq 120); do
 	[ -z "$(running)" ] || break
 	sleep 1
 done
 [ -n "$(running)" ] || failed=1
 kill -KILL "$runner"
 wait "$runner" 2>/dev/null || :
-sleep 2
+for _ in $(seq 30); do
+	[ -n "$(running)" ] || break
+	sleep 1
+done
 if [ -z "$(running)" ]; then
 	result ok "no guest outlives the runner"
 else
