@@ -420,4 +420,52 @@ TEST_F(trace, filter_by_id_shows_one_mailbox)
 	close(other);
 }
 
+/* The functions of the module that ran, in a trace of functions. */
+static int functions_of_module(FIXTURE_DATA(trace) *self)
+{
+	static char text[1 << 16];
+	char path[256], name[64], *line;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/trace", self->dir);
+	if (read_file(path, text, sizeof(text)))
+		return -1;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (line[0] == '#' || sscanf(line, " %*[^:]: %63s <-", name) != 1)
+			continue;
+		n++;
+	}
+	return n;
+}
+
+/*
+ * A reader of the code who follows such a send meets few functions. Only those that the
+ * compiler keeps apart are seen here.
+ */
+TEST_F(trace, write_that_meets_nobody_runs_at_most_10_functions)
+{
+	char pid[16], buf[8];
+	int i, n;
+
+	NEED_TRACING(self);
+	trace_file(self->dir, "events/mbox/enable", "0");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (trace_file(self->dir, "set_ftrace_filter", ":mod:mbox") ||
+	    trace_file(self->dir, "set_ftrace_pid", pid) ||
+	    trace_file(self->dir, "current_tracer", "function"))
+		SKIP(return, "a kernel that does not trace functions");
+	/* The first send of a process does more. */
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(8, write(self->fd, "message", 8));
+		trace_file(self->dir, "tracing_on", "0");
+		n = functions_of_module(self);
+		ASSERT_EQ(8, read(self->fd, buf, sizeof(buf)));
+		trace_file(self->dir, "trace", "\n");
+		trace_file(self->dir, "tracing_on", "1");
+	}
+	trace_file(self->dir, "current_tracer", "nop");
+	EXPECT_LE(3, n);
+	EXPECT_GE(10, n);
+}
+
 TEST_HARNESS_MAIN
