@@ -52,7 +52,8 @@ static_assert(sizeof(struct mbox_stat) ==
 		      FIELD(mbox_stat, highest) + FIELD(mbox_stat, leased) +
 		      FIELD(mbox_stat, oldest_ns) + FIELD(mbox_stat, expired) +
 		      FIELD(mbox_stat, redelivered) + FIELD(mbox_stat, dead_letters) +
-		      FIELD(mbox_stat, waited));
+		      FIELD(mbox_stat, waited) + FIELD(mbox_stat, last_sender) +
+		      FIELD(mbox_stat, last_receiver));
 static_assert(sizeof(struct mbox_walk) ==
 	      FIELD(mbox_walk, id) + FIELD(mbox_walk, name) +
 		      FIELD(mbox_walk, ns) + FIELD(mbox_walk, stat));
@@ -145,8 +146,8 @@ static_assert(sizeof(struct mbox_create) == 72);
 static_assert(sizeof(struct mbox_options) == 24);
 static_assert(sizeof(struct mbox_open) == 24);
 static_assert(sizeof(struct mbox_unlink) == 16);
-static_assert(sizeof(struct mbox_stat) == 336);
-static_assert(sizeof(struct mbox_walk) == 608);
+static_assert(sizeof(struct mbox_stat) == 344);
+static_assert(sizeof(struct mbox_walk) == 616);
 static_assert(sizeof(struct mbox_direct) == 16);
 static_assert(sizeof(struct mbox_total) == 48);
 static_assert(sizeof(struct mbox_msg) == 96);

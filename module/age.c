@@ -54,8 +54,24 @@ noinline void mbx_count_wait(struct mailbox *mb, struct mbx_message *msg)
 void mbx_uncount_received(struct mailbox *mb, const struct mbx_message *msg)
 {
 	lockdep_assert_held(&mb->lock);
-	mb->received--;
 	mb->waited[msg->wprio]--;
+}
+
+/**
+ * mbx_received() - how many messages were received
+ * @mb: the mailbox
+ *
+ * Each of them is in one place of mailbox.waited.
+ */
+u64 mbx_received(const struct mailbox *mb)
+{
+	u64 sum = 0;
+	unsigned int i;
+
+	lockdep_assert_held(&mb->lock);
+	for (i = 0; i < MBOX_WAIT_BUCKETS; i++)
+		sum += mb->waited[i];
+	return sum;
 }
 
 /* The next leader in the order of the queue; @rank is that of the one before. */
@@ -129,7 +145,20 @@ u64 mbx_oldest_age(struct mailbox *mb)
 	return oldest == U64_MAX ? 0 : jiffies64_to_nsecs(age_of(oldest));
 }
 
-/* ---- the time of the last send ----------------------------------------------- */
+/* ---- the times of the last send and receive ---------------------------------- */
+
+/* The time of a jiffy. */
+static struct timespec64 time_of(u64 jiffy)
+{
+	struct timespec64 now, ago;
+
+	ktime_get_coarse_real_ts64(&now);
+	/* The number of a message can be ahead of the time. */
+	if (mbx_jiffy() <= jiffy)
+		return now;
+	jiffies_to_timespec64(mbx_jiffy() - jiffy, &ago);
+	return timespec64_sub(now, ago);
+}
 
 /*
  * A send only notes the tick. The time is computed when it is first asked for, or before a
@@ -138,21 +167,25 @@ u64 mbx_oldest_age(struct mailbox *mb)
  */
 void mbx_note_last_sent(struct mailbox *mb)
 {
-	struct timespec64 now, ago;
-	u64 sent_at;
-
 	lockdep_assert_held(&mb->lock);
 	if (mb->mtime_arrival == mb->last_arrival)
 		return;
 	mb->mtime_arrival = mb->last_arrival;
-	sent_at = mb->last_arrival >> MBX_ARRIVAL_SHIFT;
-	ktime_get_coarse_real_ts64(&now);
-	/* The number can be ahead of the time. */
-	if (mbx_jiffy() > sent_at) {
-		jiffies_to_timespec64(mbx_jiffy() - sent_at, &ago);
-		now = timespec64_sub(now, ago);
-	}
-	mbx_inode_set_mtime(&mb->inode, now);
+	mbx_inode_set_mtime(&mb->inode, time_of(mb->last_arrival >> MBX_ARRIVAL_SHIFT));
+}
+
+/* Likewise a receive. */
+void mbx_note_last_received(struct mailbox *mb)
+{
+	u64 received_at;
+
+	lockdep_assert_held(&mb->lock);
+	/* Pairs with mbx_note_receiver(), which can set another time at any moment. */
+	received_at = READ_ONCE(mb->received_at);
+	if (!received_at)
+		return;
+	mbx_inode_set_atime(&mb->inode, time_of(received_at));
+	cmpxchg64(&mb->received_at, received_at, 0);
 }
 
 /**

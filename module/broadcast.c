@@ -77,6 +77,7 @@ static bool take(struct mailbox *mb, struct mbx_reader *reader, struct found *fo
 		*copy = NULL;
 	}
 	mbx_count_received(mb, msg);
+	mbx_note_receiver(mb);
 	trace_mbox_recv(mb, msg);
 	mbx_drop_read(mb, deferred);
 	return true;

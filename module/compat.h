@@ -246,6 +246,15 @@ static inline void mbx_inode_set_mtime(struct inode *inode, struct timespec64 mt
 #endif
 }
 
+static inline void mbx_inode_set_atime(struct inode *inode, struct timespec64 atime)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	inode->i_atime = atime;
+#else
+	inode_set_atime_to_ts(inode, atime);
+#endif
+}
+
 /* A directory has changed. */
 static inline void mbx_inode_touch(struct inode *inode)
 {

@@ -137,9 +137,13 @@ static int set_attributes(struct mbx_idmap *idmap, struct dentry *dentry,
 static int mailbox_setattr(struct mbx_idmap *idmap, struct dentry *dentry,
 			   struct iattr *attr)
 {
+	struct mailbox *mb = mbx_mailbox_of(d_inode(dentry));
+
 	/* Handles, bind mounts and O_PATH descriptors still lead to a destroyed one. */
-	if (READ_ONCE(mbx_mailbox_of(d_inode(dentry))->dead))
+	if (READ_ONCE(mb->dead))
 		return -EIDRM;
+	/* Times of calls before this one do not replace those that it sets. */
+	mbx_mailbox_getattr(mb);
 	return set_attributes(idmap, dentry, attr);
 }
 

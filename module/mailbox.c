@@ -45,6 +45,7 @@
 #include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 
@@ -748,6 +749,24 @@ int mbx_mailbox_destroy(struct mailbox *mb)
 	return 0;
 }
 
+/*
+ * The number that a process has for the caller: of the initial pid namespace, or else of
+ * another one, while the process has one there.
+ */
+static u32 process_here(u32 number)
+{
+	struct pid *pid;
+	u32 ret;
+
+	if (task_active_pid_ns(current) == &init_pid_ns)
+		return number;
+	rcu_read_lock();
+	pid = find_pid_ns(number, &init_pid_ns);
+	ret = pid ? pid_vnr(pid) : 0;
+	rcu_read_unlock();
+	return ret;
+}
+
 /**
  * mbx_mailbox_stat() - get the state of a mailbox
  * @mb: the mailbox
@@ -780,16 +799,18 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
 	st->waiting_senders = mb->waiting_senders;
 	st->waiting_receivers = mb->waiting_receivers;
 	st->sent = mb->sent;
-	st->received = mb->received;
+	st->received = mbx_received(mb);
 	st->dropped = mb->dropped;
 	st->send_handles = mb->send_handles;
 	st->recv_handles = mb->recv_handles;
 	st->highest = mb->stored.highest;
 	st->leased = mb->held;
-	st->redelivered = mb->redelivered;
+	st->redelivered = mb->flags & MBOX_BROADCAST ? 0 : mb->redelivered;
 	st->expired = mb->expired;
 	st->dead_letters = mb->dead_letters;
 	memcpy(st->waited, mb->waited, sizeof(st->waited));
+	st->last_sender = process_here(mb->last_sender);
+	st->last_receiver = process_here(READ_ONCE(mb->last_receiver));
 	spin_unlock(&mb->lock);
 	/* It was looked for first, and may have been received since then. */
 	if (!st->queued)
@@ -806,7 +827,7 @@ int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st)
  * mbx_mailbox_getattr() - show the state of a mailbox as that of a file
  * @mb: the mailbox
  *
- * Return: the size. The time of the last send is in the inode.
+ * Return: the size. The times of the last send and receive are in the inode.
  */
 u64 mbx_mailbox_getattr(struct mailbox *mb)
 {
@@ -815,6 +836,7 @@ u64 mbx_mailbox_getattr(struct mailbox *mb)
 	spin_lock(&mb->lock);
 	bytes = mb->stored.bytes;
 	mbx_note_last_sent(mb);
+	mbx_note_last_received(mb);
 	spin_unlock(&mb->lock);
 	return bytes;
 }

@@ -5,7 +5,9 @@
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/mbox.h>
+#include <linux/pid.h>
 #include <linux/rbtree.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/string_helpers.h>
 
@@ -47,7 +49,6 @@ struct user_namespace;
  * @next_seq: MBOX_BROADCAST: number of the next message; under @lock
  * @caught_up: MBOX_BROADCAST: number of handles that have read all messages; under
  *	@lock
- * @last_reader: MBOX_BROADCAST: number of the last reader that came; under @lock
  * @readers: MBOX_BROADCAST: readers that were not expelled, by their number; under @lock
  * @receivers: calls that wait for any message; under @lock
  * @choosers: calls that wait for a message by its type; under @lock
@@ -76,6 +77,7 @@ struct user_namespace;
  * @depth: how many mailboxes the chain of @dead_letter has
  * @dead_letters: number of messages that came back too often; under @lock
  * @redelivered: number of deliveries of messages that had been on lease; under @lock
+ * @last_reader: MBOX_BROADCAST: number of the last reader that came; under @lock
  * @in_flight: MBOX_HANGUP: number of messages in flight; under @lock
  * @handles: number of handles that are open or still being closed; under @lock
  * @fds: files in messages; under @lock
@@ -88,8 +90,13 @@ struct user_namespace;
  *	under @lock
  * @mtime_arrival: @last_arrival when the inode had the time of the last send; under
  *	@lock
- * @received: number of messages delivered; under @lock
- * @waited: how many of them waited how long, see mbx_wait_bucket(); under @lock
+ * @received_at: the jiffy in which the last message was delivered; 0: none was, or the
+ *	inode has that time; set without @lock
+ * @last_sender: the process that sent the last message, in the initial pid namespace; 0:
+ *	there was none; under @lock
+ * @last_receiver: likewise the one that received the last message; set without @lock
+ * @waited: how many messages waited how long until they were delivered, each message in one
+ *	place; under @lock
  * @dropped: number of messages dropped by the overflow policy; under @lock
  * @history: MBOX_BROADCAST: messages that stay for later handles, or NULL; constant
  * @expired: number of messages dropped because their lifespan ended; under @lock
@@ -137,7 +144,6 @@ struct mailbox {
 		struct rb_root contenders;
 		struct {
 			u64 next_seq;
-			u64 last_reader;
 			struct rb_root readers;
 		};
 	};
@@ -162,16 +168,21 @@ struct mailbox {
 	u64 sent;
 	u64 last_arrival;
 	u64 mtime_arrival;
-	u64 received;
+	u64 received_at;
+	u32 last_sender;
+	u32 last_receiver;
 	u64 waited[MBOX_WAIT_BUCKETS];
 	u64 dropped;
 	struct mailbox *dead_letter;
 	u64 dead_letters;
-	u64 redelivered;
+	/* There are no leases with MBOX_BROADCAST. */
+	union {
+		u64 redelivered;
+		u64 last_reader;
+	};
 	struct hlist_head lessees;
 	struct mbx_delays *delays;
 	u32 held;
-	/* There are no leases with MBOX_BROADCAST. */
 	union {
 		u32 max_deliveries;
 		u32 caught_up;
@@ -323,6 +334,7 @@ static inline u64 mbx_next_arrival(struct mailbox *mb)
 static inline void mbx_count_sent(struct mailbox *mb, struct mbx_message *msg)
 {
 	mb->sent++;
+	mb->last_sender = msg->sender->pid->numbers[0].nr;
 	msg->arrival = mbx_next_arrival(mb);
 }
 
@@ -331,6 +343,7 @@ static inline void mbx_count_sent_dropped(struct mailbox *mb)
 {
 	mb->sent++;
 	mb->dropped++;
+	mb->last_sender = current->tgid;
 	mbx_next_arrival(mb);
 }
 
@@ -339,6 +352,7 @@ static inline void mbx_count_sent_expired(struct mailbox *mb)
 {
 	mb->sent++;
 	mb->expired++;
+	mb->last_sender = current->tgid;
 	mbx_next_arrival(mb);
 }
 

@@ -540,6 +540,7 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 		len = in_flight.msg->len;
 		ret = mbx_copy_out(in_flight.msg, in_flight.token, 0, args);
 		if (likely(!ret && !in_flight.flags)) {
+			mbx_note_receiver(mb);
 			mbx_message_received(mb, in_flight.msg);
 			return len;
 		}
@@ -556,6 +557,7 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 			ret = complete_recv(mb, &in_flight, NULL, ret);
 		}
 		if (!ret) {
+			mbx_note_receiver(mb);
 			if (unlikely(in_flight.fds)) {
 				mbx_fds_deliver(in_flight.fds, args->fds,
 						args->nfds, args->umsg,
@@ -645,6 +647,7 @@ static noinline ssize_t receive_on_lease(struct mailbox *mb, const struct mbx_re
 		ret = copy_leased(&in_flight, lease, args);
 		ret = complete_recv(mb, &in_flight, lease, ret);
 		if (!ret) {
+			mbx_note_receiver(mb);
 			if (in_flight.fds)
 				finish_lease(mb, &in_flight, lease, args);
 			return len;
@@ -723,6 +726,7 @@ ssize_t mbx_recv_bytes(struct mailbox *mb, void __user *user, size_t len)
 	ret = msg->len;
 	if (unlikely(!mbx_message_copy_to(msg, user)))
 		return put_back_uncopied(mb, msg);
+	mbx_note_receiver(mb);
 	mbx_message_received(mb, msg);
 	return ret;
 }
@@ -769,6 +773,7 @@ ssize_t mbx_recv_at_once(struct mailbox *mb, const struct mbx_recv_args *args)
 	ret = copy_first(mb, msg, args, &seen);
 	if (unlikely(ret))
 		return ret;
+	mbx_note_receiver(mb);
 	mbx_message_received(mb, msg);
 	return len;
 }
@@ -810,8 +815,11 @@ int mbx_recv_some(struct mailbox *mb, size_t usize, const struct mbox_msg *msgs,
 			break;
 		received[i] = msg;
 	}
+	if (!i)
+		return ret;
+	mbx_note_receiver(mb);
 	mbx_messages_received(mb, received, i);
-	return i ? i : ret;
+	return i;
 }
 
 /**

@@ -345,13 +345,13 @@ static PyObject *handle_stat(PyObject *self, PyObject *args)
 		return NULL;
 
 #define U64(field) ((unsigned long long)st.field)
-	return Py_BuildValue("(IIIII)KIKIIKKKIIIIKIIIKKKKN", st.attr.mode, st.attr.flags,
+	return Py_BuildValue("(IIIII)KIKIIKKKIIIIKIIIKKKKNII", st.attr.mode, st.attr.flags,
 			     st.attr.capacity, st.attr.msg_max, st.attr.perm, U64(id), st.queued,
 			     U64(bytes), st.waiting_senders, st.waiting_receivers, U64(sent),
 			     U64(received), U64(dropped), st.uid, st.gid, st.send_handles,
 			     st.recv_handles, U64(stalled_ns), st.stalled_pid, st.highest,
 			     st.leased, U64(oldest_ns), U64(expired), U64(redelivered),
-			     U64(dead_letters), waited);
+			     U64(dead_letters), waited, st.last_sender, st.last_receiver);
 #undef U64
 }
 

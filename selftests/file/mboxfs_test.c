@@ -62,6 +62,48 @@ TEST_F(fs, the_time_of_modification_is_that_of_the_last_send)
 	EXPECT_EQ(sent, mtime_ns(self->path));
 }
 
+static __s64 atime_ns(const char *path)
+{
+	struct stat st = attributes(path);
+
+	return st.st_atim.tv_sec * 1000 * NSEC_PER_MSEC + st.st_atim.tv_nsec;
+}
+
+TEST_F(fs, the_time_of_access_is_that_of_the_last_receive)
+{
+	__s64 created = atime_ns(self->path), sent, received;
+	struct timespec times[2] = { { .tv_sec = 1 }, { .tv_nsec = UTIME_OMIT } };
+	int i;
+
+	ASSERT_EQ(0, put(self->fd, 1));
+	sent = mtime_ns(self->path);
+	usleep(100000);
+	/* Sending changes nothing. */
+	EXPECT_EQ(created, atime_ns(self->path));
+	ASSERT_EQ(1, take(self->fd));
+	/* Asked for at once, or later. */
+	for (i = 0; i < 2; i++) {
+		if (!i)
+			usleep(100000);
+		received = atime_ns(self->path);
+		EXPECT_LE(sent + 50 * NSEC_PER_MSEC, received);
+		EXPECT_GE(now_ns(CLOCK_REALTIME) - (i ? 0 : 50 * NSEC_PER_MSEC), received);
+		usleep(100000);
+		EXPECT_EQ(received, atime_ns(self->path));
+		EXPECT_EQ(sent, mtime_ns(self->path));
+		ASSERT_EQ(0, put(self->fd, 2));
+		sent = mtime_ns(self->path);
+		usleep(100000);
+		ASSERT_EQ(2, take(self->fd));
+	}
+	/* It can be set, as that of any file, until the next receive. */
+	ASSERT_EQ(0, utimensat(AT_FDCWD, self->path, times, 0));
+	EXPECT_EQ(1000 * NSEC_PER_MSEC, atime_ns(self->path));
+	ASSERT_EQ(0, put(self->fd, 3));
+	ASSERT_EQ(3, take(self->fd));
+	EXPECT_LE(sent, atime_ns(self->path));
+}
+
 /* The time may have been asked for before the message comes back, or not. */
 TEST_F(fs, a_message_that_comes_back_later_is_not_sent)
 {

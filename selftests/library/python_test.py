@@ -229,8 +229,9 @@ def test_attributes():
         assert (stat.queued, stat.bytes, stat.sent, stat.received) == (1, 3, 1, 0)
         assert (stat.send_handles, stat.recv_handles, stat.uid) == (1, 1, os.getuid())
         assert len(stat.waited) == 24 and stat.highest == 1
+        assert (stat.last_sender, stat.last_receiver) == (os.getpid(), 0)
         mb.recv()
-        assert sum(mb.stat().waited) == 1
+        assert sum(mb.stat().waited) == 1 and mb.stat().last_receiver == os.getpid()
     assert raises(mbox.Error, Mailbox.create, msg_max=0).errno == errno.EINVAL
     raises(OverflowError, Mailbox.create, capacity=1 << 32)
     raises(OverflowError, Mailbox.create, capacity=-1)

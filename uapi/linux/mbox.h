@@ -77,7 +77,7 @@
 #include <linux/types.h>
 
 /* Grows by one with every change of the interface in this file. */
-#define MBOX_ABI_VERSION	17
+#define MBOX_ABI_VERSION	18
 
 /* Longest name, in bytes; names are not terminated. */
 #define MBOX_NAME_MAX		255
@@ -329,6 +329,10 @@ struct mbox_unlink {
  *	receiver took them: [0] less than a millisecond, [i] from 2^(i-1)
  *	milliseconds up to less than 2^i, the last one all that waited longer; as
  *	exact as a tick of the kernel. Together they are @received
+ * @last_sender: the process that sent the last message, in the caller's pid namespace;
+ *	0: there was none, or it has no number there, or (unless that is the initial
+ *	pid namespace) it has exited
+ * @last_receiver: likewise the process that received the last message
  *
  * The kernel does not see the messages of a ring: for MBOX_RING, the fields from
  * @highest on are zero.
@@ -357,6 +361,8 @@ struct mbox_stat {
 	__aligned_u64 redelivered;
 	__aligned_u64 dead_letters;
 	__aligned_u64 waited[MBOX_WAIT_BUCKETS];
+	__u32 last_sender;
+	__u32 last_receiver;
 };
 
 /**

@@ -103,6 +103,8 @@ class Stat(NamedTuple):
     redelivered: int
     dead_letters: int
     waited: tuple
+    last_sender: int
+    last_receiver: int
 
 
 class Info(NamedTuple):

@@ -82,6 +82,8 @@ class Stat(NamedTuple):
     redelivered: int
     dead_letters: int
     waited: tuple[int, ...]
+    last_sender: int
+    last_receiver: int
 
 class Info(NamedTuple):
     abi: int
