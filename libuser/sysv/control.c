@@ -318,6 +318,9 @@ MBOX_API int msgget(key_t key, int flags)
 	(to)->msg_perm.mode = (file)->st_mode & MODE_BITS; \
 	(to)->msg_perm.__seq = (id_) >> 15; \
 	(to)->msg_stime = (mailbox)->sent ? (file)->st_mtime : 0; \
+	(to)->msg_rtime = (mailbox)->received ? (file)->st_atime : 0; \
+	(to)->msg_lspid = (mailbox)->last_sender; \
+	(to)->msg_lrpid = (mailbox)->last_receiver; \
 	(to)->msg_ctime = (file)->st_ctime; \
 	(to)->msg_cbytes = (mailbox)->bytes; \
 	(to)->msg_qnum = (mailbox)->queued; \

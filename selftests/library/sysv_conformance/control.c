@@ -547,7 +547,7 @@ static void state_by_another(void)
 const struct row control_rows[] = {
 	{ "msgctl: msg_qnum and msg_cbytes are what is in the queue", counts },
 	{ "msgsnd: msg_stime is set to the current time", time_of_send },
-	{ "msgop: msg_lspid, msg_lrpid and msg_rtime tell of the last calls", last_calls, "last" },
+	{ "msgop: msg_lspid, msg_lrpid and msg_rtime tell of the last calls", last_calls },
 	{ "msgctl: msg_ctime is the time of creation or of the last IPC_SET", time_of_change },
 	{ "msgctl: IPC_STAT: EACCES: no read permission", may_not_read },
 	{ "msgctl: IPC_STAT needs read permission alone", others_may_read },
