@@ -103,14 +103,33 @@ static inline struct sysv_queue *known(int id, int side)
 	return NULL;
 }
 
+/* ioctl(2) in fewer steps than ioctl() and syscall(), which take any arguments. */
+static inline int call_ioctl(int fd, unsigned long cmd, struct mbox_msg *msg)
+{
+#if defined(__x86_64__) && !defined(__ILP32__)
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "0"(SYS_ioctl), "D"((long)fd), "S"(cmd), "d"(msg)
+			 : "rcx", "r11", "memory");
+	if (ret >= 0)
+		return ret;
+	errno = -ret;
+
+	return -1;
+#else
+	return syscall(SYS_ioctl, fd, cmd, msg);
+#endif
+}
+
 /* The system call for such a queue. A cancellation point. */
 static inline int transfer_alone(int fd, unsigned long cmd, struct mbox_msg *msg)
 {
 	/* The only thread may have cancelled itself. */
 	pthread_testcancel();
 
-	/* In fewer steps than ioctl(), which takes any arguments. */
-	return syscall(SYS_ioctl, fd, cmd, msg);
+	return call_ioctl(fd, cmd, msg);
 }
 
 /*
