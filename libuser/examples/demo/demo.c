@@ -563,6 +563,7 @@ int main(int argc, char **argv)
 	show_lease();
 	show_started_calls();
 	show_rpc();
+	show_drop_in();
 	step("Speed: messages per second, against a POSIX message queue and a pipe.",
 	     "The same payloads, in this machine, in this run.");
 	show_rates();

@@ -49,6 +49,8 @@ void show_lease(void);
 void show_started_calls(void);
 /* remote.c: one server, by mailbox and by TCP. */
 void show_rpc(void);
+/* drop_in.c: a program for POSIX message queues, unmodified. */
+void show_drop_in(void);
 /* rate.c, the last step: messages per second. */
 void show_rates(void);
 
