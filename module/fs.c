@@ -8,7 +8,9 @@
  *
  * An ioctl that creates a mailbox has attributes that open(2) cannot pass on. It opens
  * the file as open(2) does, so that the same checks decide. Before that, it leaves the
- * attributes where create() finds them by the task that calls it.
+ * attributes where create() finds them by the task that calls it. The memory of a ring
+ * takes long to make, so create() does not make it, with the directory locked. It tells the
+ * ioctl that it is needed, which makes it and opens again.
  */
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -29,16 +31,21 @@
 #include "compat.h"
 #include "fs.h"
 #include "instance.h"
+#include "limits.h"
 #include "mailbox.h"
 #include "namespace.h"
+#include "ring.h"
 #include "trace.h"
 
 /**
- * struct creation - an ioctl that creates a mailbox
+ * struct creation - what is created, by an ioctl or open(2)
  * @node: in creations
- * @task: the task that is in the ioctl
+ * @task: the task that is in the ioctl; NULL: none is
  * @attr: the attributes
  * @options: the options
+ * @user: who is charged for @ring, with a reference
+ * @ring: the memory of the ring, until a mailbox has it
+ * @needs_ring: there is no such mailbox yet, and @ring has to be made
  * @mb: the mailbox when it was created, with a reference
  * @error: why it could not be created
  */
@@ -47,6 +54,9 @@ struct creation {
 	struct task_struct *task;
 	const struct mbox_attr *attr;
 	const struct mbox_options *options;
+	struct mbx_user *user;
+	struct mbx_ring *ring;
+	bool needs_ring;
 	struct mailbox *mb;
 	int error;
 };
@@ -98,6 +108,32 @@ static struct creation *creation_current(void)
 	}
 	spin_unlock(&creations_lock);
 	return found;
+}
+
+static int make_ring(struct creation *creation)
+{
+	struct mbx_ring *ring;
+
+	if (!creation->user)
+		creation->user = mbx_user_get();
+	if (!creation->user)
+		return -ENOMEM;
+	ring = mbx_ring_new(creation->attr, creation->user);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+	creation->ring = ring;
+	return 0;
+}
+
+/* Free what no mailbox has. */
+static void drop_ring(struct creation *creation)
+{
+	if (creation->ring) {
+		mbx_ring_put(creation->ring, creation->user);
+		mbx_ring_free(creation->ring);
+	}
+	if (creation->user)
+		mbx_user_put(creation->user);
 }
 
 /* ---- files ---------------------------------------------------------------- */
@@ -169,9 +205,7 @@ static const struct inode_operations mailbox_iops = {
 
 /* ---- the directory --------------------------------------------------------- */
 
-static struct mailbox *new_mailbox(struct super_block *sb,
-				   const struct mbox_attr *attr,
-				   const struct mbox_options *options,
+static struct mailbox *new_mailbox(struct super_block *sb, struct creation *creation,
 				   struct inode *dir, umode_t mode)
 {
 	struct posix_acl *acl = NULL;
@@ -187,7 +221,7 @@ static struct mailbox *new_mailbox(struct super_block *sb,
 		if (ret)
 			return ERR_PTR(ret);
 	}
-	mb = mbx_mailbox_new(attr, options, sb);
+	mb = mbx_mailbox_new(creation->attr, creation->options, &creation->ring, sb);
 	if (IS_ERR(mb)) {
 		posix_acl_release(acl);
 		return mb;
@@ -209,27 +243,27 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 		.capacity = 64,
 		.msg_max = 8192,
 	};
+	struct creation by_open = { .attr = &defaults, .options = &mbx_no_options };
 	struct creation *creation = creation_current();
-	const struct mbox_attr *attr = &defaults;
-	const struct mbox_options *options = &mbx_no_options;
 	struct mailbox *mb;
 	int ret;
 
 	/* Pairs with the WRITE_ONCE() of the end. mbx_namespace_publish() checks it again. */
 	if (!READ_ONCE(mbx_instance_of(dir->i_sb)->ns))
 		return -ESTALE;
-	if (creation) {
-		attr = creation->attr;
-		options = creation->options;
-	} else {
-		ret = mbx_attr_check(attr);
+	if (!creation) {
+		creation = &by_open;
+		ret = mbx_attr_check(&defaults);
 		if (ret)
 			return ret;
 	}
-	mb = new_mailbox(dir->i_sb, attr, options, dir, mode);
+	if (creation->attr->mode == MBOX_RING && !creation->ring) {
+		creation->needs_ring = true;
+		return -EAGAIN;
+	}
+	mb = new_mailbox(dir->i_sb, creation, dir, mode);
 	if (IS_ERR(mb)) {
-		if (creation)
-			creation->error = PTR_ERR(mb);
+		creation->error = PTR_ERR(mb);
 		return PTR_ERR(mb);
 	}
 	/* The name keeps the mailbox. Whoever is to remove it waits for the lock of @dir. */
@@ -241,7 +275,7 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 		iput(&mb->inode);
 		return ret;
 	}
-	if (creation) {
+	if (creation->task) {
 		ihold(&mb->inode);
 		creation->mb = mb;
 	}
@@ -454,11 +488,14 @@ struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
 				 const struct mbox_attr *attr,
 				 const struct mbox_options *options)
 {
+	struct creation creation = { .attr = attr, .options = options };
 	struct super_block *sb = mnt->mnt_sb;
 	struct mailbox *mb;
+	int ret = attr->mode == MBOX_RING ? make_ring(&creation) : 0;
 
 	/* The caller is a process of the namespace, so it has not ended. */
-	mb = new_mailbox(sb, attr, options, NULL, attr->perm & ~current_umask());
+	mb = ret ? ERR_PTR(ret) : new_mailbox(sb, &creation, NULL, attr->perm & ~current_umask());
+	drop_ring(&creation);
 	if (IS_ERR(mb))
 		return mb;
 	clear_nlink(&mb->inode);
@@ -498,6 +535,7 @@ struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 	struct vfsmount *mnt = mbx_instance_mount();
 	struct file *file;
 	struct path path;
+	int ret;
 
 	if (IS_ERR(mnt))
 		return ERR_CAST(mnt);
@@ -515,10 +553,20 @@ struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 			mbx_mailbox_put(creation.mb);
 			creation.mb = NULL;
 		}
+		if (creation.needs_ring) {
+			creation.needs_ring = false;
+			ret = make_ring(&creation);
+			if (!ret)
+				continue;
+			file = ERR_PTR(ret);
+			break;
+		}
 		if (file != ERR_PTR(-EIDRM) || creation.error)
-			return file;
-		if (signal_pending(current))
-			return ERR_PTR(-ERESTARTSYS);
+			break;
+		if (signal_pending(current)) {
+			file = ERR_PTR(-ERESTARTSYS);
+			break;
+		}
 		/*
 		 * The mailbox was destroyed after it was found: create a new one. The thread
 		 * that destroyed it may have yet to remove the name, and may not run before
@@ -526,6 +574,8 @@ struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 		 */
 		remove_dead(name, path.dentry);
 	}
+	drop_ring(&creation);
+	return file;
 }
 
 /**

@@ -160,6 +160,8 @@ int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr
  * mbx_mailbox_new() - make a mailbox that cannot be looked up yet
  * @attr: its attributes, already checked
  * @options: its options, already checked
+ * @ring: the memory of a ring, charged to the current process's user; NULL of a queue. The
+ *	mailbox takes it over, and sets it to NULL
  * @sb: the instance of the file system that it is in
  *
  * The caller is charged for the mailbox, and sets up the rest of its inode.
@@ -170,10 +172,9 @@ int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr
  */
 struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 				const struct mbox_options *options,
-				struct super_block *sb)
+				struct mbx_ring **ring, struct super_block *sb)
 {
 	struct mbx_history *history = NULL;
-	struct mbx_ring *ring = NULL;
 	struct mbx_user *user;
 	struct inode *inode;
 	struct mailbox *mb;
@@ -188,18 +189,11 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	ret = mbx_charge_mailbox(user);
 	if (ret)
 		goto err_put_user;
-	if (attr->mode == MBOX_RING) {
-		ring = mbx_ring_new(attr, user);
-		if (IS_ERR(ring)) {
-			ret = PTR_ERR(ring);
-			goto err_uncharge;
-		}
-	}
 	if (options->history) {
 		history = mbx_history_new(options->history);
 		if (!history) {
 			ret = -ENOMEM;
-			goto err_free_ring;
+			goto err_uncharge;
 		}
 	}
 	inode = new_inode(sb);
@@ -210,7 +204,8 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 	mb = mbx_mailbox_of(inode);
 
 	mb->user = user;
-	mb->ring = ring;
+	mb->ring = *ring;
+	*ring = NULL;
 	spin_lock_init(&mb->lock);
 	mb->capacity = attr->capacity;
 	mb->limit = attr->capacity;
@@ -249,11 +244,6 @@ struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 
 err_free_history:
 	kfree(history);
-err_free_ring:
-	if (ring) {
-		mbx_ring_put(ring, user);
-		mbx_ring_free(ring);
-	}
 err_uncharge:
 	mbx_uncharge_mailbox(user);
 err_put_user:

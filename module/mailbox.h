@@ -376,7 +376,7 @@ int mbx_attr_check(const struct mbox_attr *attr);
 int mbx_options_check(struct mbox_options *options, const struct mbox_attr *attr);
 struct mailbox *mbx_mailbox_new(const struct mbox_attr *attr,
 				const struct mbox_options *options,
-				struct super_block *sb);
+				struct mbx_ring **ring, struct super_block *sb);
 void mbx_mailbox_release(struct mailbox *mb);
 bool mbx_mailbox_visible(struct mailbox *mb);
 bool mbx_mailbox_owned(struct mailbox *mb);

@@ -216,6 +216,15 @@ static long create_by_name(struct scene *s)
 	return raw_create("other", O_RDWR | O_EXCL, &attr);
 }
 
+/* Its memory is made before the directory is locked for good. */
+static long create_ring_by_name(struct scene *s)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+
+	attr.mode = MBOX_RING;
+	return raw_create("other", O_RDWR | O_EXCL, &attr);
+}
+
 TEST_F(fs, opening_and_names)
 {
 	static const struct operation ops[] = {
@@ -225,6 +234,7 @@ TEST_F(fs, opening_and_names)
 		{ make_fifo, remove_other, no_other, is_no_other },
 		{ create_path, close_and_remove, no_other, remove_if_there },
 		{ create_by_name, close_and_remove, no_other, is_no_other },
+		{ create_ring_by_name, close_and_remove, no_other, is_no_other },
 		{ unlink_it, NULL, have_other, is_other },
 		{ rename_it, rename_back, NULL, is_where_it_was },
 	};

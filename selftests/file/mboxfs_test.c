@@ -1566,6 +1566,76 @@ TEST_F(fs, a_destroyed_mailbox_costs_nothing_without_a_handle)
 	param_set("user_mailboxes", limit);
 }
 
+static int open_without_room(void *arg)
+{
+	FIXTURE_DATA(fs) *self = arg;
+	__u64 bytes;
+	int fd;
+
+	CHECK_EQ(0, become(USER_A, GROUP_A));
+	bytes = usage().bytes;
+	/* It is there: nothing is made. */
+	fd = raw_create("ring", O_RDWR, &self->attr);
+	CHECK(fd >= 0);
+	CHECK_EQ(-EEXIST, raw_create("ring", O_RDWR | O_EXCL, &self->attr));
+	CHECK_EQ(-EDQUOT, raw_create("other", O_RDWR, &self->attr));
+	CHECK_EQ(-EDQUOT, raw_create(NULL, O_RDWR, &self->attr));
+	CHECK_EQ(-ENOENT, neg(access(self->other, F_OK)));
+	CHECK_EQ(bytes, usage().bytes);
+	close(fd);
+	return 0;
+}
+
+/* The memory of a ring is made before its name, and only if the name is free. */
+TEST_F(fs, a_ring_takes_memory_only_where_there_is_none)
+{
+	long limit = param_get("user_bytes");
+	int fd;
+
+	self->attr.mode = MBOX_RING;
+	self->attr.perm = 0666;
+	fd = raw_create("ring", O_RDWR | O_EXCL, &self->attr);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, param_set("user_bytes", 4096));
+	EXPECT_EQ(0, in_child(open_without_room, self));
+	param_set("user_bytes", limit);
+	EXPECT_EQ(0, raw_unlink("ring"));
+	close(fd);
+}
+
+/* Many at once: one of them makes the ring, and what the others made is freed. */
+static int create_ring(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 64);
+	int i, fd;
+
+	attr.mode = MBOX_RING;
+	for (i = 0; i < 200; i++) {
+		fd = raw_create(arg, O_RDWR, &attr);
+		CHECK(fd >= 0);
+		close(fd);
+		fd = raw_unlink(arg);
+		CHECK(!fd || fd == -ENOENT);
+	}
+	return 0;
+}
+
+TEST_F(fs, rings_of_one_name_at_once)
+{
+	__u64 before = usage().bytes;
+	char name[] = "other";
+	pid_t pids[3];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		pids[i] = spawn(create_ring, name);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(0, reap(pids[i]));
+	raw_unlink(name);
+	/* Those of tests before it can go meanwhile. */
+	EXPECT_GE(before, usage().bytes);
+}
+
 struct walker {
 	bool stop;
 	int walked;
