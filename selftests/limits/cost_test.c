@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a send and a receive cost does not depend on what else is there: deep
- * queues, many priorities, many mailboxes.
+ * queues, many priorities, many mailboxes. What many mailboxes cost is linear.
  */
-#include "wrappers.h"
+#include <dirent.h>
+
+#include "mboxfs.h"
 
 /* Pairs per sample, and samples of which the fastest counts. */
 #define PAIRS		200
@@ -160,6 +162,100 @@ TEST_F_TIMEOUT(cost, cost_of_open_is_independent_of_the_number_of_mailboxes, 60)
 		snprintf(name, sizeof(name), "mbox-test-cost-%d", i);
 		EXPECT_EQ(0, raw_unlink(name));
 	}
+}
+
+/* Of one mailbox, nanoseconds: the least of all rounds. */
+struct passage {
+	const char *dir;
+	long create, list, walk, remove;
+};
+
+static void keep_least(long *least, __s64 start, int n)
+{
+	long cost = (now_ns(CLOCK_MONOTONIC) - start) / n;
+
+	if (!*least || cost < *least)
+		*least = cost;
+}
+
+static int list_names(const char *path)
+{
+	DIR *dir = opendir(path);
+	int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* @n mailboxes come, are listed by both ways, and go. */
+static int pass(struct passage *p, int n)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	char path[128], *name;
+	int i, fd, there = count_mailboxes();
+	__s64 start = now_ns(CLOCK_MONOTONIC);
+
+	name = path + snprintf(path, sizeof(path), "%s/", p->dir);
+	for (i = 0; i < n; i++) {
+		sprintf(name, "mailbox-%d", i);
+		fd = raw_create(name, O_RDWR | O_EXCL, &attr);
+		CHECK(fd >= 0);
+		close(fd);
+	}
+	keep_least(&p->create, start, n);
+	start = now_ns(CLOCK_MONOTONIC);
+	/* And "." and "..". */
+	CHECK_EQ(there + n + 2, list_names(p->dir));
+	keep_least(&p->list, start, n);
+	start = now_ns(CLOCK_MONOTONIC);
+	CHECK_EQ(there + n, count_mailboxes());
+	keep_least(&p->walk, start, n);
+	start = now_ns(CLOCK_MONOTONIC);
+	for (i = 0; i < n; i++) {
+		sprintf(name, "mailbox-%d", i);
+		CHECK_EQ(0, unlink(path));
+	}
+	keep_least(&p->remove, start, n);
+	CHECK_EQ(there, count_mailboxes());
+	return 0;
+}
+
+/* Each of ten times as many costs less than twice as much. */
+static bool is_linear(const struct passage *few, const struct passage *many)
+{
+	return many->create < 2 * few->create && many->list < 2 * few->list &&
+	       many->walk < 2 * few->walk && many->remove < 2 * few->remove;
+}
+
+TEST_F_TIMEOUT(fs, cost_of_10000_mailboxes_is_linear, 120)
+{
+	struct passage few = { .dir = self->dir }, many = { .dir = self->dir };
+	int i;
+
+	if (kernel_checks_itself())
+		SKIP(return, "a debug kernel checks whole lists");
+	/* Again if something else took the time. */
+	for (i = 0; i < 5 && (!i || !is_linear(&few, &many)); i++) {
+		ASSERT_EQ(0, pass(&few, 1000));
+		ASSERT_EQ(0, pass(&few, 1000));
+		ASSERT_EQ(0, pass(&many, 10000));
+	}
+	TH_LOG("each of 1000: create %ld, list %ld, walk %ld, remove %ld ns", few.create, few.list,
+	       few.walk, few.remove);
+	TH_LOG("each of 10000: create %ld, list %ld, walk %ld, remove %ld ns", many.create,
+	       many.list, many.walk, many.remove);
+	EXPECT_LT(many.create, 2 * few.create);
+	EXPECT_LT(many.list, 2 * few.list);
+	EXPECT_LT(many.walk, 2 * few.walk);
+	EXPECT_LT(many.remove, 2 * few.remove);
+}
+
+TEST_F_TIMEOUT(afterwards, the_module_is_not_in_use, 60)
+{
+	EXPECT_GE(0, await_unused_module());
 }
 
 TEST_HARNESS_MAIN
