@@ -25,6 +25,7 @@
 #include <linux/namei.h>
 #include <linux/rbtree.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 
 #include "acl.h"
@@ -346,16 +347,46 @@ static int dir_unlink(struct inode *dir, struct dentry *dentry)
 	return 0;
 }
 
+/* Whether it takes long to free it. */
+static bool is_large(struct mailbox *mb)
+{
+	bool large;
+
+	spin_lock(&mb->lock);
+	large = mb->ring || mb->stored.count > 16 || mb->stored.bytes > SZ_64K;
+	spin_unlock(&mb->lock);
+	return large;
+}
+
+/* Linux 6.1 drops the last reference to what had the new name before it unlocks. */
+static int replace(struct inode *dir, struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	struct mbx_late_put *late;
+
+	if (is_large(mbx_mailbox_of(inode))) {
+		late = mbx_late_put_new();
+		if (!late)
+			return -ENOMEM;
+		mbx_late_put(late, inode);
+	}
+	drop_name(dir, dentry);
+	return 0;
+}
+
 static int dir_rename(struct mbx_idmap *idmap, struct inode *old_dir,
 		      struct dentry *old_dentry, struct inode *new_dir,
 		      struct dentry *new_dentry, unsigned int flags)
 {
+	int ret = 0;
+
 	if (flags & ~RENAME_NOREPLACE)
 		return -EINVAL;
 	if (d_really_is_positive(new_dentry))
-		drop_name(new_dir, new_dentry);
-	mbx_inode_touch(new_dir);
-	return 0;
+		ret = replace(new_dir, new_dentry);
+	if (!ret)
+		mbx_inode_touch(new_dir);
+	return ret;
 }
 
 const struct inode_operations mbx_dir_iops = {

@@ -43,7 +43,10 @@
 #define END_AGAIN (HZ / 10 + 1)
 
 static struct kmem_cache *inode_cache;
-/* Ends instances. Not one of the kernel's queues, so that it can be waited for. */
+/*
+ * Ends instances and drops references. Not one of the kernel's queues, so that it can be
+ * waited for.
+ */
 static struct workqueue_struct *end_queue;
 /* Makes instances one at a time. */
 static DEFINE_MUTEX(instances_mutex);
@@ -292,6 +295,62 @@ static void end(struct work_struct *work)
 	instance->ended = true;
 	spin_unlock(&instance->lock);
 	kern_unmount(instance->mnt);
+}
+
+/* ---- late references ------------------------------------------------------------ */
+
+/**
+ * struct mbx_late_put - a reference that is dropped without the lock of the directory
+ * @work: does it
+ * @inode: the inode of a mailbox
+ */
+struct mbx_late_put {
+	struct delayed_work work;
+	struct inode *inode;
+};
+
+static void late_put(struct work_struct *work)
+{
+	struct mbx_late_put *late =
+		container_of(to_delayed_work(work), struct mbx_late_put, work);
+	struct super_block *sb = late->inode->i_sb;
+	struct inode *dir = d_inode(sb->s_root);
+
+	/* Whoever has the lock may still have a reference of its own. */
+	if (!inode_trylock(dir)) {
+		queue_delayed_work(end_queue, &late->work, END_AGAIN);
+		return;
+	}
+	inode_unlock(dir);
+	iput(late->inode);
+	kfree(late);
+	deactivate_super(sb);
+}
+
+/**
+ * mbx_late_put_new() - prepare mbx_late_put()
+ *
+ * Return: what it takes, or NULL.
+ */
+struct mbx_late_put *mbx_late_put_new(void)
+{
+	return kmalloc(sizeof(struct mbx_late_put), GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * mbx_late_put() - keep a mailbox until nobody has the lock of the directory
+ * @late: of mbx_late_put_new()
+ * @inode: the inode of the mailbox; the caller has the lock, and a reference
+ */
+void mbx_late_put(struct mbx_late_put *late, struct inode *inode)
+{
+	ihold(inode);
+	late->inode = inode;
+	/* It is in a mount, or the caller could not rename it. */
+	atomic_inc(&inode->i_sb->s_active);
+	INIT_DELAYED_WORK(&late->work, late_put);
+	/* By then, the caller has unlocked. */
+	queue_delayed_work(end_queue, &late->work, 1);
 }
 
 static struct mbx_instance *new_instance(struct net *net)

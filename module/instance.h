@@ -10,6 +10,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+struct mbx_late_put;
 struct mbx_namespace;
 struct vfsmount;
 
@@ -46,6 +47,9 @@ static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
 {
 	return sb->s_fs_info;
 }
+
+struct mbx_late_put *mbx_late_put_new(void);
+void mbx_late_put(struct mbx_late_put *late, struct inode *inode);
 
 struct vfsmount *mbx_instance_mount(void);
 void mbx_instance_end(struct mbx_instance *instance);

@@ -1636,6 +1636,44 @@ TEST_F(fs, rings_of_one_name_at_once)
 	EXPECT_GE(before, usage().bytes);
 }
 
+/* Fill it, close it, and have another one take its name. */
+static int rename_over_it(FIXTURE_DATA(fs) *self, int turn)
+{
+	struct mbox_attr attr = attr_of(0, MBOX_UNBOUNDED);
+	int fd, i;
+
+	if (turn % 2)
+		attr = (struct mbox_attr){ .mode = MBOX_RING, .capacity = 512, .msg_max = 1000,
+					   .perm = 0600 };
+	fd = raw_create("other", O_RDWR | O_EXCL, &attr);
+	if (fd < 0)
+		return fd;
+	for (i = 0; !(turn % 2) && i < 1000; i++)
+		put(fd, i);
+	close(fd);
+	return neg(rename(self->path, self->other)) ?: neg(rename(self->other, self->path));
+}
+
+/* What is large is freed afterwards, without the lock of the directory. */
+TEST_F(fs, rename_over_a_large_mailbox_frees_it)
+{
+	struct mbox_info before = usage();
+	int i;
+
+	for (i = 0; i < 20; i++)
+		ASSERT_EQ(0, rename_over_it(self, i));
+	EXPECT_EQ(stat_of(self->fd).id, attributes(self->path).st_ino);
+	for (i = 0; i < WAIT_LIMIT_MS / 10 && (usage().mailboxes > before.mailboxes ||
+					       usage().bytes > before.bytes); i++)
+		usleep(10000);
+	EXPECT_GE(before.mailboxes, usage().mailboxes);
+	EXPECT_GE(before.bytes, usage().bytes);
+	/* The mount can go at once. */
+	EXPECT_EQ(0, rename_over_it(self, 0));
+	EXPECT_EQ(0, rename_over_it(self, 1));
+	EXPECT_EQ(0, umount2(self->dir, MNT_DETACH));
+}
+
 struct walker {
 	bool stop;
 	int walked;
