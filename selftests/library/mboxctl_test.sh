@@ -1675,11 +1675,12 @@ directory${nl}mboxctl serve: '$tmp/none' failed"
 test_serve_tells_its_command_about_the_message()
 {
 	ok mboxctl create "$m"
-	ok mboxctl send --prio 7 --type 9 "$m" x
 	# shellcheck disable=SC2016 # for that shell
+	from=$(sh -c 'echo $$; exec mboxctl send --prio 7 --type 9 "$0" x' "$m")
+	# shellcheck disable=SC2016 # likewise
 	ok mboxctl serve -n 1 -T 60 "$m" sh -c \
-		'echo "$MBOX_UID $MBOX_GID $MBOX_PRIO $MBOX_TYPE $MBOX_DELIVERIES" >'"$tmp/out"
-	same "$(cat "$tmp/out")" "0 0 7 9 1"
+		'echo "$MBOX_PID $MBOX_UID $MBOX_GID $MBOX_PRIO $MBOX_TYPE $MBOX_DELIVERIES" >'"$tmp/out"
+	same "$(cat "$tmp/out")" "$from 0 0 7 9 1"
 	ok mboxctl send "$m" x
 	# Once it fails, then it succeeds.
 	# shellcheck disable=SC2016
