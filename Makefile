@@ -82,6 +82,7 @@ help:
 	@echo '  bench-count      a short form of it, counted and judged; BOUNDS=new sets them'
 	@echo '  bench-holds      how long operations keep preemption off; QUICK=1 for less'
 	@echo '  bench-profile    instructions by function; OP=pair|batch|call..., SIZE=bytes'
+	@echo '  bench-age        what the time stamps of messages cost, judged'
 	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
 	@echo '  bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
 	@echo '  bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
@@ -243,6 +244,9 @@ bench-holds:
 bench-profile:
 	@$(VM)/in-vm profile $(OP) $(SIZE)
 
+bench-age:
+	@selftests/bench/age
+
 bench-latency:
 	@$(VM)/in-vm latency
 
@@ -284,5 +288,5 @@ clean:
 # Each is in the text of help.
 .PHONY: all help modules modules_install lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
 	demo vm check check-all check-fs check-clients check-vm check-fresh check-packages fuzz bench \
-	bench-count bench-holds bench-profile bench-latency bench-inherit \
+	bench-count bench-holds bench-profile bench-age bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean
