@@ -33,4 +33,20 @@ static inline long recv_fds(int fd, __u32 flags, __u32 room, struct got *got)
 	return raw(fd, MBOX_IOC_RECV, &got->msg);
 }
 
+/* Files are closed some time later. */
+static inline bool is_gone(__u64 id)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	int fd;
+
+	do {
+		fd = raw_open_id(id, O_RDONLY);
+		if (fd == -ENOENT)
+			return true;
+		close(fd);
+		pause_briefly();
+	} while (now_ns(CLOCK_MONOTONIC) < limit);
+	return false;
+}
+
 #endif /* SELFTESTS_FDS_H */

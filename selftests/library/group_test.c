@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Receiving from whichever of several mailboxes has a message. */
 #include "peers.h"
+#include "random.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -342,6 +343,89 @@ TEST_F(group, threads_share_a_group)
 	while (next(self) >= 0)
 		atomic_fetch_sub(&left, 1);
 	EXPECT_EQ(0, atomic_load(&left));
+}
+
+/* ---- killed ----------------------------------------------------------------- */
+
+#define JOBS_MAX 100000
+
+/* By job: how often it was worked on, and acknowledged. */
+struct board {
+	FIXTURE_DATA(group) *self;
+	__u32 done[JOBS_MAX];
+	__u32 acked[JOBS_MAX];
+};
+
+/* Jobs of any mailbox on lease, until it is killed. */
+static int work_on_any(void *arg)
+{
+	struct board *board = arg;
+	struct mbox_group *group = mbox_group_new(0);
+	struct mbox_msg msg;
+	struct mbox *mb;
+	__u32 job;
+	int i;
+
+	CHECK(group);
+	for (i = 0; i < N; i++) {
+		mb = mbox_from_fd(open_again(mbox_fd(board->self->mb[i]), O_RDONLY));
+		CHECK(mb);
+		CHECK_EQ(0, neg(mbox_group_add(group, mb, 0)));
+	}
+	for (;;) {
+		msg = msg_of(&job, sizeof(job), MBOX_LEASE);
+		CHECK_EQ(4, neg(mbox_recv_any(group, &msg, &mb)));
+		CHECK(job < JOBS_MAX);
+		__atomic_fetch_add(&board->done[job], 1, __ATOMIC_SEQ_CST);
+		CHECK_EQ(0, neg(mbox_ack(mb, msg.token)));
+		__atomic_fetch_add(&board->acked[job], 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+TEST_F(group, killed_workers_lose_no_job)
+{
+	unsigned long kills = env_number("MBOX_KILLS", 60), seed = random_seed(), i;
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	struct board *board = shared_memory(sizeof(*board));
+	struct random random = { .state = seed };
+	__u32 job, n = 0;
+	struct mbox_stat st;
+	pid_t pids[3];
+	int k;
+
+	TH_LOG("MBOX_SEED=%lu MBOX_KILLS=%lu", seed, kills);
+	ASSERT_TRUE(!!board);
+	board->self = self;
+	for (k = 0; k < 3; k++)
+		pids[k] = spawn(work_on_any, board);
+	for (i = 0; i < kills; i++) {
+		for (k = 0; k < 3 * N && n < JOBS_MAX; k++)
+			if (!put(mbox_fd(self->mb[k % N]), n))
+				n++;
+		usleep(random_below(&random, 3000));
+		k = random_below(&random, 3);
+		kill(pids[k], SIGKILL);
+		ASSERT_EQ(1000 + SIGKILL, reap(pids[k]));
+		pids[k] = spawn(work_on_any, board);
+	}
+	for (k = 0; k < N; k++) {
+		do {
+			st = stat_of(mbox_fd(self->mb[k]));
+			pause_briefly();
+		} while ((st.queued || st.leased) && now_ns(CLOCK_MONOTONIC) < limit);
+		EXPECT_EQ(0U, st.queued);
+		EXPECT_EQ(0U, st.leased);
+	}
+	for (k = 0; k < 3; k++) {
+		kill(pids[k], SIGKILL);
+		EXPECT_EQ(1000 + SIGKILL, reap(pids[k]));
+	}
+	EXPECT_LT(0U, n);
+	for (job = 0; job < n; job++) {
+		ASSERT_LE(1U, board->done[job]) TH_LOG("job %u was not done", job);
+		ASSERT_GE(1U, board->acked[job]) TH_LOG("job %u", job);
+	}
+	munmap(board, sizeof(*board));
 }
 
 TEST_HARNESS_MAIN

@@ -66,6 +66,27 @@ TEST_F(temporary, ends_with_the_last_handle)
 	EXPECT_EQ(-ENOENT, raw_open_id(id, O_RDWR));
 }
 
+TEST_F(temporary, walk_and_fdinfo_show_the_flag)
+{
+	int fd = make(self, O_RDWR);
+	__u64 id = stat_of(fd).id;
+	struct mbox_walk pos = { .id = id - 1 };
+	char path[64], text[4096], want[32];
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, raw_control(MBOX_IOC_WALK, &pos));
+	EXPECT_EQ(id, pos.id);
+	EXPECT_STREQ(self->name, pos.name);
+	EXPECT_EQ(MBOX_TEMPORARY, pos.stat.attr.flags);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(want, sizeof(want), "mbox-flags:\t%#x\n", MBOX_TEMPORARY);
+	ASSERT_EQ(0, read_file(path, text, sizeof(text)));
+	EXPECT_TRUE(!!strstr(text, want));
+	close(fd);
+	pos.id = id - 1;
+	EXPECT_TRUE(raw_control(MBOX_IOC_WALK, &pos) || pos.id != id);
+}
+
 TEST_F(temporary, name_can_be_used_again)
 {
 	int fd, i;

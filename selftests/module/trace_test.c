@@ -91,12 +91,25 @@ TEST_F(trace, create_attach_and_destroy_are_traced)
 	EXPECT_EQ(1, events(self, "destroy", ""));
 }
 
-TEST_F(trace, destroy_of_an_anonymous_mailbox_is_traced)
+/* Of an anonymous mailbox, and of a temporary one, whose flags tell that it is one. */
+TEST_F(trace, end_with_the_last_handle_is_traced)
 {
+	struct mbox_attr attr = attr_of(MBOX_TEMPORARY | MBOX_LEAF, 2);
+	char name[64], flags[32];
+
 	NEED_TRACING(self);
 	close(self->fd);
+	EXPECT_EQ(1, events(self, "destroy", "released"));
+	test_name(name, sizeof(name), "trace");
+	self->fd = raw_create(name, O_RDWR | O_EXCL, &attr);
+	ASSERT_LE(0, self->fd);
+	self->id = stat_of(self->fd).id;
+	snprintf(flags, sizeof(flags), "flags=%#x ", attr.flags);
+	EXPECT_EQ(1, events(self, "create", flags));
+	EXPECT_EQ(0, events(self, "destroy", ""));
+	close(self->fd);
 	self->fd = -1;
-	EXPECT_EQ(1, events(self, "destroy", ""));
+	EXPECT_EQ(1, events(self, "destroy", "released"));
 }
 
 TEST_F(trace, direct_is_traced)

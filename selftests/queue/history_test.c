@@ -2,6 +2,7 @@
 /* The history of a broadcast mailbox: what a handle that comes late gets first. */
 #include <poll.h>
 
+#include "random.h"
 #include "slow.h"
 
 static int new_with(__u32 flags, __u32 capacity, __u32 history)
@@ -531,6 +532,68 @@ TEST_F(history, readers_come_and_go)
 		EXPECT_EQ(0, readers[i].bad);
 	}
 	EXPECT_EQ(0, stat_of(fd).queued);
+	close(fd);
+}
+
+/* Begins with the history, again and again, until it is killed. */
+static int read_from_the_history(void *arg)
+{
+	int fd = *(int *)arg, reader, i;
+	long last, got;
+
+	for (;;) {
+		reader = open_again(fd, O_RDONLY);
+		CHECK(reader >= 0);
+		last = -1;
+		for (i = 0; i < 20; i++) {
+			got = take(reader);
+			if (got < 0)
+				continue;
+			CHECK(last < 0 || got == last + 1);
+			last = got;
+		}
+		close(reader);
+	}
+}
+
+/* No message waits for a killed reader, and the history stays what it is. */
+TEST_F(history, killed_readers_hold_nothing_back)
+{
+	unsigned long kills = env_number("MBOX_KILLS", 60), seed = random_seed(), i;
+	struct random random = { .state = seed };
+	int fd = sender_with(0, 8, 5), k, n = 0, reader;
+	pid_t pids[3];
+	__s64 until;
+	long ret;
+
+	TH_LOG("MBOX_SEED=%lu MBOX_KILLS=%lu", seed, kills);
+	ASSERT_LE(0, fd);
+	for (k = 0; k < 3; k++)
+		pids[k] = spawn(read_from_the_history, &fd);
+	for (i = 0; i < kills; i++) {
+		until = now_ns(CLOCK_MONOTONIC) + random_below(&random, 3000) * 1000;
+		do {
+			ret = put(fd, n);
+			ASSERT_TRUE(!ret || ret == -EAGAIN);
+			n += !ret;
+		} while (now_ns(CLOCK_MONOTONIC) < until);
+		k = random_below(&random, 3);
+		kill(pids[k], SIGKILL);
+		ASSERT_EQ(1000 + SIGKILL, reap(pids[k]));
+		pids[k] = spawn(read_from_the_history, &fd);
+	}
+	for (k = 0; k < 3; k++) {
+		kill(pids[k], SIGKILL);
+		EXPECT_EQ(1000 + SIGKILL, reap(pids[k]));
+	}
+	EXPECT_EQ(0U, stat_of(fd).queued);
+	EXPECT_EQ(0U, stat_of(fd).recv_handles);
+	/* There is room for as many as ever. */
+	for (k = 0; k < 20; k++)
+		ASSERT_EQ(0, put(fd, n++));
+	reader = open_again(fd, O_RDONLY);
+	EXPECT_TAKES(reader, n - 5, n - 4, n - 3, n - 2, n - 1);
+	close(reader);
 	close(fd);
 }
 

@@ -5,6 +5,7 @@
 
 #include "fds.h"
 #include "peers.h"
+#include "random.h"
 
 FIXTURE(leaf)
 {
@@ -46,22 +47,6 @@ static int received_fd(FIXTURE_DATA(leaf) *self)
 	return ret == 4 && self->got.msg.nfds == 1 ? self->got.fds[0] : -EBADMSG;
 }
 
-/* Files are closed some time later. */
-static bool is_gone(__u64 id)
-{
-	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
-	int fd;
-
-	do {
-		fd = raw_open_id(id, O_RDONLY);
-		if (fd == -ENOENT)
-			return true;
-		close(fd);
-		pause_briefly();
-	} while (now_ns(CLOCK_MONOTONIC) < limit);
-	return false;
-}
-
 /* ---- what it carries ------------------------------------------------------- */
 
 TEST_F(leaf, the_module_has_the_flag)
@@ -71,6 +56,20 @@ TEST_F(leaf, the_module_has_the_flag)
 	ASSERT_EQ(0, raw_control(MBOX_IOC_INFO, &info));
 	EXPECT_TRUE(info.attr_flags & MBOX_LEAF);
 	EXPECT_EQ(MBOX_LEAF, self->before.attr.flags);
+}
+
+TEST_F(leaf, walk_and_fdinfo_show_the_flag)
+{
+	struct mbox_walk pos = { .id = self->before.id - 1 };
+	char path[64], text[4096], want[32];
+
+	ASSERT_EQ(0, raw_control(MBOX_IOC_WALK, &pos));
+	EXPECT_EQ(self->before.id, pos.id);
+	EXPECT_EQ(MBOX_LEAF, pos.stat.attr.flags);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->leaf);
+	snprintf(want, sizeof(want), "mbox-flags:\t%#x\n", MBOX_LEAF);
+	ASSERT_EQ(0, read_file(path, text, sizeof(text)));
+	EXPECT_TRUE(!!strstr(text, want));
 }
 
 TEST_F(leaf, descriptors_in_its_messages_are_ELOOP)
@@ -360,6 +359,59 @@ TEST_F(leaf, a_handle_outlives_its_sender)
 	} while (ret == -EAGAIN && now_ns(CLOCK_MONOTONIC) < limit);
 	EXPECT_EQ(-EPIPE, ret);
 	close(fd);
+}
+
+/* Sends handles of its mailboxes, and uses those that it gets, until it is killed. */
+static int exchange_handles(void *arg)
+{
+	FIXTURE_DATA(leaf) *self = arg;
+	struct got got;
+	long ret;
+	int leaf;
+
+	for (;;) {
+		leaf = new_mailbox(MBOX_LEAF, 8);
+		CHECK(leaf >= 0);
+		CHECK_EQ(0, put(leaf, 42));
+		ret = send_away(self->fd, &leaf);
+		CHECK(!ret || ret == -EAGAIN);
+		if (recv_fds(self->fd, 0, 1, &got) < 0)
+			continue;
+		CHECK_EQ(1U, got.msg.nfds);
+		CHECK_EQ(42, take(got.fds[0]));
+		close(got.fds[0]);
+	}
+}
+
+/* Wherever a handle was: with its sender, in a message, or with its receiver. */
+TEST_F(leaf, killed_processes_leave_no_mailbox)
+{
+	unsigned long kills = env_number("MBOX_KILLS", 60), seed = random_seed(), i;
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	struct random random = { .state = seed };
+	int before = count_mailboxes(), k;
+	pid_t pids[3];
+
+	TH_LOG("MBOX_SEED=%lu MBOX_KILLS=%lu", seed, kills);
+	for (k = 0; k < 3; k++)
+		pids[k] = spawn(exchange_handles, self);
+	for (i = 0; i < kills; i++) {
+		usleep(random_below(&random, 3000));
+		k = random_below(&random, 3);
+		kill(pids[k], SIGKILL);
+		ASSERT_EQ(1000 + SIGKILL, reap(pids[k]));
+		pids[k] = spawn(exchange_handles, self);
+	}
+	for (k = 0; k < 3; k++) {
+		kill(pids[k], SIGKILL);
+		EXPECT_EQ(1000 + SIGKILL, reap(pids[k]));
+	}
+	EXPECT_LT(0U, stat_of(self->fd).received);
+	while (take(self->fd) >= 0)
+		;
+	while (count_mailboxes() != before && now_ns(CLOCK_MONOTONIC) < limit)
+		pause_briefly();
+	EXPECT_EQ(before, count_mailboxes());
 }
 
 TEST_HARNESS_MAIN

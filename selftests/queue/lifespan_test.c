@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "leases.h"
+#include "random.h"
 #include "slow.h"
 
 /* Over before anything else happens. */
@@ -96,6 +97,18 @@ TEST_F(lifespan, message_is_never_received_afterwards)
 }
 
 /* By whatever call: a type, a peek behind another, read(2), a batch. */
+TEST_F(lifespan, fdinfo_counts_the_ends)
+{
+	char path[64], text[4096];
+
+	ASSERT_EQ(0, put_for(self->fd, 1, 0, SHORT_NS, 0));
+	ASSERT_EQ(0, put_for(self->fd, 2, 0, LONG_NS, 0));
+	EXPECT_EQ(-EAGAIN, take_as(self->fd, MBOX_MATCH, 1, 0));
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", self->fd);
+	ASSERT_EQ(0, read_file(path, text, sizeof(text)));
+	EXPECT_TRUE(!!strstr(text, "mbox-expired:\t1\n"));
+}
+
 TEST_F(lifespan, no_kind_of_receive_gets_it)
 {
 	struct mbox_msg msgs[2];
@@ -640,6 +653,61 @@ TEST_F(lifespan, race_of_senders_receivers_and_the_timer)
 			TH_LOG("flags %#x", policies[j]);
 		close(fd);
 	}
+}
+
+/* Until it is killed: mostly while it waits for room. */
+static int send_and_take(void *arg)
+{
+	FIXTURE_DATA(lifespan) *self = arg;
+	int fd = open_again(self->fd, O_RDWR);
+	__u64 token;
+	__u32 i;
+
+	CHECK(fd >= 0);
+	for (i = 0;; i++) {
+		put_for(fd, i, i % 3, i % 5 * 200000 + 1, i % 7 ? 0 : MBOX_DONTWAIT);
+		if (!(i % 4))
+			take(fd);
+		if (!(i % 6))
+			lease(fd, &token);
+	}
+}
+
+/* Messages outlive their senders, and leases do not outlive theirs. */
+TEST_F(lifespan, messages_of_killed_processes_end)
+{
+	unsigned long kills = env_number("MBOX_KILLS", 60), seed = random_seed(), i;
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	struct random random = { .state = seed };
+	struct mbox_stat st;
+	pid_t pids[3];
+	int k;
+
+	TH_LOG("MBOX_SEED=%lu MBOX_KILLS=%lu", seed, kills);
+	for (k = 0; k < 3; k++)
+		pids[k] = spawn(send_and_take, self);
+	for (i = 0; i < kills; i++) {
+		usleep(random_below(&random, 3000));
+		k = random_below(&random, 3);
+		kill(pids[k], SIGKILL);
+		ASSERT_EQ(1000 + SIGKILL, reap(pids[k]));
+		pids[k] = spawn(send_and_take, self);
+	}
+	for (k = 0; k < 3; k++) {
+		kill(pids[k], SIGKILL);
+		EXPECT_EQ(1000 + SIGKILL, reap(pids[k]));
+	}
+	/* No process receives what is left. */
+	do {
+		st = stat_of(self->fd);
+		pause_briefly();
+	} while (st.queued && now_ns(CLOCK_MONOTONIC) < limit);
+	EXPECT_EQ(0U, st.queued);
+	EXPECT_EQ(0U, st.leased);
+	EXPECT_EQ(0U, st.waiting_senders);
+	EXPECT_LT(0U, st.expired);
+	EXPECT_LT(0U, st.received);
+	EXPECT_TRUE(adds_up(self->fd));
 }
 
 TEST_HARNESS_MAIN

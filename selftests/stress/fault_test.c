@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include "fds.h"
 #include "leases.h"
 #include "faults.h"
 #include "rings.h"
@@ -176,6 +177,23 @@ static void close_and_unlink(FIXTURE_DATA(fault) *self, long ret)
 TEST_F(fault, create_with_a_name)
 {
 	static const struct operation op = { .run = create_named, .undo = close_and_unlink };
+
+	NEED_FAULTS(self);
+	repeat(_metadata, self, &op);
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+}
+
+static long create_temporary(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_attr attr = attr_of(MBOX_TEMPORARY, 1);
+
+	return raw_create(self->name, O_RDWR | O_EXCL, &attr);
+}
+
+/* What failed has left no name behind either: the next attempt needs it. */
+TEST_F(fault, create_temporary)
+{
+	static const struct operation op = { .run = create_temporary, .undo = close_result };
 
 	NEED_FAULTS(self);
 	repeat(_metadata, self, &op);
@@ -492,6 +510,51 @@ TEST_F(fault, receive_with_descriptors)
 	/* None was left behind by those that failed. */
 	after = dup(0);
 	EXPECT_EQ(before, after);
+}
+
+/* A mailbox whose handle travels in messages. */
+static int leaf;
+
+static long send_handle(FIXTURE_DATA(fault) *self)
+{
+	struct mbox_msg msg = msg_of(big, 5000, MBOX_DONTWAIT);
+
+	msg.nfds = 1;
+	msg.fds = (uintptr_t)&leaf;
+	return raw(self->fd, MBOX_IOC_SEND, &msg);
+}
+
+static void queue_handle(FIXTURE_DATA(fault) *self)
+{
+	receive_all(self, 0);
+	send_handle(self);
+}
+
+static long create_leaf(FIXTURE_DATA(fault) *self)
+{
+	(void)self;
+	return new_mailbox(MBOX_LEAF, 8);
+}
+
+/* What cannot be sent or received leaves the handle where it was. */
+TEST_F(fault, handles_in_messages)
+{
+	static const struct operation ops[] = {
+		{ .run = create_leaf, .undo = close_result },
+		{ .run = send_handle, .undo = receive_all },
+		{ .run = receive_descriptors, .undo = close_descriptors,
+		  .prepare = queue_handle },
+	};
+	__u64 id;
+
+	NEED_FAULTS(self);
+	leaf = new_mailbox(MBOX_LEAF, 8);
+	ASSERT_LE(0, leaf);
+	id = stat_of(leaf).id;
+	REPEAT_ALL(self, ops);
+	EXPECT_EQ(0U, stat_of(leaf).queued);
+	close(leaf);
+	EXPECT_TRUE(is_gone(id));
 }
 
 /* It allocates nothing, and takes away no reader of the other operations. */
