@@ -27,6 +27,7 @@ enum {
 #define STATUS_LEN 2
 
 extern const struct command apply_command;
+extern const struct command bench_command;
 extern const struct command call_command;
 extern const struct command chmod_command;
 extern const struct command chown_command;

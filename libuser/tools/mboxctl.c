@@ -28,6 +28,7 @@ static const struct command *const commands[] = {
 	&rm_command,
 	&info_command,
 	&doctor_command,
+	&bench_command,
 	&help_command,
 	NULL,
 };

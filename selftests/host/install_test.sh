@@ -275,7 +275,7 @@ offers()
 test_completion_offers_commands_and_options()
 {
 	install_completion
-	offers "--help --version apply call chmod chown create doctor expel export help info ls monitor recv \
+	offers "--help --version apply bench call chmod chown create doctor expel export help info ls monitor recv \
 rm send serve set-capacity stat tap unlink who" mboxctl ""
 	offers "send serve set-capacity" mboxctl se
 	offers "--dead-letter --deliveries --drop-newest --drop-oldest" mboxctl create --d

@@ -981,7 +981,7 @@ test_each_command_prints_help_and_version()
 	*) wrong "$version" ;;
 	esac
 	for command in '' create apply ls stat who monitor tap export send recv call serve set-capacity expel \
-		chmod chown unlink rm info doctor help; do
+		chmod chown unlink rm info doctor bench help; do
 		# shellcheck disable=SC2086 # no word when empty
 		help=$(mboxctl $command --help)
 		case $help in
@@ -996,7 +996,7 @@ test_each_command_prints_help_and_version()
 	check 0 "$version" '' mboxctl rm --version
 	# Every command of the help exists, and the other way round.
 	same "$(mboxctl --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | grep -v ^- | tr '\n' ' ')" \
-		"create apply ls stat who monitor tap export send recv call serve set-capacity expel chmod chown unlink rm info doctor help "
+		"create apply ls stat who monitor tap export send recv call serve set-capacity expel chmod chown unlink rm info doctor bench help "
 }
 
 test_help_explains_a_command()
@@ -1017,6 +1017,92 @@ test_info_tells_limits_and_what_is_used()
 	check 0 1 '' sh -c "mboxctl info | grep -c '^flags:  *fixed,.*leaf'"
 	check 2 '' "*no operands$nl*" mboxctl info "$m"
 	ok mboxctl rm "$m"
+}
+
+# Each transport has a row for each size, with numbers.
+test_bench_measures_all_transports()
+{
+	mboxctl bench -s 64,4096 -T 0.2 >"$tmp/bench" 2>"$tmp/err" || wrong "bench: status $?"
+	check 0 '' '' cat "$tmp/err"
+	same "$(sed -n '1p' "$tmp/bench" | tr -s ' ')" \
+		"TRANSPORT SIZE PAIR-NS PAIR-RATIO TRIP-NS TRIP-RATIO"
+	same "$(tail -n 1 "$tmp/bench")" \
+		"Compare ratios within one run; times depend on the machine."
+	for name in "mbox queue" "mbox ring" "POSIX mq" "System V" pipe SEQPACKET; do
+		for size in 64 4096; do
+			check 0 1 '' grep -cE "^$name +$size +[1-9][0-9]*( +[0-9.]+){3}\$" "$tmp/bench"
+		done
+	done
+	check 0 14 '' sh -c "wc -l <$tmp/bench"
+	check 0 2 '' grep -cE '^mbox queue +[0-9]+ +[0-9]+ +1\.00 +[0-9]+ +1\.00$' "$tmp/bench"
+	# As JSON; sorted; the sizes that are asked for, and nothing below the table.
+	row='"size":1,"pair-ns":N,"trip-ratio":N'
+	check 0 "{\"transports\":[{$row},{$row},{$row},{$row},{$row},{$row}]}" '' \
+		sh -c "mboxctl bench -s 1 -T 0 -J -o size,pair-ns,trip-ratio | tr -d ' \n' |
+			sed 's/\(pair-ns\|ratio\)\":[0-9.]*/\1\":N/g'"
+	check 0 "POSIX\x20mq 1
+SEQPACKET 1
+System\x20V 1
+mbox\x20queue 1
+mbox\x20ring 1
+pipe 1" '' mboxctl bench -s 1 -T 0 -r --noheadings -o transport,size --sort transport
+}
+
+test_bench_explains_what_cannot_be()
+{
+	try="${nl}try mboxctl bench --help"
+	sizes="mboxctl bench: there are 1 to 8 sizes of 1 to 65536 bytes$try"
+	check 2 '' "$sizes" mboxctl bench -s 0
+	check 2 '' "$sizes" mboxctl bench -s 1,2,3,4,5,6,7,8,9
+	check 2 '' "mboxctl bench: invalid size: '65537'$try" mboxctl bench -s 65537
+	check 2 '' "mboxctl bench: invalid size: ''$try" mboxctl bench -s 64,
+	check 2 '' "mboxctl bench: invalid number of seconds: '-1'$try" mboxctl bench -T -1
+	check 2 '' "mboxctl bench: bench takes no operands$try" mboxctl bench 64
+	check 2 '' "mboxctl bench: unknown column: 'x'$try" mboxctl bench -o x
+	check 2 '' "mboxctl bench: JSON has no headings and is never raw$try" mboxctl bench -J -r
+	# The others go on without what a limit forbids.
+	most=$(cat /proc/sys/kernel/msgmax)
+	echo 512 >/proc/sys/kernel/msgmax
+	check 0 "System\x20V - -" \
+		"mboxctl bench: cannot measure System V with 1024 bytes: Invalid argument" \
+		sh -c "mboxctl bench -s 1024 -T 0 -r -o transport,pair-ns,trip-ratio | grep V"
+	echo "$most" >/proc/sys/kernel/msgmax
+	had=$(cat /sys/module/mbox/parameters/user_mailboxes)
+	echo 1 >/sys/module/mbox/parameters/user_mailboxes
+	# shellcheck disable=SC2016 # for that shell
+	check 1 "mbox\x20queue -
+mbox\x20ring -" "mboxctl bench: cannot measure mbox queue with 8 bytes: *you have 1 of 1 mailboxes*" \
+		as_nobody sh -c 'out=$(mboxctl bench -s 8 -T 0 -r -o transport,pair-ns)
+			status=$?
+			echo "$out" | grep mbox
+			exit $status'
+	echo "$had" >/sys/module/mbox/parameters/user_mailboxes
+}
+
+# A queue of System V outlives its process, and the other process could wait for ever.
+test_bench_leaves_nothing_when_it_is_stopped()
+{
+	queues=$(cat /proc/sysvipc/msg)
+	for signal in TERM HUP; do
+		mboxctl bench -T 30 >/dev/null 2>&1 &
+		pid=$!
+		sleep 0.3
+		kill -s "$signal" "$pid"
+		wait "$pid" && wrong "$signal: it goes on"
+		check 0 "$queues" '' cat /proc/sysvipc/msg
+		until_ok sh -c "! grep -l '^mboxctl$' /proc/[0-9]*/comm"
+	done
+	mboxctl bench -T 1000 >/dev/null 2>&1 &
+	pid=$!
+	sleep 0.3
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null || :
+	until_ok sh -c "! grep -l '^mboxctl$' /proc/[0-9]*/comm"
+	# Nothing can remove it then.
+	for id in $(echo "$queues" | awk 'NR == FNR { had[$2] = 1; next } !($2 in had) { print $2 }' \
+		- /proc/sysvipc/msg); do
+		ipcrm -q "$id"
+	done
 }
 
 # What doctor says that is neither ok nor a note.
