@@ -534,16 +534,19 @@ struct mailbox *mbx_fs_anonymous(struct vfsmount *mnt,
 	return mb;
 }
 
-/* Remove a name that leads to a destroyed mailbox. */
-static void remove_dead(const char *name, struct dentry *root)
+/* Remove a name if it leads to a destroyed mailbox. Return whether it does not exist now. */
+static bool remove_dead(const char *name, struct dentry *root)
 {
 	struct dentry *dentry = mbx_lookup(name, root);
+	bool dead;
 
 	if (IS_ERR(dentry))
-		return;
-	if (READ_ONCE(mbx_mailbox_of(d_inode(dentry))->dead))
+		return dentry == ERR_PTR(-ENOENT);
+	dead = READ_ONCE(mbx_mailbox_of(d_inode(dentry))->dead);
+	if (dead)
 		remove_name(dentry);
 	dput(dentry);
+	return dead;
 }
 
 /**
@@ -566,6 +569,7 @@ struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 	struct vfsmount *mnt = mbx_instance_mount();
 	struct file *file;
 	struct path path;
+	bool removed;
 	int ret;
 
 	if (IS_ERR(mnt))
@@ -592,18 +596,20 @@ struct file *mbx_fs_create(const char *name, const struct mbox_attr *attr,
 			file = ERR_PTR(ret);
 			break;
 		}
-		if (file != ERR_PTR(-EIDRM) || creation.error)
+		if ((file != ERR_PTR(-EIDRM) && file != ERR_PTR(-EEXIST)) || creation.error)
+			break;
+		/*
+		 * The mailbox was destroyed before or after it was found: create a new one. The
+		 * thread that destroyed it may have yet to remove the name, and may not run
+		 * before this one sleeps.
+		 */
+		removed = remove_dead(name, path.dentry);
+		if (file == ERR_PTR(-EEXIST) && !removed)
 			break;
 		if (signal_pending(current)) {
 			file = ERR_PTR(-ERESTARTSYS);
 			break;
 		}
-		/*
-		 * The mailbox was destroyed after it was found: create a new one. The thread
-		 * that destroyed it may have yet to remove the name, and may not run before
-		 * this one sleeps.
-		 */
-		remove_dead(name, path.dentry);
 	}
 	drop_ring(&creation);
 	return file;

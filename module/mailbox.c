@@ -397,14 +397,9 @@ void mbx_mailbox_arrived(struct mailbox *mb, unsigned int rights)
 	mbx_flush_deferred(mb, &deferred);
 }
 
-/*
- * MBOX_TEMPORARY: the last handle was closed, and the mailbox is dead since then. Until the
- * name is removed, an open of it fails like one that races with mbx_mailbox_destroy().
- */
-static void end_temporary(struct mailbox *mb)
+/* A mailbox is dead: give up what is in it. */
+static void clear(struct mailbox *mb)
 {
-	mbx_fs_forget(mb);
-	mbx_namespace_forget(mb);
 	mbx_drop_all(mb);
 	mbx_leases_drop(mb);
 	mbx_dead_letter_detach(mb);
@@ -425,13 +420,18 @@ static void leave(struct mailbox *mb)
 		trace_mbox_destroy(mb, false);
 	}
 	spin_unlock(&mb->lock);
-	if (ends)
-		end_temporary(mb);
-	else if (last)
+	if (ends) {
+		mbx_namespace_forget(mb);
+		clear(mb);
+	} else if (last) {
 		mbx_fds_give_up(mb);
+	}
 	/* No other handle can come, and a mapping is one. */
 	if (last && dead)
 		finish(mb);
+	/* Last, as in mbx_mailbox_destroy(). */
+	if (ends)
+		mbx_fs_forget(mb);
 }
 
 /* A handle can receive nothing more. */
@@ -703,6 +703,7 @@ int mbx_mailbox_notify(struct mailbox *mb, const struct mbx_reader *reader,
  * mbx_mailbox_destroy() - destroy a mailbox
  * @mb: the mailbox
  *
+ * Context: Process context, may sleep.
  * Return: 0, or -EPERM, -EIDRM.
  */
 int mbx_mailbox_destroy(struct mailbox *mb)
@@ -712,8 +713,6 @@ int mbx_mailbox_destroy(struct mailbox *mb)
 	if (!mbx_mailbox_owned(mb))
 		return -EPERM;
 
-	/* First, so that a name that can still be looked up leads to a live mailbox. */
-	mbx_fs_forget(mb);
 	mbx_namespace_forget(mb);
 
 	mbx_deferred_init(&deferred);
@@ -732,10 +731,12 @@ int mbx_mailbox_destroy(struct mailbox *mb)
 	mbx_flush_deferred(mb, &deferred);
 	if (mb->ring)
 		mbx_ring_shutdown_run(mb);
-
-	mbx_drop_all(mb);
-	mbx_leases_drop(mb);
-	mbx_dead_letter_detach(mb);
+	clear(mb);
+	/*
+	 * Last: this waits for the lock of the directory, which a process can hold for as long
+	 * as it likes. Until then, every way to open the mailbox finds that it is dead.
+	 */
+	mbx_fs_forget(mb);
 	return 0;
 }
 

@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <sys/epoll.h>
 
+#include "locked_dir.h"
+#include "mboxfs.h"
 #include "peers.h"
 
 FIXTURE(destroy)
@@ -290,6 +292,99 @@ TEST_F(destroy, destroy_releases_the_messages_at_once)
 	if (param_get("msg_max_limit") < 1 << 20)
 		SKIP(return, "msg_max_limit is below 1 MiB");
 	EXPECT_EQ(0, in_child(queue_and_destroy, NULL));
+}
+
+/* ---- the name, of which the directory is locked ------------------------------------ */
+
+struct blocked {
+	pthread_t thread;
+	const char *name;
+	int fd;
+	int ret;
+};
+
+static void *destroy_it(void *arg)
+{
+	struct blocked *b = arg;
+
+	b->ret = raw_destroy(b->fd);
+	return NULL;
+}
+
+static void *create_it(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	struct blocked *b = arg;
+
+	b->fd = raw_create(b->name, O_RDWR | O_EXCL, &attr);
+	return NULL;
+}
+
+/* Until the user of this process is charged for so much. */
+static int await_bytes(__u64 bytes)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	struct mbox_info info;
+
+	do {
+		memset(&info, 0, sizeof(info));
+		if (!raw_control(MBOX_IOC_INFO, &info) && info.bytes == bytes)
+			return 0;
+		pause_briefly();
+	} while (now_ns(CLOCK_MONOTONIC) < limit);
+	return -ETIMEDOUT;
+}
+
+/* Anybody can lock the directory for long. The mailbox ends all the same, at once. */
+TEST_F(fs, destroy_waits_for_the_directory_after_all_else)
+{
+	struct blocked destroyer = { .fd = self->fd }, creator = { .name = self->name };
+	struct pollfd p = { .fd = self->fd };
+	__u64 id = stat_of(self->fd).id;
+	struct locked_dir locked = { 0 };
+	struct mbox_info before = { 0 };
+	struct call sender = { 0 };
+	int ret, i;
+
+	/* The handle keeps its last sender. */
+	ASSERT_EQ(0, put(self->fd, 1));
+	ASSERT_EQ(1, take(self->fd));
+	ASSERT_EQ(0, raw_control(MBOX_IOC_INFO, &before));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, put(self->fd, i));
+	ASSERT_EQ(0, send_start(&sender, self->fd, 4));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	ret = locked_dir_start(&locked, self->root);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no userfaultfd: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	/* Most likely it is the first to find the name when the lock is free. */
+	ASSERT_EQ(0, thread_start(&creator.thread, create_it, &creator));
+	usleep(300000);
+	ASSERT_EQ(0, thread_start(&destroyer.thread, destroy_it, &destroyer));
+
+	ASSERT_EQ(1, poll(&p, 1, WAIT_LIMIT_MS));
+	EXPECT_EQ(POLLERR | POLLHUP, p.revents & (POLLERR | POLLHUP));
+	EXPECT_EQ(-EIDRM, call_join(&sender));
+	EXPECT_EQ(0, await_bytes(before.bytes));
+	EXPECT_EQ(-EIDRM, take(self->fd));
+	EXPECT_EQ(-EIDRM, raw_destroy(self->fd));
+	/* The name is there, and whoever opens it learns what it leads to. */
+	EXPECT_EQ(0, access(self->path, F_OK));
+	EXPECT_EQ(-EIDRM, tried(self->path, O_RDWR));
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+	EXPECT_EQ(-ENOENT, raw_open_id(id, O_RDWR));
+	EXPECT_EQ(0, count_mailboxes());
+
+	EXPECT_LT(0, locked_dir_end(&locked));
+	pthread_join(destroyer.thread, NULL);
+	pthread_join(creator.thread, NULL);
+	EXPECT_EQ(0, destroyer.ret);
+	ASSERT_LE(0, creator.fd);
+	EXPECT_EQ(0, put(creator.fd, 1));
+	EXPECT_NE(id, stat_of(creator.fd).id);
+	EXPECT_EQ(0, tried(self->path, O_RDWR));
+	close(creator.fd);
 }
 
 TEST_HARNESS_MAIN

@@ -406,6 +406,51 @@ TEST_F(temporary, create_sleeps_until_the_name_is_free)
 	close(root);
 }
 
+static struct mbox_info usage(void)
+{
+	struct mbox_info info;
+
+	memset(&info, POISON, sizeof(info));
+	raw_control(MBOX_IOC_INFO, &info);
+	return info;
+}
+
+/* Nor is its user charged until then: anybody can lock the directory for long. */
+TEST_F(temporary, is_free_before_its_name)
+{
+	struct mbox_info before = usage(), now = before;
+	struct blocked closer = { self };
+	struct locked_dir locked = { 0 };
+	__s64 limit;
+	int root, ret;
+
+	NEED_MOUNT(self);
+	closer.fd = raw_create(self->name, O_RDWR, &self->attr);
+	ASSERT_LE(0, closer.fd);
+	ASSERT_EQ(0, put(closer.fd, 1));
+	root = open(self->mnt, O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, root);
+	ret = locked_dir_start(&locked, root);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no userfaultfd: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(before.mailboxes + 1, usage().mailboxes);
+	ASSERT_EQ(0, thread_start(&closer.thread, close_last, &closer));
+	limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	do {
+		pause_briefly();
+		now = usage();
+	} while (now.mailboxes != before.mailboxes && now_ns(CLOCK_MONOTONIC) < limit);
+	EXPECT_EQ(before.mailboxes, now.mailboxes);
+	EXPECT_EQ(before.bytes, now.bytes);
+	EXPECT_EQ(0, access(self->path, F_OK));
+	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
+	EXPECT_LT(0, locked_dir_end(&locked));
+	pthread_join(closer.thread, NULL);
+	EXPECT_EQ(-ENOENT, neg(access(self->path, F_OK)));
+	close(root);
+}
+
 /* The fixture "afterwards" comes first here: its header is above those of this file. */
 FIXTURE(at_last)
 {
