@@ -403,13 +403,18 @@ static int fs_get_tree(struct fs_context *fc)
 static int fs_reconfigure(struct fs_context *fc)
 {
 	struct super_block *sb = fc->root->d_sb;
+	const struct options *options = fc->fs_private;
 	struct inode *dir = d_inode(sb->s_root);
 	int ret;
 
 	/* A mount is read-only. The instance is not: others use it too. */
 	fc->sb_flags_mask &= ~SB_RDONLY;
-	inode_lock(dir);
-	ret = apply(fc->fs_private, sb);
+	if (!options->given)
+		return 0;
+	/* The caller holds s_umount, for which sync(2) waits: wait for no reader here. */
+	if (!inode_trylock(dir))
+		return -EBUSY;
+	ret = apply(options, sb);
 	inode_unlock(dir);
 	return ret;
 }

@@ -1331,6 +1331,25 @@ TEST_F(fs, a_reader_of_the_directory_holds_up_no_namespace)
 	rmdir(again);
 }
 
+/* Remounting keeps a lock of the super block, for which sync(2) of any process waits. */
+TEST_F(fs, a_reader_of_the_directory_holds_up_no_remount)
+{
+	struct locked_dir locked = { 0 };
+	int ret;
+
+	ret = locked_dir_start(&locked, self->root);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no userfaultfd: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(-EBUSY, neg(mount(NULL, self->dir, NULL, MS_REMOUNT, "mode=0700")));
+	EXPECT_EQ(01777, attributes(self->dir).st_mode & 07777);
+	/* There is nothing to change. */
+	EXPECT_EQ(0, neg(mount(NULL, self->dir, NULL, MS_REMOUNT, NULL)));
+	EXPECT_LT(0, locked_dir_end(&locked));
+	EXPECT_EQ(0, neg(mount(NULL, self->dir, NULL, MS_REMOUNT, "mode=0700")));
+	EXPECT_EQ(0700, attributes(self->dir).st_mode & 07777);
+}
+
 /* ---- the library ------------------------------------------------------------------ */
 
 TEST_F(fs, mbox_open_takes_a_path)
