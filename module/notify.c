@@ -11,10 +11,11 @@
  * replaces another in the same call, because the mailbox was never seen empty. With
  * MBOX_BROADCAST every message notifies.
  *
- * A signal that a handler catches is sent under mailbox.lock, so it is pending before the
- * message can be received. A process that has received the message gets no signal for it
- * in its next call, which would fail with EINTR although nothing is new. Other signals
- * interrupt no call, and may take long to send: that waits until the lock is dropped.
+ * Usually, a signal that a handler catches is sent under mailbox.lock, so it is pending
+ * before the message can be received. A process that has received the message gets no
+ * signal for it in its next call, which would fail with EINTR although nothing is new.
+ * Signals that may take long to send wait until the lock is dropped: see is_short(). Most of
+ * these interrupt no call.
  *
  * A module can send signals to threads only. For a process, the kernel chooses a
  * thread that does not block the signal, if possible the first; choose_thread() does
@@ -246,9 +247,11 @@ static struct task_struct *choose_thread(const struct mbx_registration *reg)
 
 /*
  * Whether it takes few steps to send a signal. Those that stop, continue or end a process
- * reach each of its threads, and each signal wakes all who wait for a signalfd.
+ * reach each of its threads, and each signal wakes all who wait for a signalfd. How long the
+ * lock of the handlers is held otherwise is up to the process, which can make many signals
+ * pending for example.
  *
- * The lock of the handlers is not held. A process that takes away its handler meanwhile is
+ * That lock is not held. A process that takes away its handler meanwhile is
  * ended by the signal, so it does so once.
  */
 static bool is_short(struct task_struct *task, int signo)
@@ -259,6 +262,9 @@ static bool is_short(struct task_struct *task, int signo)
 		return false;
 	/* Without a barrier: one that comes now is woken, too; there are not many at once. */
 	if (waitqueue_active(&sighand->signalfd_wqh))
+		return false;
+	/* What is left is a race of a few instructions. */
+	if (spin_is_locked(&sighand->siglock))
 		return false;
 	/* Another thread may change it concurrently: see above. */
 	return data_race(sighand->action[signo - 1].sa.sa_handler) != SIG_DFL;
