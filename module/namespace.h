@@ -36,7 +36,7 @@ struct mbx_namespace {
  * @ended: there is no further mailbox
  * @last: id of the last mailbox that was added
  * @mailboxes: how many were added
- * @queued: their messages
+ * @queued: their messages, without those of rings
  * @bytes: the payload of these messages
  */
 struct mbx_total {

@@ -670,6 +670,23 @@ static struct mbox_total total_of(const char *prefix, __u64 id, __u32 max)
 	EXPECT_EQ((__u64)(id_), got_.id); \
 } while (0)
 
+TEST_F(mailbox, total_leaves_out_the_messages_of_rings)
+{
+	struct mbox_attr attr = attr_of(0, 4);
+	char name[MBOX_NAME_MAX + 1];
+	struct mbox *mb;
+
+	attr.mode = MBOX_RING;
+	snprintf(name, sizeof(name), "%s-ring", self->name);
+	mb = mbox_create(name, O_RDWR | O_EXCL, &attr);
+	ASSERT_TRUE(!!mb);
+	ASSERT_EQ(0, mbox_send(mb, "x", 1, 0));
+	EXPECT_EQ(1, stat_of(mbox_fd(mb)).queued);
+	EXPECT_TOTAL(total_of(name, 0, 0), 1, 0, 0, stat_of(mbox_fd(mb)).id);
+	EXPECT_EQ(0, raw_unlink(name));
+	EXPECT_EQ(0, mbox_close(mb));
+}
+
 TEST_F(mailbox, total_adds_up_those_of_a_prefix)
 {
 	struct mbox_attr attr = attr_of(0, 4);

@@ -390,7 +390,7 @@ struct mbox_walk {
  * @id: in: only mailboxes with a greater id; out: the id of the last one, unchanged if
  *	there is none
  * @mailboxes: out: how many there are
- * @queued: out: their messages
+ * @queued: out: their messages, without those of rings
  * @bytes: out: the payload of these messages
  *
  * Those that the caller may see, as in a walk, in the order of ids. The numbers of
