@@ -570,14 +570,16 @@ void mbx_instance_unregister(void)
 
 /**
  * mbx_instance_exit() - undo mbx_instance_init(), after all network namespaces were left
+ * @base: what module_refcount() is without any instance: 1 while the module is set up, -1
+ *	while it is unloaded
  */
-void mbx_instance_exit(void)
+void mbx_instance_exit(int base)
 {
 	/* Of unmounted instances, O_PATH descriptors can be left. */
 	while (atomic_read(&n_instances))
 		schedule_timeout_idle(HZ / 100 + 1);
 	/* The kernel drops the reference of a super block after fs_kill_sb(). */
-	while (was_used && module_refcount(THIS_MODULE) >= 0)
+	while (was_used && module_refcount(THIS_MODULE) > base)
 		schedule_timeout_idle(1);
 	destroy_workqueue(end_queue);
 	/* Inodes are freed after a grace period. */

@@ -57,6 +57,6 @@ void mbx_instance_end(struct mbx_instance *instance);
 int mbx_instance_init(void);
 int mbx_instance_register(void);
 void mbx_instance_unregister(void);
-void mbx_instance_exit(void);
+void mbx_instance_exit(int base);
 
 #endif /* MBX_INSTANCE_H */

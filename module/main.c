@@ -59,7 +59,7 @@ err_parked:
 err_namespace:
 	mbx_namespace_exit();
 err_instance:
-	mbx_instance_exit();
+	mbx_instance_exit(1);
 err_handle:
 	mbx_handle_exit();
 err_lease:
@@ -75,7 +75,7 @@ static void __exit mbx_exit(void)
 	mbx_instance_unregister();
 	mbx_parked_exit();
 	mbx_namespace_exit();
-	mbx_instance_exit();
+	mbx_instance_exit(-1);
 	mbx_handle_exit();
 	mbx_lease_exit();
 	mbx_entry_exit();
