@@ -169,7 +169,10 @@ void mbx_total_add(struct mbx_total *total, struct mailbox *mb)
 	total->mailboxes++;
 	/* They change concurrently: any value of late will do. */
 	total->queued += data_race(mb->stored.count);
-	/* Likewise. */
+	/*
+	 * Likewise. A kernel of 32 bits reads two halves, and the sum is 4 GiB off if the
+	 * mailbox grows beyond that between them.
+	 */
 	total->bytes += data_race(mb->stored.bytes);
 }
 
