@@ -500,7 +500,7 @@ bool mbx_fs_try_forget(struct mailbox *mb)
 	if (dentry)
 		remove_locked(dir, dentry);
 	inode_unlock(dir);
-	/* This may free the mailbox. */
+	/* This may free the dentry. */
 	dput(dentry);
 	return true;
 }

@@ -111,7 +111,7 @@ struct user_namespace;
  * @published: the mailbox can be, or could be, looked up; set before the first lookup
  * @direct: the mailbox is one direction of a direct link
  * @finished: it is dead and its last handle is closed, and the user is not charged for it
- *	any more; set once, by the thread that closes the handle
+ *	any more; set once, by the thread that closes the handle, or that frees the mailbox
  * @dentry: the name, NULL if there is none; under inode.i_lock
  * @choices: MBX_STORE_CHOICES: readers with another policy; set once, under @lock
  * @receiver_pid: @direct: the process that receives, one reference

@@ -218,7 +218,7 @@ struct mailbox *mbx_namespace_add_up(struct mbx_total *total)
 	for (n = 0; mb && !unsure && total->left && n < LOOK_AT_ONCE; n++) {
 		total->seen = mb->id;
 		named = has_name(mb, total);
-		/* While it has a name, its inode is not evicted. */
+		/* Eviction of its inode would have to remove the id first, under this lock. */
 		if (named && uid_eq(mb->inode.i_uid, total->caller))
 			mbx_total_add(total, mb);
 		else if ((named || !total->prefix_len) && igrab(&mb->inode))
