@@ -362,6 +362,7 @@ static struct mbx_instance *new_instance(struct net *net)
 		return NULL;
 	instance->ns = mbx_namespace_of(net);
 	instance->ids = RB_ROOT;
+	RB_CLEAR_NODE(&instance->left);
 	spin_lock_init(&instance->lock);
 	INIT_DEFERRABLE_WORK(&instance->unpin, unpin);
 	INIT_DELAYED_WORK(&instance->end, end);
@@ -459,6 +460,7 @@ static void fs_kill_sb(struct super_block *sb)
 	sb->s_fs_info = NULL;
 	if (!instance)
 		return;
+	mbx_namespace_gone(instance);
 	cancel_delayed_work_sync(&instance->unpin);
 	if (instance->pinned)
 		module_put(THIS_MODULE);

@@ -22,6 +22,9 @@ struct vfsmount;
  * @ns: its network namespace, NULL once that has ended; under namespace_lock, also read
  *	without it to fail early
  * @ids: its mailboxes by id; under namespace_lock
+ * @left: among the instances of namespaces that have ended; under namespace_lock
+ * @net_ino: inode number of its network namespace, once that has ended
+ * @last_id: the highest id that was given there, likewise
  * @mnt: the mount that the module uses itself
  * @lock: protects @ended and @pinned
  * @ended: @mnt is not held by the network namespace any more
@@ -34,6 +37,9 @@ struct vfsmount;
 struct mbx_instance {
 	struct mbx_namespace *ns;
 	struct rb_root ids;
+	struct rb_node left;
+	u32 net_ino;
+	u64 last_id;
 	struct vfsmount *mnt;
 	spinlock_t lock;
 	bool ended;

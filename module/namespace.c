@@ -31,11 +31,12 @@
 static DEFINE_SPINLOCK(namespace_lock);
 static unsigned int namespace_key;
 /*
- * Highest id of the mailboxes that were there when their namespace ended. The kernel may
- * reuse the inode number of that namespace, so ids of new namespaces begin above this one.
- * It begins with the inode number of the directory. Under namespace_lock.
+ * Instances of namespaces that have ended, in the order of the inode number of the
+ * namespace and of the last id. The kernel may reuse the inode number while mailboxes are
+ * left there, so the ids of the next namespace with that number begin above theirs. Under
+ * namespace_lock.
  */
-static u64 orphan_id = MBX_ROOT_INO;
+static struct rb_root left_behind = RB_ROOT;
 
 /**
  * mbx_namespace_of() - what a network namespace has
@@ -60,7 +61,7 @@ struct mbx_namespace *mbx_namespace_current(void)
  * @mb: the mailbox
  *
  * Each namespace has its own counter, so that ids reveal nothing of other
- * namespaces. Tracepoints, fdinfo and listings show the inode number of the
+ * namespaces that are there. Tracepoints, fdinfo and listings show the inode number of the
  * namespace beside the id; the two together identify one mailbox.
  */
 void mbx_namespace_number(struct mbx_namespace *ns, struct mailbox *mb)
@@ -272,13 +273,70 @@ void mbx_namespace_forget(struct mailbox *mb)
 	spin_unlock(&namespace_lock);
 }
 
+/* What the ids of a new namespace begin above. */
+static u64 highest_left(u32 net_ino)
+{
+	struct rb_node *node = left_behind.rb_node;
+	u64 id = MBX_ROOT_INO;
+
+	lockdep_assert_held(&namespace_lock);
+	while (node) {
+		struct mbx_instance *instance = rb_entry(node, struct mbx_instance, left);
+
+		if (instance->net_ino > net_ino) {
+			node = node->rb_left;
+			continue;
+		}
+		/* Those with the number come one after the other, the highest id last. */
+		if (instance->net_ino == net_ino)
+			id = instance->last_id;
+		node = node->rb_right;
+	}
+	return id;
+}
+
+static bool is_before(const struct mbx_instance *a, const struct mbx_instance *b)
+{
+	return a->net_ino < b->net_ino ||
+	       (a->net_ino == b->net_ino && a->last_id < b->last_id);
+}
+
+static void leave_behind(struct mbx_instance *instance)
+{
+	struct rb_node **link = &left_behind.rb_node, *parent = NULL;
+
+	lockdep_assert_held(&namespace_lock);
+	while (*link) {
+		parent = *link;
+		if (is_before(instance, rb_entry(parent, struct mbx_instance, left)))
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&instance->left, parent, link);
+	rb_insert_color(&instance->left, &left_behind);
+}
+
+/**
+ * mbx_namespace_gone() - no mailbox of an instance is left
+ * @instance: the instance
+ */
+void mbx_namespace_gone(struct mbx_instance *instance)
+{
+	spin_lock(&namespace_lock);
+	/* Not if it could not be set up. */
+	if (!RB_EMPTY_NODE(&instance->left))
+		rb_erase(&instance->left, &left_behind);
+	spin_unlock(&namespace_lock);
+}
+
 static int __net_init namespace_init_net(struct net *net)
 {
 	struct mbx_namespace *ns = mbx_namespace_of(net);
 
 	ns->net = net;
 	spin_lock(&namespace_lock);
-	atomic64_set(&ns->last_id, orphan_id);
+	atomic64_set(&ns->last_id, highest_left(net->ns.inum));
 	spin_unlock(&namespace_lock);
 	return 0;
 }
@@ -320,7 +378,6 @@ static void __net_exit namespace_exit_net(struct net *net)
 {
 	struct mbx_namespace *ns = mbx_namespace_of(net);
 	struct mbx_instance *instance = ns->instance;
-	struct rb_node *last;
 
 	if (!instance)
 		return;
@@ -328,9 +385,9 @@ static void __net_exit namespace_exit_net(struct net *net)
 	spin_lock(&namespace_lock);
 	/* Read without the lock by a thread that is about to create a mailbox. */
 	WRITE_ONCE(instance->ns, NULL);
-	last = rb_last(&instance->ids);
-	if (last)
-		orphan_id = max(orphan_id, rb_entry(last, struct mailbox, id_node)->id);
+	instance->net_ino = net->ns.inum;
+	instance->last_id = atomic64_read(&ns->last_id);
+	leave_behind(instance);
 	spin_unlock(&namespace_lock);
 	mbx_instance_end(instance);
 }

@@ -62,6 +62,7 @@ struct mailbox *mbx_namespace_first(struct mbx_instance *instance);
 struct mailbox *mbx_namespace_add_up(struct mbx_total *total);
 void mbx_total_add(struct mbx_total *total, struct mailbox *mb);
 void mbx_namespace_forget(struct mailbox *mb);
+void mbx_namespace_gone(struct mbx_instance *instance);
 
 int mbx_namespace_init(void);
 void mbx_namespace_exit(void);

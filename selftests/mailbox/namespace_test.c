@@ -312,6 +312,58 @@ TEST_F(net, mailboxes_that_outlive_their_namespace_keep_their_ids)
 		close(fds[i]);
 }
 
+/* Names are left behind. */
+static int leave_many(void *arg)
+{
+	struct mbox_attr attr = attr_of(0, 1);
+	char name[32];
+	int i, fd;
+
+	(void)arg;
+	CHECK(!unshare(CLONE_NEWNET));
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "left-%d", i);
+		fd = raw_create(name, O_RDWR | O_EXCL, &attr);
+		CHECK(fd >= 0);
+		close(fd);
+	}
+	return 0;
+}
+
+/* The first id of a new namespace. */
+static int send_first_id(void *arg)
+{
+	__u64 id;
+	int fd;
+
+	CHECK(!unshare(CLONE_NEWNET));
+	fd = new_mailbox(0, 1);
+	CHECK(fd >= 0);
+	id = stat_of(fd).id;
+	CHECK_EQ((long)sizeof(id), write(*(int *)arg, &id, sizeof(id)));
+	close(fd);
+	return 0;
+}
+
+TEST_F(net, ids_do_not_grow_with_the_namespaces_that_are_gone)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	int pipes[2];
+	__u64 id;
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, in_child(leave_many, NULL));
+	do {
+		/* The end of a namespace takes a moment. */
+		usleep(20000);
+		ASSERT_EQ(0, in_child(send_first_id, &pipes[1]));
+		ASSERT_EQ((long)sizeof(id), read(pipes[0], &id, sizeof(id)));
+	} while (id >= 1000 && now_ns(CLOCK_MONOTONIC) < limit);
+	EXPECT_GT(1000, id);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 TEST_F(net, open_device_uses_the_namespace_of_the_caller)
 {
 	struct mbox_open op = { .name = (uintptr_t)self->name,
