@@ -33,9 +33,9 @@
  * dentry inside both. mailbox.lock nests inside inode_lock where rename(2) replaces the
  * name of a mailbox, and frees that if it is small: Linux 6.1 drops its last reference
  * before the lock. mailbox.lock nests inside links_lock and inside inherit_lock. users_lock,
- * mbx_user.lock and mailbox.lock nest inside mbx_outlet.lock. ring.lock, mailbox.lock, users_lock and
- * mbx_user.lock nest inside the kernel's mmap_lock. Under mailbox.lock tasks may be
- * woken, a timer started, and a signal sent that a handler catches (notify.c); no other
+ * mbx_user.lock and mailbox.lock nest inside mbx_outlet.lock. ring.lock, mailbox.lock,
+ * users_lock and mbx_user.lock nest inside the kernel's mmap_lock. Under mailbox.lock tasks
+ * may be woken, a timer started, and a signal sent that a handler catches (notify.c); no other
  * function that takes a lock is called. After the lock is dropped, mbx_flush_deferred()
  * frees messages, tells pollers and sends other signals (struct mbx_deferred). No user
  * memory is accessed under any of these locks.
