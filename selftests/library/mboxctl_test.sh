@@ -1388,6 +1388,7 @@ test_monitor_live_shows_the_busiest_first()
 	check 0 '[1-3]' '' grep -c "^$m-busy  *[1-9][0-9]*  *0  *0  *[1-9].*[▁▂▃▄▅▆▇█]\$" \
 		"$tmp/screens"
 	# Where something was, it comes first.
+	# shellcheck disable=SC2016 # the program of awk
 	ok awk -v busy="$m-busy" '
 		/^NAME / { getline; if ($1 == busy) next }
 		$1 == busy && $2 > 0 { exit 1 }' "$tmp/screens"
