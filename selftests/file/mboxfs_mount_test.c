@@ -544,12 +544,13 @@ static __u32 mailboxes_charged(void)
 /* Also of one without a name: watched through its descriptor. */
 static int watch_and_close(void *arg)
 {
+	FIXTURE_DATA(fs) *self = arg;
 	static const __u32 named[] = { IN_ATTRIB, IN_DELETE_SELF, IN_IGNORED };
 	static const __u32 anonymous[] = { IN_DELETE_SELF, IN_IGNORED };
-	int in = new_watches(), fd;
-	FIXTURE_DATA(fs) *self = arg;
 	char proc[64];
+	int in, fd;
 
+	in = new_watches();
 	if (in == -ENOSYS)
 		return 77;
 	CHECK(in >= 0);
