@@ -217,6 +217,8 @@ static inline bool same_stat(int fd, const struct mbox_stat *before)
 	report_change("expired", before->expired, now.expired);
 	/* Messages grow older by themselves. */
 	now.oldest_ns = before->oldest_ns;
+	/* Of a message that its sender withdraws, too. */
+	now.last_sender = before->last_sender;
 	return !memcmp(&now, before, sizeof(now));
 }
 

@@ -644,9 +644,11 @@ TEST_F(net, bytes_in_a_user_namespace_are_charged_to_its_creator)
 {
 	struct userns u = { .body = fill_as_both };
 	long saved = param_get("user_bytes");
-	pid_t pid = START_USERNS_OR_SKIP(&u);
+	pid_t pid;
 
+	/* The child sends at once. */
 	EXPECT_EQ(0, param_set("user_bytes", 4096));
+	pid = START_USERNS_OR_SKIP(&u);
 	EXPECT_EQ(0, reap(pid));
 	param_set("user_bytes", saved);
 }
