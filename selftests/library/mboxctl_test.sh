@@ -1385,8 +1385,7 @@ test_monitor_live_shows_the_busiest_first()
 		"$tmp/screens"
 	check 0 4 '' grep -c "^$m-idle  *0  *0  *0  *1  " "$tmp/screens"
 	# Rates begin with the second look; in an interval nothing may have been sent.
-	check 0 '[1-3]' '' grep -c "^$m-busy  *[1-9][0-9]*  *0  *0  *[1-9].*[▁▂▃▄▅▆▇█]\$" \
-		"$tmp/screens"
+	ok grep -q "^$m-busy  *[1-9][0-9]*  *0  *0  *[1-9].*[▁▂▃▄▅▆▇█]\$" "$tmp/screens"
 	# Where something was, it comes first.
 	# shellcheck disable=SC2016 # the program of awk
 	ok awk -v busy="$m-busy" '
