@@ -181,7 +181,7 @@ struct started {
 	int id;
 	int worker;
 	bool ended;
-	unsigned int order;
+	int order;
 	long ret;
 	struct message reply;
 };
@@ -230,7 +230,8 @@ struct outcome {
  * @senders: those that wait to be let in, or without capacity for a receiver
  * @held: receivers that are copying
  * @owed: requests that were received, whose callers wait for the reply
- * @calls: that were started; @ends: how many have ended
+ * @calls: that were started; @ends: how many have ended; @fronts: how many times one came back
+ *	to the front
  * @fetching: by worker, whether it waits for the end of one
  * @leases: there are leases in the sequence
  * @leased: messages on lease, in the order in which they were received
@@ -271,7 +272,8 @@ struct model {
 	int nowed;
 	struct started calls[SEQUENCE_MAX];
 	int ncalls;
-	unsigned int ends;
+	int ends;
+	int fronts;
 	bool fetching[NWORKERS];
 	bool leases;
 	struct leased leased[STORED_MAX];

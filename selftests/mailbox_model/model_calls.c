@@ -51,6 +51,8 @@ static bool fetch(struct model *m, const struct step *s)
 	/* What could not be fetched is the first again. */
 	if (fetched || broken(m, UNFETCHED_REPLY_IS_LOST))
 		REMOVE(m->calls, m->ncalls, i);
+	else
+		m->calls[i].order = -++m->fronts;
 	return true;
 }
 
