@@ -4,7 +4,6 @@
  * mounts: every call is repeated with the first, the second, the third ... of them
  * failing, until it succeeds. Each failure leaves everything as it was.
  */
-#include <dirent.h>
 #include <endian.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
@@ -25,18 +24,6 @@ struct scene {
 	char folder[96];
 	char file[96];
 };
-
-static int n_names(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
-}
 
 static bool exists(const char *path)
 {
@@ -70,7 +57,7 @@ static void repeat(struct __test_metadata *_metadata, struct scene *s,
 		if (op->prepare)
 			op->prepare(s);
 		before = stat_of(s->fs->fd);
-		names = n_names(s->fs->dir);
+		names = count_entries(s->fs->dir);
 		descriptors = open_descriptors();
 		fault_at(&s->faults, n);
 		ret = op->run(s);
@@ -86,7 +73,7 @@ static void repeat(struct __test_metadata *_metadata, struct scene *s,
 			TH_LOG("failure %d: %s", n, strerror(-ret));
 		ASSERT_TRUE(!op->intact || op->intact(s));
 		ASSERT_TRUE(same_stat(s->fs->fd, &before));
-		ASSERT_EQ(names, n_names(s->fs->dir));
+		ASSERT_EQ(names, count_entries(s->fs->dir));
 		ASSERT_EQ(descriptors, open_descriptors());
 		failures++;
 	}

@@ -3,8 +3,6 @@
  * What a send and a receive cost does not depend on what else is there: deep
  * queues, many priorities, many mailboxes. What many mailboxes cost is linear.
  */
-#include <dirent.h>
-
 #include "mboxfs.h"
 
 /* Pairs per sample, and samples of which the fastest counts. */
@@ -178,18 +176,6 @@ static void keep_least(long *least, __s64 start, int n)
 		*least = cost;
 }
 
-static int list_names(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
 /* @n mailboxes come, are listed by both ways, and go. */
 static int pass(struct passage *p, int n)
 {
@@ -208,7 +194,7 @@ static int pass(struct passage *p, int n)
 	keep_least(&p->create, start, n);
 	start = now_ns(CLOCK_MONOTONIC);
 	/* And "." and "..". */
-	CHECK_EQ(there + n + 2, list_names(p->dir));
+	CHECK_EQ(there + n + 2, count_entries(p->dir));
 	keep_least(&p->list, start, n);
 	start = now_ns(CLOCK_MONOTONIC);
 	CHECK_EQ(there + n, count_mailboxes());
