@@ -127,6 +127,7 @@ DECLARE_EVENT_CLASS(mbox_message_class,
 		__field(u64, id)
 		__field(u32, ns)
 		__field(u64, type)
+		__field(u64, arrival)
 		__field(u32, len)
 		__field(u32, prio)
 		__field(u32, queued)
@@ -139,6 +140,8 @@ DECLARE_EVENT_CLASS(mbox_message_class,
 		__entry->id = mb->id;
 		__entry->ns = mb->net_ino;
 		__entry->type = msg->type;
+		/* For programs: by it, they know a message again. */
+		__entry->arrival = msg->arrival;
 		__entry->len = msg->len;
 		__entry->prio = msg->prio;
 		__entry->queued = mb->stored.count;
