@@ -70,6 +70,7 @@ help:
 	@echo '  check-fs         pjdfstest on mailboxes, fetched, and labels of SELinux'
 	@echo '  check-clients    programs that others wrote, as they are, on the kernel'"'"'s'
 	@echo '                   message queues and on mailboxes; CLIENTS="a b" for some'
+	@echo '  check-tracing    the scripts for bpftrace, and the probes of the library'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
 	@echo '  check-packages   the Debian packages, on a Debian that has nothing yet'
@@ -198,6 +199,9 @@ check-clients: export SYSV_IPC ?=
 check-clients:
 	@selftests/tools/clients/run $(CLIENTS)
 
+check-tracing:
+	@selftests/tools/tracing/run || [ $$? = 4 ]
+
 check-vm:
 	@$(VM)/selftest.sh
 
@@ -287,6 +291,6 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
-	demo vm check check-all check-fs check-clients check-vm check-fresh check-packages fuzz bench \
+	demo vm check check-all check-fs check-clients check-tracing check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-age bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean

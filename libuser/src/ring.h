@@ -36,6 +36,7 @@
 #endif
 
 #include "internal.h"
+#include "probe.h"
 #include "ring_core.h"
 
 /* Not on the fast path: keep it out of callers. */
@@ -181,8 +182,8 @@ static inline void unlock_side(struct mbox__side *s, bool locked)
 
 /* ---- ring_wait.c -------------------------------------------------------- */
 
-/* Wake up to @n calls that sleep on a side. */
-void mbox__ring_wake(struct mbox *mb, int side, unsigned int n);
+/* Wake up to @n calls that sleep on a side; @s is the caller's. */
+void mbox__ring_wake(struct mbox *mb, const struct mbox__side *s, int side, unsigned int n);
 
 /*
  * At the end of a call that was woken. One wake-up may stand for several things to
@@ -206,7 +207,7 @@ ALWAYS void published(struct mbox *mb, struct mbox__side *s, int other, unsigned
 	/* Pairs with the kernel's fence between counting a sleeper and looking. */
 	ring_fence(&s->ring);
 	if (sleepers(s, other))
-		mbox__ring_wake(mb, other, n);
+		mbox__ring_wake(mb, s, other, n);
 }
 
 static inline bool ready(const struct mbox__side *s, int side)

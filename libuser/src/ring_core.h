@@ -37,6 +37,11 @@
 
 #include <linux/mbox.h>
 
+/* Where there are probes for tracers, probe.h comes first. */
+#ifndef RING_PROBE
+#define RING_PROBE(name, id, a, b) ((void)0)
+#endif
+
 /* What the functions return. */
 enum {
 	RING_OK = 0,
@@ -80,6 +85,8 @@ enum {
 
 /* Not on the fast path: keep it out of callers. */
 #define RING_SLOW static __attribute__((noinline, unused))
+/* On the fast path. The compiler takes the notes of a probe for long code. */
+#define RING_FAST static inline __attribute__((always_inline))
 
 /* A shared word: aligned on 32-bit machines too, or it would not be atomic. */
 typedef __aligned_u64 ring_word;
@@ -100,6 +107,7 @@ typedef __aligned_u64 ring_word;
  *	(as membarrier(2) does) when the other side is about to sleep
  * @head_seen: sender: an earlier value of @head; while it leaves room, the real one
  *	need not be read
+ * @id: id of the mailbox, for probes; 0: not known
  * @tail_next: sender, @one_sender: the value of @tail
  * @head_next: receiver, @one_receiver: the value of @head
  */
@@ -115,6 +123,7 @@ struct ring {
 	bool one_sender;
 	bool one_receiver;
 	bool asym_fence;
+	uint64_t id;
 
 	__attribute__((aligned(RING_LINE))) ring_word head_seen;
 	ring_word tail_next;
@@ -330,7 +339,7 @@ static inline int ring__room(struct ring *r, uint64_t t)
 }
 
 /* ring_claim() where there may be other senders. */
-static inline __attribute__((always_inline)) int ring__claim_shared(struct ring *r, uint64_t *pos)
+RING_FAST int ring__claim_shared(struct ring *r, uint64_t *pos)
 {
 	struct mbox_ring_slot *slot;
 	unsigned int tries;
@@ -405,10 +414,12 @@ static inline int ring_claim(struct ring *r, uint64_t *pos)
  * @pos: from ring_claim()
  * @len: length of the payload, at most msg_max
  */
-static inline void ring_commit(struct ring *r, uint64_t pos, uint32_t len)
+RING_FAST void ring_commit(struct ring *r, uint64_t pos, uint32_t len)
 {
 	struct mbox_ring_slot *slot = ring__slot(r, pos);
 
+	/* Before a receiver can have it: a tracer sees the send first. */
+	RING_PROBE(ring_send, r->id, pos, len);
 	/*
 	 * Pairs with the load in ring_receive(): a receiver that sees the length
 	 * of a later lap then sees that the head moved on.
@@ -472,7 +483,7 @@ RING_SLOW int ring__send_shared(struct ring *r, const void *buf, uint32_t len)
  *
  * Return: RING_OK, RING_FULL, RING_BROKEN
  */
-static inline int ring_send(struct ring *r, const void *buf, uint32_t len)
+RING_FAST int ring_send(struct ring *r, const void *buf, uint32_t len)
 {
 	uint64_t t;
 	int result;
@@ -520,6 +531,18 @@ static inline bool ring_release(struct ring *r, uint64_t pos)
 		return false;
 	ring__pass(r, pos);
 	return true;
+}
+
+/**
+ * ring_len() - the length of a message that ring_front() showed
+ * @r: the ring; a receiver
+ * @pos: from ring_front()
+ *
+ * For a probe: if the message was received since, it may be another one's length.
+ */
+static inline uint32_t ring_len(const struct ring *r, uint64_t pos)
+{
+	return __atomic_load_n(&ring__slot(r, pos)->len, __ATOMIC_RELAXED);
 }
 
 RING_SLOW int ring__front(struct ring *r, uint64_t *pos, const void **payload, uint32_t *len)
@@ -619,6 +642,7 @@ RING_SLOW int ring__receive_shared(struct ring *r, void *buf, uint32_t room, boo
 			/* Pairs with ring__room(): the message was read before. */
 			if (!ring__cas(r->head, h, h + 1))
 				continue;
+			RING_PROBE(ring_receive, r->id, h, n);
 			*len = n;
 			return RING_OK;
 		case MBOX_SLOT_ABANDONED:
@@ -645,7 +669,7 @@ RING_SLOW int ring__receive_shared(struct ring *r, void *buf, uint32_t room, boo
  *
  * Return: RING_OK, RING_EMPTY, RING_SHORT, RING_BROKEN
  */
-static inline int ring_receive(struct ring *r, void *buf, uint32_t room, bool trunc, uint32_t *len)
+RING_FAST int ring_receive(struct ring *r, void *buf, uint32_t room, bool trunc, uint32_t *len)
 {
 	const void *payload;
 	uint64_t pos;
@@ -666,6 +690,7 @@ static inline int ring_receive(struct ring *r, void *buf, uint32_t room, bool tr
 	}
 	memcpy(buf, payload, n);
 	ring__pass(r, pos);
+	RING_PROBE(ring_receive, r->id, pos, *len);
 	return RING_OK;
 }
 

@@ -199,6 +199,7 @@ MBOX_API int mbox_release(struct mbox *mb, const void *slot)
 	struct mbox__side *s;
 	bool locked, received;
 	uint64_t pos;
+	uint32_t len;
 
 	s = side_of_ring(mb, RECEIVERS);
 	if (!s)
@@ -214,6 +215,8 @@ MBOX_API int mbox_release(struct mbox *mb, const void *slot)
 		return -1;
 	}
 	locked = lock_side(s);
+	/* Then the slot can have another message. */
+	len = ring_len(&s->ring, pos);
 	received = ring_release(&s->ring, pos);
 	unlock_side(s, locked);
 	/* mbox_peek() may have been woken for messages behind it, too. */
@@ -222,6 +225,7 @@ MBOX_API int mbox_release(struct mbox *mb, const void *slot)
 		errno = ESTALE;
 		return -1;
 	}
+	RING_PROBE(ring_receive, s->ring.id, pos, len);
 	published(mb, s, SENDERS, 1);
 
 	return 0;

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +65,19 @@ static bool one_cpu(void)
 	return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1;
 }
 
+/* The id of the mailbox, or 0. */
+static uint64_t id_for_probes(const struct mbox *mb)
+{
+	struct mbox_stat st;
+	int saved = errno;
+
+	if (MBOX_PROBES && !ioctl(mb->fd, MBOX_IOC_STAT, &st))
+		return st.id;
+	errno = saved;
+
+	return 0;
+}
+
 static int map_all(struct mbox *mb, struct mbox__side *s, int side)
 {
 	bool send = side == SENDERS, recv = side == RECEIVERS;
@@ -91,6 +105,7 @@ static int map_all(struct mbox *mb, struct mbox__side *s, int side)
 	ring_init(&s->ring, &mine, s->map[MBOX_RING_TAIL].addr, s->map[MBOX_RING_HEAD].addr,
 		  s->map[MBOX_RING_SLOTS].addr);
 	s->ring.asym_fence = info->barrier & 1U << side;
+	s->ring.id = id_for_probes(mb);
 	s->kernel = s->map[MBOX_RING_KERNEL].addr;
 	s->fixed = info->flags & MBOX_FIXED;
 	s->locked = info->flags & (send ? MBOX_ONE_SENDER : MBOX_ONE_RECEIVER);

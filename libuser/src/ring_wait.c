@@ -20,11 +20,12 @@
 /* ring_call.stuck at which a call takes the ring for corrupt. */
 #define STUCK_MAX 1024
 
-void mbox__ring_wake(struct mbox *mb, int side, unsigned int n)
+void mbox__ring_wake(struct mbox *mb, const struct mbox__side *s, int side, unsigned int n)
 {
 	struct mbox_ring_wake arg = { .side = side, .n = n };
 	int saved = errno;
 
+	RING_PROBE(ring_wake, s->ring.id, side, n);
 	/* It fails only if the mailbox was destroyed, which wakes all sleepers. */
 	ioctl(mb->fd, MBOX_IOC_RING_WAKE, &arg);
 	errno = saved;
@@ -38,7 +39,7 @@ void mbox__ring_pass_on(struct mbox *mb, struct mbox__side *s, int side)
 {
 	ring_fence(&s->ring);
 	if (sleepers(s, side) && ready(s, side))
-		mbox__ring_wake(mb, side, 1);
+		mbox__ring_wake(mb, s, side, 1);
 }
 
 static void relax(const struct mbox__side *s)
@@ -112,7 +113,7 @@ int mbox__ring_sleep(struct mbox *mb, struct mbox__side *s, int side, struct rin
 		.deadline_ns = call->deadline_ns,
 	};
 	bool nonblock;
-	uint64_t progress;
+	uint64_t progress, next;
 	int ret;
 
 	if (call->flags & MBOX_DONTWAIT) {
@@ -131,6 +132,9 @@ int mbox__ring_sleep(struct mbox *mb, struct mbox__side *s, int side, struct rin
 		return -1;
 	}
 	progress = ring_progress(&s->ring);
+	next = ring_head(&s->ring);
+	if (side == SENDERS)
+		next = progress - next;
 	/* Not ready: a spurious wake-up, which can happen at any time. */
 	call->stuck = ready(s, side) && progress == call->progress ? call->stuck + 1 : 0;
 	call->progress = progress;
@@ -140,7 +144,9 @@ int mbox__ring_sleep(struct mbox *mb, struct mbox__side *s, int side, struct rin
 	}
 	call->slept = true;
 
+	RING_PROBE(ring_wait, s->ring.id, side, next);
 	ret = ioctl(mb->fd, MBOX_IOC_RING_WAIT, &arg);
+	RING_PROBE(ring_resume, s->ring.id, side, ret);
 	/* Without MBOX_DONTWAIT it comes from O_NONBLOCK. */
 	if (nonblock != (ret < 0 && errno == EAGAIN))
 		atomic_store_explicit(&s->nonblock, !nonblock, memory_order_relaxed);

@@ -58,7 +58,9 @@ has()
 		include/mbox.h include/mbox.hpp \
 		include/linux/mbox.h lib/pkgconfig/libmbox.pc share/man/man1/mboxctl.1 \
 		share/man/man7/mbox_mq.7 share/man/man3/mbox_send.3 share/man/man3/mbox_timedsend.3 \
-		share/bash-completion/completions/mboxctl share/zsh/site-functions/_mboxctl; do
+		share/bash-completion/completions/mboxctl share/zsh/site-functions/_mboxctl \
+		share/mbox/bpf/who-waits.bt share/mbox/bpf/latency.bt share/mbox/bpf/drops.bt \
+		share/mbox/bpf/ring.bt; do
 		[ -e "$1$2/$file" ] || echo "no $1$2/$file"
 	done
 	# Only where libnats is.
@@ -117,6 +119,29 @@ test_uninstall_leaves_no_file()
 	run_make uninstall DESTDIR="$tmp/gone" PREFIX=/usr
 	find "$tmp/gone" ! -type d ! -name other | sed 's/^/left: /'
 	[ -e "$tmp/gone/usr/bin/other" ] || echo "removes what is not its own"
+}
+
+# Where their header is: those that the page lists, in the library and in a program that it
+# was linked into. Nothing is needed to load the library that was not needed before.
+test_probes()
+{
+	build
+	echo '#include <sys/sdt.h>' | "${CC:-cc}" -E - >/dev/null 2>&1 || {
+		echo "SKIP no sys/sdt.h"
+		return 0
+	}
+	grep -o '^..ring_[a-z]*..  *id,' "$top/Documentation/tracing.rst" | tr -d '`' |
+		cut -d ' ' -f 1 | sort >"$tmp/listed"
+	[ -s "$tmp/listed" ] || echo "tracing.rst lists no probe"
+	for file in libmbox.so tools/mboxctl; do
+		readelf -n "build/lib/$file" >"$tmp/notes"
+		sed -n 's/^ *Name: \(ring_.*\)/\1/p' "$tmp/notes" | sort -u | diff "$tmp/listed" - ||
+			echo "$file: other probes than tracing.rst lists"
+		# Each has three arguments.
+		sed -n '/Provider: mbox/,/Arguments/s/^ *Arguments: //p' "$tmp/notes" |
+			awk 'NF != 3 { print "not three arguments: " $0 }'
+		readelf -d "build/lib/$file" | grep -i 'NEEDED.*\(stap\|sdt\)' || :
+	done
 }
 
 # With both compilers, if they are there; and the programs of its page.

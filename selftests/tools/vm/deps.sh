@@ -4,7 +4,7 @@
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
 # wanted, this says so and installs nothing. Sets: module vm check kernel lint lint-quick
-# html deb clients commands model labels plot python ring arm64 s390x. --list: only print
+# html deb clients commands model labels plot python ring tracing arm64 s390x. --list: only print
 # the packages, whether they are there or not, by the names that apt knows.
 set -eu
 
@@ -18,17 +18,18 @@ packages()
 	module) echo gcc libc6-dev make kmod 'libelf1|libelf1t64' \
 		'libssl3|libssl3t64' xz-utils zstd ;;
 	vm) echo gcc libc6-dev make kmod cpio busybox-static libsmartcols-dev \
-		libtirpc-dev rpcsvc-proto pkgconf qemu-system-x86 ;;
+		libtirpc-dev rpcsvc-proto pkgconf qemu-system-x86 systemtap-sdt-dev ;;
 	check) echo g++ gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
 		python3-dev xz-utils acl inotify-tools lsof \
 		libtirpc-dev rpcsvc-proto libnats-dev nats-server pkgconf zsh ;;
 	clients) echo gcc libc6-dev git perl python3 python3-sysv-ipc rt-tests stress-ng ;;
 	python) echo gcc libc6-dev make python3-dev ;;
 	deb) echo debhelper dh-dkms dh-python dpkg-dev lintian libc6-dev gcc make git \
-		libsmartcols-dev libtirpc-dev libnats-dev pkgconf python3-dev ;;
+		libsmartcols-dev libtirpc-dev libnats-dev pkgconf python3-dev systemtap-sdt-dev ;;
 	commands) echo gcc libc6-dev libsmartcols-dev make python3 ;;
 	model) echo gcc libc6-dev spin ;;
 	plot) echo gnuplot-nox ;;
+	tracing) echo bpftrace ;;
 	ring) echo gcc gcc-@gcc-multilib libc6-dev-i386 clang \
 		libclang-rt-@clang-dev libck-dev xz-utils ;;
 	arm64) echo qemu-system-arm ;;
