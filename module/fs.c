@@ -347,29 +347,21 @@ static int dir_unlink(struct inode *dir, struct dentry *dentry)
 	return 0;
 }
 
-/* Whether it takes long to free it. */
-static bool is_large(struct mailbox *mb)
-{
-	bool large;
-
-	spin_lock(&mb->lock);
-	large = mb->ring || mb->stored.count > 16 || mb->stored.bytes > SZ_64K;
-	spin_unlock(&mb->lock);
-	return large;
-}
-
-/* Linux 6.1 drops the last reference to what had the new name before it unlocks. */
+/*
+ * Linux 6.1 drops the last reference to what had the new name before it unlocks, so what
+ * takes long to free is kept.
+ */
 static int replace(struct inode *dir, struct dentry *dentry)
 {
-	struct inode *inode = d_inode(dentry);
-	struct mbx_late_put *late;
+	struct mailbox *mb = mbx_mailbox_of(d_inode(dentry));
+	struct mbx_late_put *late = mbx_late_put_new();
 
-	if (is_large(mbx_mailbox_of(inode))) {
-		late = mbx_late_put_new();
-		if (!late)
-			return -ENOMEM;
-		mbx_late_put(late, inode);
-	}
+	if (!late)
+		return -ENOMEM;
+	if (mbx_mailbox_keep_late(mb))
+		mbx_late_put(late, mb);
+	else
+		kfree(late);
 	drop_name(dir, dentry);
 	return 0;
 }
@@ -465,17 +457,58 @@ bool mbx_fs_name(struct mailbox *mb, struct name_snapshot *name)
 	return true;
 }
 
+/*
+ * Lock the directory to remove a name, unless that takes too long: a process can hold the lock
+ * for as long as it likes, by reading the directory into memory that does not come. A kernel
+ * thread does not wait, since it works for others, too. A process that exits cannot be killed
+ * any more: it waits as long as others usually take, unless that was too short for another one.
+ */
+static bool lock_to_remove(struct inode *dir)
+{
+	const struct mbx_instance *instance = mbx_instance_of(dir->i_sb);
+	int i;
+
+	if (inode_trylock(dir))
+		return true;
+	if (current->flags & PF_KTHREAD)
+		return false;
+	if (!(current->flags & PF_EXITING))
+		return !down_write_killable_nested(&dir->i_rwsem, I_MUTEX_PARENT);
+	for (i = 0; i < 3 && llist_empty(&instance->late_names); i++) {
+		schedule_timeout_uninterruptible(1);
+		if (inode_trylock(dir))
+			return true;
+	}
+	return false;
+}
+
 /**
  * mbx_fs_forget() - remove the name of a mailbox, if it has one
  * @mb: the mailbox; the caller has a reference
+ *
+ * This waits for the lock of the directory. A thread that is killed or exits, or that is a
+ * kernel thread, leaves the name to a work item.
  */
 void mbx_fs_forget(struct mailbox *mb)
 {
+	struct inode *dir = d_inode(mb->inode.i_sb->s_root);
 	struct dentry *dentry = get_name(mb);
+	bool first;
 
 	if (!dentry)
 		return;
-	remove_name(dentry);
+	if (lock_to_remove(dir)) {
+		remove_locked(dir, dentry);
+		inode_unlock(dir);
+	} else {
+		mbx_namespace_forget(mb);
+		spin_lock(&mb->lock);
+		first = !mb->late_name;
+		mb->late_name = true;
+		spin_unlock(&mb->lock);
+		if (first)
+			mbx_late_forget(mb);
+	}
 	dput(dentry);
 }
 
@@ -490,7 +523,7 @@ bool mbx_fs_try_forget(struct mailbox *mb)
 	struct inode *dir = d_inode(mb->inode.i_sb->s_root);
 	struct dentry *dentry = get_name(mb);
 
-	/* It gets none any more: its namespace has ended. */
+	/* It gets no other one. */
 	if (!dentry)
 		return true;
 	dput(dentry);

@@ -297,34 +297,65 @@ static void end(struct work_struct *work)
 	kern_unmount(instance->mnt);
 }
 
-/* ---- late references ------------------------------------------------------------ */
+/* ---- what waits for the lock of the directory ------------------------------------ */
 
 /**
  * struct mbx_late_put - a reference that is dropped without the lock of the directory
- * @work: does it
- * @inode: the inode of a mailbox
+ * @node: in mbx_instance.late_puts
+ * @mb: the mailbox
  */
 struct mbx_late_put {
-	struct delayed_work work;
-	struct inode *inode;
+	struct llist_node node;
+	struct mailbox *mb;
 };
 
-static void late_put(struct work_struct *work)
+static void late(struct work_struct *work)
 {
-	struct mbx_late_put *late =
-		container_of(to_delayed_work(work), struct mbx_late_put, work);
-	struct super_block *sb = late->inode->i_sb;
+	struct mbx_instance *instance =
+		container_of(to_delayed_work(work), struct mbx_instance, late);
+	struct super_block *sb = instance->sb;
 	struct inode *dir = d_inode(sb->s_root);
+	struct mbx_late_put *put, *next;
+	struct llist_node *node;
 
-	/* Whoever has the lock may still have a reference of its own. */
-	if (!inode_trylock(dir)) {
-		queue_delayed_work(end_queue, &late->work, END_AGAIN);
-		return;
+	while ((node = llist_del_first(&instance->late_names))) {
+		struct mailbox *mb = llist_entry(node, struct mailbox, late);
+
+		if (!mbx_fs_try_forget(mb)) {
+			llist_add(node, &instance->late_names);
+			goto again;
+		}
+		mbx_mailbox_put(mb);
+		cond_resched();
 	}
-	inode_unlock(dir);
-	iput(late->inode);
-	kfree(late);
+	if (!llist_empty(&instance->late_puts)) {
+		/* Whoever has the lock may still have a reference of its own. */
+		if (!inode_trylock(dir))
+			goto again;
+		node = llist_del_all(&instance->late_puts);
+		inode_unlock(dir);
+		llist_for_each_entry_safe(put, next, node, node) {
+			mbx_mailbox_put_late(put->mb);
+			kfree(put);
+			cond_resched();
+		}
+	}
+	/* The instance may end with the super block. */
 	deactivate_super(sb);
+	return;
+
+again:
+	if (!queue_delayed_work(end_queue, &instance->late, END_AGAIN))
+		deactivate_super(sb);
+}
+
+/* The caller has a reference to the super block. */
+static void late_begin(struct mbx_instance *instance)
+{
+	atomic_inc(&instance->sb->s_active);
+	/* By then, the caller has unlocked. */
+	if (!queue_delayed_work(end_queue, &instance->late, 1))
+		atomic_dec(&instance->sb->s_active);
 }
 
 /**
@@ -339,18 +370,33 @@ struct mbx_late_put *mbx_late_put_new(void)
 
 /**
  * mbx_late_put() - keep a mailbox until nobody has the lock of the directory
- * @late: of mbx_late_put_new()
- * @inode: the inode of the mailbox; the caller has the lock, and a reference
+ * @put: of mbx_late_put_new()
+ * @mb: the mailbox, of which mailbox.late_put is set; the caller has the lock, and a
+ *	reference
  */
-void mbx_late_put(struct mbx_late_put *late, struct inode *inode)
+void mbx_late_put(struct mbx_late_put *put, struct mailbox *mb)
 {
-	ihold(inode);
-	late->inode = inode;
-	/* It is in a mount, or the caller could not rename it. */
-	atomic_inc(&inode->i_sb->s_active);
-	INIT_DELAYED_WORK(&late->work, late_put);
-	/* By then, the caller has unlocked. */
-	queue_delayed_work(end_queue, &late->work, 1);
+	struct mbx_instance *instance = mbx_instance_of(mb->inode.i_sb);
+
+	ihold(&mb->inode);
+	put->mb = mb;
+	llist_add(&put->node, &instance->late_puts);
+	late_begin(instance);
+}
+
+/**
+ * mbx_late_forget() - remove the name of a mailbox when nobody has the lock of the directory
+ * @mb: the mailbox; the caller has a reference, and no id leads to it any more
+ *
+ * To be called once for a mailbox.
+ */
+void mbx_late_forget(struct mailbox *mb)
+{
+	struct mbx_instance *instance = mbx_instance_of(mb->inode.i_sb);
+
+	ihold(&mb->inode);
+	llist_add(&mb->late, &instance->late_names);
+	late_begin(instance);
 }
 
 static struct mbx_instance *new_instance(struct net *net)
@@ -366,6 +412,9 @@ static struct mbx_instance *new_instance(struct net *net)
 	spin_lock_init(&instance->lock);
 	INIT_DEFERRABLE_WORK(&instance->unpin, unpin);
 	INIT_DELAYED_WORK(&instance->end, end);
+	INIT_DELAYED_WORK(&instance->late, late);
+	init_llist_head(&instance->late_names);
+	init_llist_head(&instance->late_puts);
 	return instance;
 }
 
@@ -504,6 +553,7 @@ static struct mbx_instance *get_instance(struct net *net)
 		goto out;
 	}
 	instance = mbx_instance_of(mnt->mnt_sb);
+	instance->sb = mnt->mnt_sb;
 	instance->mnt = mnt;
 	atomic_inc(&n_instances);
 	was_used = true;

@@ -6,10 +6,12 @@
 #define MBX_INSTANCE_H
 
 #include <linux/fs.h>
+#include <linux/llist.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+struct mailbox;
 struct mbx_late_put;
 struct mbx_namespace;
 struct vfsmount;
@@ -25,6 +27,7 @@ struct vfsmount;
  * @left: among the instances of namespaces that have ended; under namespace_lock
  * @net_ino: inode number of its network namespace, once that has ended
  * @last_id: the highest id that was given there, likewise
+ * @sb: its super block
  * @mnt: the mount that the module uses itself
  * @lock: protects @ended and @pinned
  * @ended: @mnt is not held by the network namespace any more
@@ -33,6 +36,10 @@ struct vfsmount;
  *	directory, with release order
  * @unpin: checks whether it is still mounted
  * @end: removes the names after the network namespace has ended
+ * @late: does what has to wait until nobody has locked the directory; while it is queued, it
+ *	has a reference to @sb
+ * @late_names: mailboxes that are to lose their names, each with a reference
+ * @late_puts: references that are to be dropped
  */
 struct mbx_instance {
 	struct mbx_namespace *ns;
@@ -40,6 +47,7 @@ struct mbx_instance {
 	struct rb_node left;
 	u32 net_ino;
 	u64 last_id;
+	struct super_block *sb;
 	struct vfsmount *mnt;
 	spinlock_t lock;
 	bool ended;
@@ -47,6 +55,9 @@ struct mbx_instance {
 	bool configured;
 	struct delayed_work unpin;
 	struct delayed_work end;
+	struct delayed_work late;
+	struct llist_head late_names;
+	struct llist_head late_puts;
 };
 
 static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
@@ -55,7 +66,8 @@ static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
 }
 
 struct mbx_late_put *mbx_late_put_new(void);
-void mbx_late_put(struct mbx_late_put *late, struct inode *inode);
+void mbx_late_put(struct mbx_late_put *put, struct mailbox *mb);
+void mbx_late_forget(struct mailbox *mb);
 
 struct vfsmount *mbx_instance_mount(void);
 void mbx_instance_end(struct mbx_instance *instance);

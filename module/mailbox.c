@@ -408,12 +408,13 @@ static void clear(struct mailbox *mb)
 /* A handle is closed, and all messages that the close dropped are freed. */
 static void leave(struct mailbox *mb)
 {
-	bool last, ends, dead;
+	bool last, ends, done;
 
 	spin_lock(&mb->lock);
 	last = !--mb->handles;
 	ends = last && mb->flags & MBOX_TEMPORARY && !mb->dead;
-	dead = ends || mb->dead;
+	/* No other handle can come, and a mapping is one. */
+	done = last && (ends || mb->dead) && !mb->late_put;
 	if (ends) {
 		/* Pairs with the READ_ONCE() of calls that check it without the lock. */
 		WRITE_ONCE(mb->dead, true);
@@ -426,12 +427,49 @@ static void leave(struct mailbox *mb)
 	} else if (last) {
 		mbx_fds_give_up(mb);
 	}
-	/* No other handle can come, and a mapping is one. */
-	if (last && dead)
+	if (done)
 		finish(mb);
 	/* Last, as in mbx_mailbox_destroy(). */
 	if (ends)
 		mbx_fs_forget(mb);
+}
+
+/**
+ * mbx_mailbox_keep_late() - set mailbox.late_put, if it takes long to free a mailbox
+ * @mb: a mailbox that has a name
+ *
+ * Return: whether it was set. The user stays charged until mbx_mailbox_put_late().
+ */
+bool mbx_mailbox_keep_late(struct mailbox *mb)
+{
+	bool large;
+
+	spin_lock(&mb->lock);
+	/* What is destroyed has nothing left. */
+	large = !mb->dead &&
+		(mb->ring || mb->history || mb->dead_letter || mb->delays ||
+		 mb->stored.count > 16 || mb->stored.bytes > SZ_64K);
+	mb->late_put = large;
+	spin_unlock(&mb->lock);
+	return large;
+}
+
+/**
+ * mbx_mailbox_put_late() - drop the reference of mbx_mailbox_keep_late()
+ * @mb: the mailbox
+ */
+void mbx_mailbox_put_late(struct mailbox *mb)
+{
+	bool done;
+
+	spin_lock(&mb->lock);
+	mb->late_put = false;
+	/* The last handle left this to the caller. */
+	done = mb->dead && !mb->handles;
+	spin_unlock(&mb->lock);
+	if (done)
+		finish(mb);
+	mbx_mailbox_put(mb);
 }
 
 /* A handle can receive nothing more. */
@@ -733,8 +771,8 @@ int mbx_mailbox_destroy(struct mailbox *mb)
 		mbx_ring_shutdown_run(mb);
 	clear(mb);
 	/*
-	 * Last: this waits for the lock of the directory, which a process can hold for as long
-	 * as it likes. Until then, every way to open the mailbox finds that it is dead.
+	 * Last: this waits for the lock of the directory, which a process can hold until the
+	 * caller is killed. Until then, every way to open the mailbox finds that it is dead.
 	 */
 	mbx_fs_forget(mb);
 	return 0;

@@ -4,6 +4,7 @@
 
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/llist.h>
 #include <linux/mbox.h>
 #include <linux/pid.h>
 #include <linux/rbtree.h>
@@ -110,6 +111,8 @@ struct user_namespace;
  * @net_ino: inode number of that namespace
  * @published: the mailbox can be, or could be, looked up; set before the first lookup
  * @direct: the mailbox is one direction of a direct link
+ * @late_put: the instance has a reference, which it drops later; under @lock
+ * @late_name: the instance is going to remove its name; under @lock
  * @finished: it is dead and its last handle is closed, and the user is not charged for it
  *	any more; set once, by the thread that closes the handle, or that frees the mailbox
  * @dentry: the name, NULL if there is none; under inode.i_lock
@@ -118,6 +121,7 @@ struct user_namespace;
  * @sender_pid: @direct: the process that sends, one reference
  * @id_node: in mbx_instance.ids while inode.i_private points to the instance; under
  *	namespace_lock
+ * @late: likewise in mbx_instance.late_names, without an id
  * @user: the user that is charged for the mailbox
  * @ring: MBOX_RING: the memory; otherwise NULL
  * @watch: recipients of events other than polled handles, NULL until the first one;
@@ -198,11 +202,16 @@ struct mailbox {
 	bool direct;
 	bool had_receivers;
 	bool had_senders;
-	u8 policy;
-	u8 depth;
+	u8 policy : 4;
+	u8 depth : 4;
+	u8 late_put : 1;
+	u8 late_name : 1;
 	bool finished;
 	u64 id;
-	struct rb_node id_node;
+	union {
+		struct rb_node id_node;
+		struct llist_node late;
+	};
 	/* A direct link has no name and no broadcasts. */
 	union {
 		struct {
@@ -390,6 +399,8 @@ int mbx_mailbox_expel(struct mailbox *mb, struct mbox_expel *expel);
 int mbx_mailbox_set_reader(struct mailbox *mb, struct mbx_reader *reader, u32 policy);
 int mbx_mailbox_notify(struct mailbox *mb, const struct mbx_reader *reader,
 		       const struct mbox_notify *arg);
+bool mbx_mailbox_keep_late(struct mailbox *mb);
+void mbx_mailbox_put_late(struct mailbox *mb);
 int mbx_mailbox_destroy(struct mailbox *mb);
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
 u64 mbx_mailbox_getattr(struct mailbox *mb);

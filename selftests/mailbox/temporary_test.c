@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/mount.h>
 
+#include "fds.h"
 #include "leases.h"
 #include "locked_dir.h"
 #include "mboxfs.h"
@@ -15,6 +16,8 @@ FIXTURE(temporary)
 	char path[128];
 	char mnt[32];
 	bool mounted;
+	int root;
+	struct locked_dir locked;
 };
 
 FIXTURE_SETUP(temporary)
@@ -25,12 +28,14 @@ FIXTURE_SETUP(temporary)
 	strcpy(self->mnt, "/tmp/mbox-XXXXXX");
 	ASSERT_TRUE(!!mkdtemp(self->mnt));
 	self->mounted = !mount("mbox", self->mnt, "mbox", 0, NULL);
+	self->root = -1;
 	snprintf(self->path, sizeof(self->path), "%s/%s", self->mnt, self->name);
 }
 
 FIXTURE_TEARDOWN(temporary)
 {
 	raw_unlink(self->name);
+	close(self->root);
 	if (self->mounted)
 		umount2(self->mnt, MNT_DETACH);
 	rmdir(self->mnt);
@@ -39,6 +44,18 @@ FIXTURE_TEARDOWN(temporary)
 #define NEED_MOUNT(self) do {						\
 	if (!(self)->mounted)						\
 		SKIP(return, "no mount");				\
+} while (0)
+
+/* Until locked_dir_end(), nobody gets the lock of the directory. */
+#define LOCK_NAMES(self) do {						\
+	int ret_;							\
+									\
+	(self)->root = open((self)->mnt, O_RDONLY | O_DIRECTORY);	\
+	ASSERT_LE(0, (self)->root);					\
+	ret_ = locked_dir_start(&(self)->locked, (self)->root);	\
+	if (ret_ == -ENOSYS || ret_ == -EPERM)				\
+		SKIP(return, "no userfaultfd: %s", strerror(-ret_));	\
+	ASSERT_EQ(0, ret_);						\
 } while (0)
 
 static int make(FIXTURE_DATA(temporary) *self, int oflags)
@@ -361,29 +378,50 @@ static void *create_again(void *arg)
 	return NULL;
 }
 
+/* The mailbox ends, and still has its name. */
+static bool has_ended(FIXTURE_DATA(temporary) *self)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+
+	while (!chmod(self->path, 0666) && now_ns(CLOCK_MONOTONIC) < limit)
+		pause_briefly();
+	return neg(chmod(self->path, 0666)) == -EIDRM;
+}
+
+static bool loses_name(FIXTURE_DATA(temporary) *self)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+
+	while (!access(self->path, F_OK) && now_ns(CLOCK_MONOTONIC) < limit)
+		pause_briefly();
+	return neg(access(self->path, F_OK)) == -ENOENT;
+}
+
+static bool is_reaped(pid_t pid)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	pid_t ret;
+
+	while (!(ret = waitpid(pid, NULL, WNOHANG)) && now_ns(CLOCK_MONOTONIC) < limit)
+		pause_briefly();
+	return ret == pid;
+}
+
 /* The mailbox has ended and still has its name: a call that creates it sleeps until then. */
 TEST_F(temporary, create_sleeps_until_the_name_is_free)
 {
 	struct blocked closer = { self }, creator = { self };
-	struct locked_dir locked = { 0 };
 	struct timespec before, used;
 	clockid_t clock;
 	__s64 ns = 0;
-	int root, ret, i;
+	int i;
 
 	NEED_MOUNT(self);
 	closer.fd = raw_create(self->name, O_RDWR, &self->attr);
 	ASSERT_LE(0, closer.fd);
-	root = open(self->mnt, O_RDONLY | O_DIRECTORY);
-	ASSERT_LE(0, root);
-	ret = locked_dir_start(&locked, root);
-	if (ret == -ENOSYS || ret == -EPERM)
-		SKIP(return, "no userfaultfd: %s", strerror(-ret));
-	ASSERT_EQ(0, ret);
+	LOCK_NAMES(self);
 	ASSERT_EQ(0, thread_start(&closer.thread, close_last, &closer));
-	for (i = 0; i < WAIT_LIMIT_MS && !chmod(self->path, 0666); i++)
-		usleep(1000);
-	ASSERT_EQ(-EIDRM, neg(chmod(self->path, 0666)));
+	ASSERT_TRUE(has_ended(self));
 	ASSERT_EQ(0, thread_start(&creator.thread, create_again, &creator));
 	ASSERT_EQ(0, pthread_getcpuclockid(creator.thread, &clock));
 	/* A loop uses the processor all the time; a guest that stalls seems to, now and then. */
@@ -397,13 +435,12 @@ TEST_F(temporary, create_sleeps_until_the_name_is_free)
 			break;
 	}
 	EXPECT_GT(100 * NSEC_PER_MSEC, ns);
-	EXPECT_LT(0, locked_dir_end(&locked));
+	EXPECT_LT(0, locked_dir_end(&self->locked));
 	pthread_join(closer.thread, NULL);
 	pthread_join(creator.thread, NULL);
 	EXPECT_LE(0, creator.fd);
 	EXPECT_EQ(0, put(creator.fd, 1));
 	close(creator.fd);
-	close(root);
 }
 
 static struct mbox_info usage(void)
@@ -420,20 +457,13 @@ TEST_F(temporary, is_free_before_its_name)
 {
 	struct mbox_info before = usage(), now = before;
 	struct blocked closer = { self };
-	struct locked_dir locked = { 0 };
 	__s64 limit;
-	int root, ret;
 
 	NEED_MOUNT(self);
 	closer.fd = raw_create(self->name, O_RDWR, &self->attr);
 	ASSERT_LE(0, closer.fd);
 	ASSERT_EQ(0, put(closer.fd, 1));
-	root = open(self->mnt, O_RDONLY | O_DIRECTORY);
-	ASSERT_LE(0, root);
-	ret = locked_dir_start(&locked, root);
-	if (ret == -ENOSYS || ret == -EPERM)
-		SKIP(return, "no userfaultfd: %s", strerror(-ret));
-	ASSERT_EQ(0, ret);
+	LOCK_NAMES(self);
 	ASSERT_EQ(before.mailboxes + 1, usage().mailboxes);
 	ASSERT_EQ(0, thread_start(&closer.thread, close_last, &closer));
 	limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
@@ -445,10 +475,130 @@ TEST_F(temporary, is_free_before_its_name)
 	EXPECT_EQ(before.bytes, now.bytes);
 	EXPECT_EQ(0, access(self->path, F_OK));
 	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
-	EXPECT_LT(0, locked_dir_end(&locked));
+	EXPECT_LT(0, locked_dir_end(&self->locked));
 	pthread_join(closer.thread, NULL);
 	EXPECT_EQ(-ENOENT, neg(access(self->path, F_OK)));
-	close(root);
+}
+
+/* A message that a work item drops. */
+static long send_briefly(int mb, int fd)
+{
+	__u32 value = 7;
+	struct mbox_msg msg = msg_of(&value, sizeof(value), MBOX_DONTWAIT);
+
+	msg.nfds = 1;
+	msg.fds = (uintptr_t)&fd;
+	msg.lifespan_ns = 100 * NSEC_PER_MSEC;
+	return raw(mb, MBOX_IOC_SEND, &msg);
+}
+
+struct last_holder {
+	int fd;
+	int told[2];
+	bool closes;
+	int mb;
+};
+
+/* Gives up the last handle when it is told to: by a message, by close(2), or by its exit. */
+static int hold_until_told(void *arg)
+{
+	struct last_holder *h = arg;
+	char go;
+
+	CHECK_EQ(1, read(h->told[0], &go, 1));
+	if (h->mb)
+		CHECK_EQ(0, send_briefly(h->mb, h->fd));
+	if (h->closes)
+		close(h->fd);
+	return 0;
+}
+
+static pid_t hold_last(FIXTURE_DATA(temporary) *self, struct last_holder *h)
+{
+	pid_t pid;
+
+	h->fd = make(self, O_RDWR);
+	if (h->fd < 0 || pipe(h->told))
+		return -1;
+	pid = spawn(hold_until_told, h);
+	close(h->fd);
+	return pid;
+}
+
+static void end_holder(struct last_holder *h)
+{
+	close(h->told[0]);
+	close(h->told[1]);
+}
+
+/* Anybody can lock the directory for long. */
+TEST_F(temporary, exit_does_not_wait_for_the_directory)
+{
+	struct last_holder holder = { 0 };
+	pid_t pid;
+
+	NEED_MOUNT(self);
+	pid = hold_last(self, &holder);
+	ASSERT_LT(0, pid);
+	LOCK_NAMES(self);
+	EXPECT_EQ(1, write(holder.told[1], "", 1));
+	EXPECT_TRUE(is_reaped(pid));
+	EXPECT_TRUE(has_ended(self));
+	EXPECT_LT(0, locked_dir_end(&self->locked));
+	EXPECT_TRUE(loses_name(self));
+	end_holder(&holder);
+}
+
+TEST_F(temporary, killed_close_does_not_wait_for_the_directory)
+{
+	struct last_holder holder = { .closes = true };
+	pid_t pid;
+
+	NEED_MOUNT(self);
+	pid = hold_last(self, &holder);
+	ASSERT_LT(0, pid);
+	LOCK_NAMES(self);
+	EXPECT_EQ(1, write(holder.told[1], "", 1));
+	EXPECT_TRUE(has_ended(self));
+	usleep(20000);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	kill(pid, SIGKILL);
+	EXPECT_TRUE(is_reaped(pid));
+	EXPECT_EQ(0, access(self->path, F_OK));
+	EXPECT_LT(0, locked_dir_end(&self->locked));
+	EXPECT_TRUE(loses_name(self));
+	end_holder(&holder);
+}
+
+/* The kernel has one thread that closes the files of all kernel threads. */
+TEST_F(temporary, kernel_thread_does_not_wait_for_the_directory)
+{
+	struct last_holder holder = { .mb = new_mailbox(0, 4) };
+	struct pollfd pfd = { 0 };
+	int ends[2];
+	pid_t pid;
+
+	NEED_MOUNT(self);
+	ASSERT_LT(0, holder.mb);
+	self->attr.flags |= MBOX_LEAF;
+	pid = hold_last(self, &holder);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(0, pipe(ends));
+	LOCK_NAMES(self);
+	EXPECT_EQ(1, write(holder.told[1], "", 1));
+	EXPECT_TRUE(is_reaped(pid));
+	EXPECT_TRUE(has_ended(self));
+	EXPECT_EQ(0, send_briefly(holder.mb, ends[1]));
+	close(ends[1]);
+	pfd.fd = ends[0];
+	EXPECT_EQ(1, poll(&pfd, 1, WAIT_LIMIT_MS));
+	EXPECT_EQ(POLLHUP, pfd.revents);
+	EXPECT_EQ(0, access(self->path, F_OK));
+	EXPECT_LT(0, locked_dir_end(&self->locked));
+	EXPECT_TRUE(loses_name(self));
+	close(ends[0]);
+	close(holder.mb);
+	end_holder(&holder);
 }
 
 /* The fixture "afterwards" comes first here: its header is above those of this file. */
