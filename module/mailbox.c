@@ -791,7 +791,8 @@ static u32 process_here(u32 number)
 		return number;
 	rcu_read_lock();
 	pid = find_pid_ns(number, &init_pid_ns);
-	ret = pid ? pid_vnr(pid) : 0;
+	/* The number may have been used again, for a thread. */
+	ret = pid && pid_task(pid, PIDTYPE_TGID) ? pid_vnr(pid) : 0;
 	rcu_read_unlock();
 	return ret;
 }
