@@ -35,38 +35,28 @@
 #define MSGSSZ 16
 #define MSGSEG 0xffff
 
-#define LIMITS "/proc/sys/kernel/"
-
 #define MODE_BITS 0777
 
 /* ---- limits ------------------------------------------------------------------------ */
 
-/* A number in a file of the kernel's, or @otherwise. Not a cancellation point. */
-static int read_limit(const char *path, int otherwise)
+/* Those of the kernel's own queues. Not by their files: that is three calls for each. */
+static void get_limits(struct msginfo *to)
 {
-	char text[24] = "";
-	long value = 0;
-	int saved = errno, fd;
+	static const struct msginfo defaults = {
+		.msgmax = MSGMAX_DEFAULT,
+		.msgmnb = MSGMNB_DEFAULT,
+		.msgmni = MSGMNI_DEFAULT,
+		.msgssz = MSGSSZ,
+		.msgseg = MSGSEG,
+		.msgpool = MSGMNI_DEFAULT * MSGMNB_DEFAULT / 1024,
+		.msgmap = MSGMNB_DEFAULT,
+		.msgtql = MSGMNB_DEFAULT,
+	};
+	int saved = errno;
 
-	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		if (syscall(SYS_read, fd, text, sizeof(text) - 1) > 0)
-			value = strtol(text, NULL, 10);
-		syscall(SYS_close, fd);
-	}
+	if (syscall(SYS_msgctl, 0, IPC_INFO, to) < 0)
+		*to = defaults;
 	errno = saved;
-
-	return value > 0 && value <= INT_MAX ? value : otherwise;
-}
-
-static int msgmax(void)
-{
-	return read_limit(LIMITS "msgmax", MSGMAX_DEFAULT);
-}
-
-static int msgmnb(void)
-{
-	return read_limit(LIMITS "msgmnb", MSGMNB_DEFAULT);
 }
 
 static bool has_capability(unsigned int number)
@@ -183,7 +173,6 @@ fail:
 /* EEXIST: there is one. */
 static int make(const char *name, key_t key, int flags)
 {
-	int qbytes = msgmnb();
 	struct creation c = {
 		.create = {
 			.name = (uintptr_t)name,
@@ -191,17 +180,20 @@ static int make(const char *name, key_t key, int flags)
 			.oflags = O_RDWR | O_CLOEXEC | O_EXCL,
 			.attr = {
 				.mode = MBOX_QUEUE,
-				.capacity = qbytes,
-				.msg_max = msgmax(),
 				.perm = flags & MODE_BITS,
 			},
 			.options = MBOX_OPTIONS_INIT,
 		},
 	};
 	struct mbox_info info = { 0 };
+	struct msginfo limits;
 	int id, fd;
 
-	c.create.options.max_bytes = qbytes;
+	get_limits(&limits);
+	/* Of a mailbox, 0 would be a rendezvous, and no limit of bytes. */
+	c.create.attr.capacity = limits.msgmnb > 0 ? limits.msgmnb : MSGMNB_DEFAULT;
+	c.create.attr.msg_max = limits.msgmax > 0 ? limits.msgmax : MSGMAX_DEFAULT;
+	c.create.options.max_bytes = c.create.attr.capacity;
 	fd = create_exactly(&c);
 	/* The limit of mailboxes may be lower than that of queues. */
 	if (fd < 0 && errno == EINVAL && sysv__control(MBOX_IOC_INFO, &info) == 0 &&
@@ -468,18 +460,10 @@ static int stat_by_index(int index, int cmd, const struct target *to)
 
 static int get_info(int cmd, struct msginfo *to)
 {
-	struct msginfo info = {
-		.msgmax = msgmax(),
-		.msgmnb = msgmnb(),
-		.msgmni = read_limit(LIMITS "msgmni", MSGMNI_DEFAULT),
-		.msgssz = MSGSSZ,
-		.msgseg = MSGSEG,
-		.msgpool = MSGMNI_DEFAULT * MSGMNB_DEFAULT / 1024,
-		.msgmap = MSGMNB_DEFAULT,
-		.msgtql = MSGMNB_DEFAULT,
-	};
 	struct mbox_total total;
+	struct msginfo info;
 
+	get_limits(&info);
 	if (sysv__add_up(&total, 0) < 0)
 		return -1;
 	if (cmd == MSG_INFO) {
@@ -503,6 +487,15 @@ struct change {
 	mode_t mode;
 	unsigned long qbytes;
 };
+
+static bool is_above_limit(unsigned long qbytes)
+{
+	struct msginfo limits;
+
+	get_limits(&limits);
+
+	return qbytes > (unsigned long)limits.msgmnb;
+}
 
 static int set_limits(int fd, unsigned long qbytes)
 {
@@ -559,7 +552,7 @@ static int change_queue(int id, const struct change *to)
 		errno = EINVAL;
 	else if (walk.stat.uid != geteuid() && !has_capability(CAP_SYS_ADMIN))
 		errno = EPERM;
-	else if (to->qbytes > (unsigned long)msgmnb() && !has_capability(CAP_SYS_RESOURCE))
+	else if (is_above_limit(to->qbytes) && !has_capability(CAP_SYS_RESOURCE))
 		errno = EPERM;
 	else if (to->uid == (uid_t)-1 || to->gid == (gid_t)-1)
 		errno = EINVAL;

@@ -63,17 +63,19 @@ static inline struct sysv_queue *_Atomic *sysv__place_of(int id)
 }
 
 /*
- * The same in few steps and without a reference, if the queue is the first in its list and
- * open for that side; otherwise NULL. For a process with one thread: only a signal handler
- * can make it forget the queue, and afterwards the call must not look at the queue again.
+ * The same in few steps and without a reference, if the queue is open for that side; otherwise
+ * NULL. For a process with one thread: only a signal handler can make it forget the queue, and
+ * afterwards the call must not look at the queue again. If a handler does so meanwhile, the
+ * way may lead through unused ones, which have no descriptor.
  */
 static inline struct sysv_queue *sysv__known(int id, int side)
 {
 	struct sysv_queue *queue;
 
 	queue = atomic_load_explicit(sysv__place_of(id), memory_order_acquire);
-	if (!queue || atomic_load_explicit(&queue->id, memory_order_relaxed) != id ||
-	    atomic_load_explicit(&queue->fd[side], memory_order_relaxed) < 0)
+	while (queue && atomic_load_explicit(&queue->id, memory_order_relaxed) != id)
+		queue = atomic_load_explicit(&queue->next, memory_order_relaxed);
+	if (!queue || atomic_load_explicit(&queue->fd[side], memory_order_relaxed) < 0)
 		return NULL;
 
 	return queue;
