@@ -4,7 +4,9 @@
 set -eu
 
 program=./mq_conformance
-library=/usr/lib/libmbox-mq.so
+# The library for 32 bits is beside the program.
+library=$PWD/libmbox-mq.so
+[ -e "$library" ] || library=/usr/lib/libmbox-mq.so
 kind=mqueue
 # shellcheck source=selftests/library/conformance/conformance.sh
 . ./conformance.sh

@@ -10,6 +10,7 @@
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,6 +58,8 @@ int add_opened(const char *step, int ret);
 #define OPEN(step) add_opened(#step, (step))
 /* A value, under its own name. */
 #define SHOW(value) add(#value "=%ld; ", (long)(value))
+/* A number of 33 bits and its last bits, or something else if a long has 32. */
+#define BITS_33(last, otherwise) ((long)(LONG_MAX > INT_MAX ? 0x100000000 + (last) : (otherwise)))
 
 char state_of(int tid);
 void await_asleep(atomic_int *tid);

@@ -5,12 +5,13 @@
  *
  * usage: mq_conformance [-w] [NUMBER...]
  * -w: print what kind of file a queue is, "mqueue" or "mbox", by each symbol version of
- * mq_open(3) that programs may have been linked with.
+ * mq_open(3) that programs may have been linked with, and by calls with a time limit.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,17 @@ __asm__(".symver old_open, mq_open@GLIBC_2.3.4");
 /* What <mqueue.h> calls with _FORTIFY_SOURCE. */
 mqd_t __mq_open_2(const char *path, int oflag);
 
+/* Such calls fail if they are not those of the library whose queue it is. */
+static void print_kind_of_timed(mqd_t q)
+{
+	const struct timespec t = { .tv_sec = sizeof(time_t) == 8 ? (time_t)INT64_MAX : INT32_MAX };
+	char text[8192];
+
+	if (mq_timedsend(q, "a", 1, 0, &t) || mq_timedreceive(q, text, sizeof(text), NULL, &t) != 1)
+		printf("another's: %s\n", strerrorname_np(errno));
+	print_kind(q);
+}
+
 static int which(void)
 {
 	snprintf(name, sizeof(name), "/conformance-%d", getpid());
@@ -112,6 +124,7 @@ static int which(void)
 #ifdef OLD_VERSION
 	print_kind(old_open(name, O_RDONLY));
 #endif
+	print_kind_of_timed(mq_open(name, O_RDWR));
 	mq_unlink(name);
 
 	return 0;

@@ -155,7 +155,7 @@ static void lengths_beyond(void)
 	char text[64] = "";
 
 	CALL(mq_send(q, text, (size_t)INT_MAX + 1, 0));
-	CALL(mq_send(q, text, 0x100000001, 0));
+	CALL(mq_send(q, text, BITS_33(1, 0x10001), 0));
 	CALL(mq_send(q, text, SIZE_MAX, 0));
 	current(q);
 }

@@ -214,9 +214,11 @@ static void case_of_name(void)
 
 static void bad_attributes(void)
 {
+	/* How much is too much is another matter ("ceilings"), but for so much. */
+	static const long max = LONG_MAX > INT_MAX ? LONG_MAX : -2;
 	static const long each[][2] = {
 		{ 0, 64 }, { 4, 0 }, { -1, 64 }, { 4, -1 }, { LONG_MIN, 64 }, { 4, LONG_MIN },
-		{ LONG_MAX, 64 }, { 4, LONG_MAX }, { 0, 0 },
+		{ max, 64 }, { 4, max }, { 0, 0 },
 	};
 	unsigned int i;
 

@@ -417,7 +417,7 @@ static void far_deadline(void)
 	queue = make(1, 64, O_RDWR);
 	memset(&w, 0, sizeof(w));
 	w.timed = true;
-	w.until.tv_sec = INT64_MAX;
+	w.until.tv_sec = sizeof(time_t) == 8 ? (time_t)INT64_MAX : INT32_MAX;
 	w.until.tv_nsec = 999999999;
 	pthread_create(&w.thread, NULL, run, &w);
 	await_asleep(&w.tid);

@@ -107,9 +107,9 @@ static void large_types(void)
 	int id = make(0600);
 
 	CALL(snd(id, LONG_MAX, "max", 0));
-	CALL(snd(id, 0x100000001, "33 bits", 0));
+	CALL(snd(id, BITS_33(1, 0x10001), "33 bits", 0));
 	take(id, 1, 0);
-	take(id, 0x100000001, 0);
+	take(id, BITS_33(1, 0x10001), 0);
 	take(id, LONG_MAX, 0);
 }
 
@@ -207,7 +207,7 @@ static void lengths(void)
 
 	CALL(snd_len(id, 1, 8192, 0));
 	CALL(snd_len(id, 1, 8193, 0));
-	CALL(snd_len(id, 1, 0x100000001, 0));
+	CALL(snd_len(id, 1, BITS_33(1, 0x10001), 0));
 	CALL(snd_len(id, 1, SIZE_MAX, 0));
 	CALL(snd_len(id, 1, (size_t)LONG_MAX + 1, 0));
 	take(id, 0, 0);
@@ -224,7 +224,7 @@ static void receive_lengths(void)
 	CALL(msgrcv(id, &m, (size_t)LONG_MAX + 1, 0, 0));
 	CALL(msgrcv(id, &m, LONG_MAX, 0, 0));
 	CALL(snd(id, 1, "abcd", 0));
-	CALL(msgrcv(id, &m, 0x100000000, 0, 0));
+	CALL(msgrcv(id, &m, BITS_33(0, 0x10000), 0, 0));
 }
 
 static void too_long(void)
@@ -444,7 +444,8 @@ static void unwritable_text(void)
 
 	mprotect(page + 4096, 4096, PROT_READ);
 	CALL(snd(id, 1, "abc", 0));
-	CALL(msgrcv(id, page + 4088, 10, 0, 0));
+	/* Behind the type. */
+	CALL(msgrcv(id, page + 4096 - sizeof(long), 10, 0, 0));
 	SHOW(state(id).msg_qnum);
 }
 
