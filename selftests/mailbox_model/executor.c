@@ -26,6 +26,53 @@ static void fill(unsigned char *data, int id, __u32 len)
 		data[i] = data_byte(id, i);
 }
 
+/* A file whose size tells which descriptor of which message it is. */
+static long size_of_file(int id, __u32 i)
+{
+	return id * FILES_MAX + i + 1;
+}
+
+/* What a message with descriptors has. */
+static bool open_files(struct slot *slot)
+{
+	const struct step *s = &slot->step;
+	__u32 i;
+
+	for (i = 0; i < s->files; i++) {
+		slot->fds[i] = memfd_create("model", MFD_CLOEXEC);
+		if (slot->fds[i] < 0 || ftruncate(slot->fds[i], size_of_file(s->id, i)))
+			return false;
+	}
+	return true;
+}
+
+static void attach_files(struct mbox_msg *msg, const struct slot *slot)
+{
+	msg->nfds = slot->step.files;
+	if (msg->nfds)
+		msg->fds = (uintptr_t)slot->fds;
+}
+
+static void close_files(const struct slot *slot, __u32 n)
+{
+	__u32 i;
+
+	for (i = 0; i < n; i++)
+		close(slot->fds[i]);
+}
+
+/* Which files a receiver got. */
+static void look_at_files(struct slot *slot)
+{
+	struct stat st;
+	__u32 i;
+
+	for (i = 0; i < slot->msg.nfds && i < FILES_MAX; i++)
+		slot->files[i] = fstat(slot->fds[i], &st) ||
+				 fcntl(slot->fds[i], F_GETFD) != FD_CLOEXEC ? -1 : st.st_size;
+	close_files(slot, i);
+}
+
 static void *bad_address;
 
 /* Long enough for some steps. */
@@ -53,7 +100,12 @@ static long send_step(struct slot *slot)
 	msg.deadline_ns = s->block_mode == PAST_DEADLINE;
 	if (s->lifespan)
 		msg.lifespan_ns = s->lifespan == AT_ONCE ? 1 : lifespan_ns();
-	return raw(slot->fd, MBOX_IOC_SEND, &msg);
+	attach_files(&msg, slot);
+	if (!open_files(slot))
+		return -EPROTO;
+	ret = raw(slot->fd, MBOX_IOC_SEND, &msg);
+	close_files(slot, s->files);
+	return ret;
 }
 
 /* Sends that do not wait, as long as another call lasts and none succeeds. */
@@ -83,6 +135,7 @@ static void prepare_recv(struct slot *slot)
 	slot->msg.lost = POISON32;
 	slot->msg.flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
 	slot->msg.deadline_ns = s->block_mode == PAST_DEADLINE;
+	attach_files(&slot->msg, slot);
 }
 
 /* Its content is not compared when its copy has failed. */
@@ -90,6 +143,8 @@ static void finish_recv(struct slot *slot, long ret)
 {
 	if (slot->step.slow && ret > 0)
 		memcpy(slot->data, slot->page.page, ret < slot->step.len ? ret : slot->step.len);
+	if (ret >= 0)
+		look_at_files(slot);
 }
 
 static long recv_step(struct slot *slot)
@@ -159,7 +214,11 @@ static long start_step(struct slot *slot)
 	req.prio = s->prio;
 	req.type = s->type;
 	req.flags = s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
+	attach_files(&req, slot);
+	if (!open_files(slot))
+		return -EPROTO;
 	ret = raw(slot->fd, MBOX_IOC_CALL_START, &arg);
+	close_files(slot, s->files);
 	slot->call = arg.token;
 	return ret;
 }
@@ -541,10 +600,57 @@ static bool same_numbers(FILE *out, const struct mbox_stat *want, const struct m
 	same &= same_number(out, "highest", want->highest, got->highest);
 	same &= same_number(out, "leased", want->leased, got->leased);
 	same &= same_number(out, "redelivered", want->redelivered, got->redelivered);
+	same &= same_number(out, "dead_letters", want->dead_letters, got->dead_letters);
 	/* How long is up to the machine. */
 	for (i = 0; i < MBOX_WAIT_BUCKETS; i++)
 		waited += got->waited[i];
 	same &= same_number(out, "waited", want->received, waited);
+	return same;
+}
+
+/* Whether the @i-th letter to be received is @want. */
+static bool same_letter(struct executor *c, FILE *out, __u32 i, const struct message *want)
+{
+	unsigned char data[LEN_LONG];
+	struct mbox_msg msg = msg_of(data, sizeof(data), MBOX_PEEK | MBOX_DONTWAIT);
+	__u32 j = 0;
+	long ret;
+
+	msg.skip = i;
+	ret = raw(c->letters, MBOX_IOC_RECV, &msg);
+	while (j < want->len && ret == want->len && data[j] == data_byte(want->id, j))
+		j++;
+	if (ret == want->len && j == want->len && msg.prio == want->prio &&
+	    msg.type == want->type && !msg.token)
+		return true;
+	SAY(out, "#   dead letter %u is not message %d\n", i, want->id);
+	return false;
+}
+
+/* Whether the mailbox for dead letters has what it should. */
+static bool same_letters(struct executor *c, FILE *out, const struct letters *l)
+{
+	struct mbox_stat got;
+	bool same = true;
+	__u64 bytes = 0;
+	int i;
+
+	if (c->letters < 0)
+		return true;
+	CHECK_EQ(0, raw_stat(c->letters, &got));
+	for (i = 0; i < l->n; i++)
+		bytes += l->list[i].len;
+	same &= same_number(out, "letters, queued", l->n, got.queued);
+	same &= same_number(out, "letters, bytes", bytes, got.bytes);
+	same &= same_number(out, "letters, sent", l->sent, got.sent);
+	same &= same_number(out, "letters, dropped", l->dropped, got.dropped);
+	same &= same_number(out, "letters, highest", l->highest, got.highest);
+	if (!same || c->seen == l->sent)
+		return same;
+	for (i = 0; i < l->n && same; i++)
+		same = same_letter(c, out, i, &l->list[i]);
+	if (same)
+		c->seen = l->sent;
 	return same;
 }
 
@@ -555,6 +661,8 @@ static bool same_state(struct executor *c, FILE *out, const struct model *m, __u
 	struct mbox_stat want = { 0 };
 	bool gone;
 
+	if (!same_letters(c, out, &m->letters))
+		return false;
 	gone = raw(c->device, MBOX_IOC_WALK, &pos) || pos.id != id;
 	if (gone || m->dead) {
 		if (gone != m->dead)
@@ -629,6 +737,34 @@ static bool same_meta(FILE *out, const struct slot *slot, const struct outcome *
 	return false;
 }
 
+/* The descriptors of a message that was received. */
+static bool same_files(FILE *out, const struct slot *slot, const struct outcome *want)
+{
+	bool same = slot->msg.nfds == want->files &&
+		    !(slot->msg.flags & MBOX_CTRUNC) == !want->no_files;
+	__u32 i;
+
+	for (i = 0; i < want->files && same; i++)
+		same = slot->files[i] == size_of_file(want->msg.id, i);
+	if (!same)
+		SAY(out, "#   worker %d got %u descriptors%s, not %u%s, or other ones\n",
+		    slot->step.worker, slot->msg.nfds,
+		    slot->msg.flags & MBOX_CTRUNC ? " of more" : "", want->files,
+		    want->no_files ? " of more" : "");
+	return same;
+}
+
+/* Whether the end of a call was told, and of which. */
+static bool same_end(struct executor *c, FILE *out, const struct slot *slot,
+		     const struct outcome *want)
+{
+	if (slot->step.op != FETCH || slot->call == (want->fetched ? c->call[want->end_of] : 0))
+		return true;
+	SAY(out, "#   worker %d was %stold of the end of a call, or of another\n",
+	    slot->step.worker, slot->call ? "" : "not ");
+	return false;
+}
+
 static bool same_message(FILE *out, const struct slot *slot, const struct outcome *want)
 {
 	const struct step *s = &slot->step;
@@ -640,7 +776,8 @@ static bool same_message(FILE *out, const struct slot *slot, const struct outcom
 	/* The end of the file brings none. */
 	if (!(buffer || s->op == CALL) || want->ret < 0 || (s->plain && !want->ret))
 		return true;
-	if (receives(s) && !s->plain && !same_meta(out, slot, want))
+	if (receives(s) && !s->plain &&
+	    (!same_meta(out, slot, want) || !same_files(out, slot, want)))
 		return false;
 	for (i = 0; i < n && !bad; i++)
 		if (slot->data[i] != data_byte(msg->id, i)) {
@@ -702,7 +839,8 @@ static bool same_results(struct executor *c, FILE *out, const struct world *w)
 			SAY(out, "#   worker %d: %s, not %s\n", i,
 			    result_text(got_text, slot->ret), result_text(want_text, want->ret));
 			same = false;
-		} else if (!same_message(out, slot, want) || !same_reply(out, slot, want)) {
+		} else if (!same_message(out, slot, want) || !same_reply(out, slot, want) ||
+			   !same_end(c, out, slot, want)) {
 			same = false;
 		}
 	}

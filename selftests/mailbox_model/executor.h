@@ -28,6 +28,8 @@
  * @signals: whose handler has SA_RESTART; it has run so often
  * @page: to receive slowly, in the executor's process
  * @is_slow: there is one
+ * @fds: the descriptors of the message that it sends, or that it got
+ * @files: by descriptor that it got: which file that is, or -1
  * @data: the message or the reply that it got
  */
 struct slot {
@@ -52,6 +54,8 @@ struct slot {
 	struct slow page;
 	bool is_slow;
 	struct mbox_msg msg;
+	int fds[FILES_MAX];
+	long files[FILES_MAX];
 	unsigned char data[LEN_LONG + 1];
 };
 
@@ -68,6 +72,8 @@ struct slot {
  * @rest: it is over only when every worker is at rest
  * @slow: copies can be slow
  * @shrink_until: when a sequence is short enough; 0: never too late
+ * @letters: a handle of the mailbox for dead letters, or -1
+ * @seen: of the letters in it, so many were compared
  * @user_bytes: what this limit was
  * @cost: of a message and of a long one, with MBOX_DROP_OLDEST, and of a sender
  * @report: where to say what differs, or NULL
@@ -88,6 +94,8 @@ struct executor {
 	bool rest;
 	bool slow;
 	__s64 shrink_until;
+	int letters;
+	__u64 seen;
 	long user_bytes;
 	__u64 cost[3];
 	FILE *report;

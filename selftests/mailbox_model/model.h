@@ -24,6 +24,8 @@
 /* Of a message that takes the place of several, where a limit is near. */
 #define LEN_LONG 600
 #define STORED_MAX 256
+/* Descriptors of a message. */
+#define FILES_MAX 2
 /* Steps of a sequence, and so of messages and replies. */
 #define SEQUENCE_MAX 80
 
@@ -81,6 +83,8 @@ enum lifespan { FOREVER, AT_ONCE, SOON };
  * @reply_bad: the address of that buffer is bad
  * @nice: the worker's nice value meanwhile
  * @lifespan: SEND: of the message
+ * @files: SEND and START: how many descriptors the message has; RECV and REPLY_RECV: room
+ *	for so many
  * @rival: CAPACITY: a worker that meanwhile tries to send, in vain; or NO_RIVAL
  */
 struct step {
@@ -102,6 +106,7 @@ struct step {
 	bool reply_bad;
 	int nice;
 	enum lifespan lifespan;
+	__u32 files;
 	int rival;
 };
 
@@ -122,6 +127,8 @@ struct step {
  * @seq: when that one came
  * @place: among the messages of equally urgent senders that wait
  * @mortal: its lifespan goes on; @over: it has ended
+ * @files: how many descriptors it has
+ * @given_up: they were closed, because no handle was left
  * @copied: with a history, there is a copy for it
  */
 struct message {
@@ -145,6 +152,8 @@ struct message {
 	int place;
 	bool mortal;
 	bool over;
+	__u32 files;
+	bool given_up;
 	bool copied;
 };
 
@@ -193,6 +202,23 @@ struct leased {
 };
 
 /**
+ * struct letters - another mailbox, which gets the dead letters, and nobody receives them
+ * @flags: its policy, MBOX_DROP_OLDEST or MBOX_DROP_NEWEST, or 0
+ * @capacity: of it
+ * @list: they, in the order in which they would be received
+ * @sent: how many have come; @dropped: how many of them were dropped
+ * @highest: the most at one time
+ */
+struct letters {
+	__u32 flags;
+	__u32 capacity;
+	struct message list[STORED_MAX];
+	int n;
+	__u64 sent, dropped;
+	__u32 highest;
+};
+
+/**
  * struct outcome - how a call ended
  * @done: it did
  * @now: in the last step
@@ -206,6 +232,8 @@ struct leased {
  * @lost: how many were lost before @msg
  * @ret: what it returned, or -errno
  * @msg: RECV and REPLY_RECV: what it received; CALL: the reply
+ * @fetched: FETCH: it was told of the end of a call; @end_of: @id of its request
+ * @files: how many descriptors it got; @no_files: it was told that there were more
  */
 struct outcome {
 	bool done;
@@ -220,6 +248,10 @@ struct outcome {
 	__u64 lost;
 	long ret;
 	struct message msg;
+	bool fetched;
+	int end_of;
+	__u32 files;
+	bool no_files;
 };
 
 /**
@@ -236,6 +268,9 @@ struct outcome {
  * @leases: there are leases in the sequence
  * @leased: messages on lease, in the order in which they were received
  * @redelivered: leases of messages that had been on lease before
+ * @max_deliveries: after so many a message does not come back, or 0
+ * @dead_letters: how many did not
+ * @letters: where they went; without a capacity there is no such mailbox
  * @shown: a message has become visible to receivers
  * @had_senders, @had_receivers: that side has been there
  * @seqs: how many have come to wait
@@ -279,6 +314,9 @@ struct model {
 	struct leased leased[STORED_MAX];
 	int nleased;
 	__u64 redelivered;
+	__u32 max_deliveries;
+	__u64 dead_letters;
+	struct letters letters;
 	__u64 sent, received, dropped;
 	__u32 highest;
 	__u32 send_handles, recv_handles;
@@ -401,6 +439,18 @@ enum {
 	FETCHED_CALL_STAYS,
 	UNFETCHED_REPLY_IS_LOST,
 	CLOSED_CALLER_LEAVES_REQUESTS,
+	DELIVERIES_HAVE_NO_END,
+	DELIVERIES_END_LATE,
+	DEAD_LETTERS_CAN_BE_DELAYED,
+	DEAD_LETTERS_ARE_LOST,
+	DEAD_LETTERS_KEEP_THEIR_PLACE,
+	LETTERS_ARE_NOT_SORTED,
+	LETTERS_NEED_ROOM,
+	LETTERS_DROP_THE_NEWEST,
+	FILES_NEED_NO_ROOM,
+	MISSING_FILES_ARE_NOT_TOLD,
+	PEEK_TAKES_FILES,
+	FILES_COME_ONCE,
 	NBUGS,
 };
 

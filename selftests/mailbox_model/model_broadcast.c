@@ -149,6 +149,7 @@ bool recv_own(struct model *m, const struct step *call)
 		finish(m, worker, msg->len, msg);
 		if (!broken(m, LOSS_IS_NOT_TOLD))
 			m->out[worker].lost = m->lost[worker];
+		take_files(m, call, msg);
 		if (!peek || broken(m, PEEK_ENDS_THE_LOSS))
 			m->lost[worker] = 0;
 		if (peek)

@@ -47,7 +47,10 @@ static bool fetch(struct model *m, const struct step *s)
 		finish(m, s->worker, -EFAULT, NULL);
 	else
 		finish(m, s->worker, call.ret, &call.reply);
-	fetched = m->out[s->worker].ret == call.ret && !broken(m, FETCHED_CALL_STAYS);
+	fetched = m->out[s->worker].ret == call.ret;
+	m->out[s->worker].fetched = fetched;
+	m->out[s->worker].end_of = call.id;
+	fetched &= !broken(m, FETCHED_CALL_STAYS);
 	/* What could not be fetched is the first again. */
 	if (fetched || broken(m, UNFETCHED_REPLY_IS_LOST))
 		REMOVE(m->calls, m->ncalls, i);

@@ -16,6 +16,7 @@ bool peek(struct model *m, const struct step *call)
 		finish(m, call->worker, -EFAULT, NULL);
 	else
 		finish(m, call->worker, found.msg.len, &found.msg);
+	take_files(m, call, &found.msg);
 	m->out[call->worker].token = found.msg.request && broken(m, PEEK_SHOWS_THE_TOKEN);
 	return true;
 }
@@ -132,6 +133,33 @@ static void lease(struct model *m, const struct step *call, const struct message
 	INSERT(m->leased, m->nleased, m->nleased, leased);
 }
 
+/* How many of its descriptors a receiver gets, and whether it is told that there were more. */
+void take_files(struct model *m, const struct step *call, const struct message *msg)
+{
+	struct outcome *out = &m->out[call->worker];
+
+	if (call->plain || (call->flags & MBOX_PEEK && !broken(m, PEEK_TAKES_FILES)))
+		return;
+	out->files = msg->given_up ? 0 : msg->files;
+	out->no_files = msg->given_up;
+	if (broken(m, FILES_COME_ONCE) && msg->deliveries)
+		out->files = 0;
+	if (out->files > call->files && !broken(m, FILES_NEED_NO_ROOM)) {
+		out->files = call->files;
+		out->no_files = true;
+	}
+	out->no_files &= !broken(m, MISSING_FILES_ARE_NOT_TOLD);
+}
+
+/* No handle is left: descriptors are closed, and messages stay. */
+static void give_up_files(struct model *m)
+{
+	int i;
+
+	for (i = 0; i < m->nstored; i++)
+		m->stored[i].given_up |= m->stored[i].files > 0;
+}
+
 /* A receiver has copied @msg. */
 static void complete(struct model *m, const struct step *call, const struct message *msg)
 {
@@ -140,6 +168,7 @@ static void complete(struct model *m, const struct step *call, const struct mess
 	if (len > call->len && broken(m, TRUNC_RETURNS_WHAT_FITS))
 		len = call->len;
 	finish(m, call->worker, len, msg);
+	take_files(m, call, msg);
 	if (call->flags & MBOX_LEASE)
 		lease(m, call, msg);
 	/* It has a token, whether the caller still waits or not. */
@@ -624,6 +653,7 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 		.seq = seq ?: ++m->seqs,
 		.mortal = s->lifespan == SOON,
 		.over = s->lifespan == AT_ONCE,
+		.files = s->plain ? 0 : s->files,
 		.copied = m->history,
 	};
 	int i;
@@ -777,6 +807,71 @@ static void store_again(struct model *m, const struct message *msg)
 	show(m, msg);
 }
 
+/* Where a letter comes in the other mailbox. */
+static int place_of_letter(const struct model *m, const struct message *msg)
+{
+	const struct letters *l = &m->letters;
+	int i = l->n;
+
+	while (i && l->list[i - 1].prio < msg->prio && !broken(m, LETTERS_ARE_NOT_SORTED))
+		i--;
+	return i;
+}
+
+static void drop_letter(const struct model *m, struct letters *l)
+{
+	int i, oldest = 0;
+
+	for (i = 1; i < l->n; i++)
+		if (l->list[i].arrival < l->list[oldest].arrival)
+			oldest = i;
+	if (broken(m, LETTERS_DROP_THE_NEWEST))
+		oldest = l->n - 1;
+	REMOVE(l->list, l->n, oldest);
+	l->dropped++;
+}
+
+/* @msg goes to the other mailbox: beyond its capacity, or by its policy. */
+static void send_letter(struct model *m, struct message msg)
+{
+	struct letters *l = &m->letters;
+
+	msg.arrival = l->sent++;
+	if ((l->flags & MBOX_DROP_NEWEST || broken(m, LETTERS_NEED_ROOM)) &&
+	    (__u32)l->n >= l->capacity) {
+		l->dropped++;
+		return;
+	}
+	while (l->flags & MBOX_DROP_OLDEST && (__u32)l->n >= l->capacity)
+		drop_letter(m, l);
+	INSERT(l->list, l->n, place_of_letter(m, &msg), msg);
+	if ((__u32)l->n > l->highest)
+		l->highest = l->n;
+}
+
+/* Whether @msg has been on lease so often that it does not come back. */
+static bool is_dead_letter(const struct model *m, const struct message *msg)
+{
+	if (broken(m, DELIVERIES_HAVE_NO_END))
+		return false;
+	return m->max_deliveries &&
+	       msg->deliveries >= m->max_deliveries + broken(m, DELIVERIES_END_LATE);
+}
+
+/* The other mailbox is its receiver, if there is one. */
+static void bury(struct model *m, const struct message *msg)
+{
+	m->dead_letters++;
+	if (m->letters.capacity && !broken(m, DEAD_LETTERS_ARE_LOST)) {
+		send_letter(m, *msg);
+	} else {
+		m->received--;
+		m->dropped++;
+	}
+	if (!broken(m, DEAD_LETTERS_KEEP_THEIR_PLACE))
+		admit(m, STORED_MAX);
+}
+
 /* Lease @at ends: its message comes back. */
 static void return_lease(struct model *m, int at)
 {
@@ -784,6 +879,8 @@ static void return_lease(struct model *m, int at)
 	int i;
 
 	REMOVE(m->leased, m->nleased, at);
+	if (is_dead_letter(m, &msg))
+		return bury(m, &msg);
 	if (!broken(m, NACK_STAYS_RECEIVED))
 		m->received--;
 	i = find_receiver(m, &msg);
@@ -819,7 +916,8 @@ static void model_end_lease(struct model *m, const struct step *s)
 	if (i < 0)
 		return finish(m, s->worker, -ESRCH, NULL);
 	finish(m, s->worker, 0, NULL);
-	if (s->op == NACK && s->number && !broken(m, DELAYED_COMES_AT_ONCE)) {
+	if (s->op == NACK && s->number && !broken(m, DELAYED_COMES_AT_ONCE) &&
+	    (!is_dead_letter(m, &m->leased[i].msg) || broken(m, DEAD_LETTERS_CAN_BE_DELAYED))) {
 		m->leased[i].worker = -1;
 	} else if (s->op == NACK) {
 		return_lease(m, i);
@@ -917,6 +1015,19 @@ static void model_reply_recv(struct model *m, const struct step *s)
 
 /* ---- the end of a side -------------------------------------------------- */
 
+/* Calls that go on without their workers: the last one whose request was accepted is first. */
+static void end_started(struct model *m, long error)
+{
+	struct message msg = { .sender = -1, .started = true };
+	int i;
+
+	for (i = m->ncalls - 1; i >= 0; i--) {
+		msg.id = m->calls[i].id;
+		if (!m->calls[i].ended)
+			end_call(m, &msg, error, NULL);
+	}
+}
+
 void end_senders(struct model *m, long error)
 {
 	int i;
@@ -926,11 +1037,13 @@ void end_senders(struct model *m, long error)
 	for (i = 0; i < m->nstored; i++) {
 		if (!has_caller(m, &m->stored[i]))
 			continue;
-		end_call(m, &m->stored[i], error, NULL);
+		if (m->stored[i].sender >= 0)
+			end_call(m, &m->stored[i], error, NULL);
 		m->sent--;
 		REMOVE(m->stored, m->nstored, i);
 		i--;
 	}
+	end_started(m, error);
 }
 
 /* The sender that waits for the receipt of what is being copied, or for the reply. */
@@ -1019,6 +1132,8 @@ static void model_close(struct model *m, int worker)
 		leave(m, worker);
 	for (i = 0; i < NWORKERS && m->access[i] < 0; i++)
 		;
+	if (i == NWORKERS)
+		give_up_files(m);
 	if (i == NWORKERS && m->flags & MBOX_TEMPORARY && !broken(m, TEMPORARY_ONES_STAY)) {
 		m->dead = true;
 		m->nstored = 0;
@@ -1409,6 +1524,7 @@ void model_stat(const struct model *m, struct mbox_stat *st)
 	st->highest = broken(m, HIGHEST_IS_THE_PRESENT) ? m->nstored : m->highest;
 	st->leased = m->nleased;
 	st->redelivered = m->redelivered;
+	st->dead_letters = m->dead_letters;
 	st->send_handles = m->send_handles;
 	st->recv_handles = m->recv_handles;
 }

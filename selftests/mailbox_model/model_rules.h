@@ -7,6 +7,7 @@
 
 #include "model_broadcast.h"
 
+void take_files(struct model *m, const struct step *call, const struct message *msg);
 bool peek(struct model *m, const struct step *call);
 bool is_held(const struct model *m, int worker);
 void admit(struct model *m, int most);

@@ -25,6 +25,11 @@ void say_mailbox(FILE *out, const struct sequence *seq)
 	    (int)seq->capacity, seq->msg_max);
 	if (seq->history)
 		SAY(out, "# history %u\n", seq->history);
+	if (seq->max_deliveries)
+		SAY(out, "# max_deliveries %u\n", seq->max_deliveries);
+	if (seq->letters)
+		SAY(out, "# mailbox for dead letters: flags %#x, capacity %u\n",
+		    seq->letter_flags, seq->letters);
 	if (seq->max_bytes)
 		SAY(out, "# max_bytes %llu\n", (unsigned long long)seq->max_bytes);
 	if (seq->flags & MBOX_FAIR || seq->limit)
@@ -44,6 +49,8 @@ static void say_send(FILE *out, const struct step *s)
 	SAY(out, "%s message %d, length %u, prio %u, type %llu", what, s->id, s->len, s->prio,
 	    (unsigned long long)s->type);
 	say_flags(out, s->flags);
+	if (s->files)
+		SAY(out, ", with %u descriptors", s->files);
 	if (s->lifespan)
 		SAY(out, ", lifespan %s", s->lifespan == SOON ? "of some time" : "over at once");
 	if (s->op == CALL || s->op == START)
@@ -58,6 +65,8 @@ static void say_recv(FILE *out, const struct step *s)
 		SAY(out, " %llu", (unsigned long long)s->type);
 	if (s->skip)
 		SAY(out, " skip %u", s->skip);
+	if (s->files)
+		SAY(out, ", for %u descriptors", s->files);
 	if (s->slow)
 		SAY(out, " slowly");
 }
@@ -172,6 +181,13 @@ static void make_simple(struct step *s)
 	s->skip = 0;
 }
 
+/* The descriptors of a message, or room for them. */
+static void random_files(struct random *r, const struct sequence *seq, struct step *s)
+{
+	if (seq->files && !s->plain)
+		s->files = random_below(r, FILES_MAX + 1);
+}
+
 static void random_send(struct random *r, const struct model *m, const struct sequence *seq,
 			struct step *s)
 {
@@ -197,6 +213,7 @@ static void random_send(struct random *r, const struct model *m, const struct se
 		if (s->block_mode == PAST_DEADLINE)
 			s->block_mode = DONTWAIT;
 		s->plain = false;
+		random_files(r, seq, s);
 		return;
 	}
 	if (s->op == CALL) {
@@ -207,6 +224,7 @@ static void random_send(struct random *r, const struct model *m, const struct se
 	}
 	/* With leases, what its sender waits for is a matter of other tests. */
 	s->flags = !all && !seq->leases && one_in(r, 5) ? MBOX_SYNC : 0;
+	random_files(r, seq, s);
 	if (s->plain)
 		make_simple(s);
 	else if ((seq->lifespans || all) && one_in(r, all ? 20 : 3))
@@ -241,6 +259,7 @@ static void random_recv(struct random *r, const struct model *m, const struct se
 	}
 	if (!one_in(r, 4))
 		s->len = seq->limit ? LEN_LONG : LEN_MAX;
+	random_files(r, seq, s);
 	if (s->plain)
 		make_simple(s);
 	else if (seq->leases && !(s->flags & MBOX_PEEK) && !one_in(r, 3))
@@ -266,7 +285,7 @@ static bool random_lease(struct random *r, const struct model *m, struct step *s
 {
 	int i, n = random_below(r, 4);
 
-	s->op = one_in(r, 2) ? ACK : NACK;
+	s->op = one_in(r, m->max_deliveries ? 6 : 2) ? ACK : NACK;
 	s->number = s->op == NACK && one_in(r, 6);
 	if (one_in(r, 10)) {
 		s->request = random_below(r, id + 1);
@@ -471,9 +490,34 @@ bool needs_slow(int bug)
 	return bug == WITHDRAWN_MESSAGE_IS_RECEIVED || bug == WITHDRAWN_MESSAGE_COSTS_THE_PLACE;
 }
 
+/* The same with dead letters. */
+static bool shows_letters(const struct sequence *seq, int bug)
+{
+	const __u32 policy = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
+
+	switch (bug) {
+	case DEAD_LETTERS_KEEP_THEIR_PLACE:
+		return seq->capacity < STORED_MAX && !(seq->flags & policy);
+	case DEAD_LETTERS_ARE_LOST:
+		return seq->letters;
+	case LETTERS_ARE_NOT_SORTED:
+		return seq->letters > 1;
+	case LETTERS_NEED_ROOM:
+		return seq->letters && !(seq->letter_flags & policy);
+	case LETTERS_DROP_THE_NEWEST:
+		return seq->letters > 1 && seq->letter_flags & MBOX_DROP_OLDEST;
+	default:
+		return true;
+	}
+}
+
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */
 bool shows(const struct sequence *seq, int bug)
 {
+	if (bug >= FILES_NEED_NO_ROOM)
+		return seq->files && (bug != FILES_COME_ONCE || seq->leases);
+	if (bug >= DELIVERIES_HAVE_NO_END)
+		return seq->max_deliveries && shows_letters(seq, bug);
 	if (bug >= CALLS_END_AS_THEY_BEGAN)
 		return seq->starts;
 	if (bug >= HISTORY_IS_EMPTY)
@@ -520,6 +564,18 @@ static void random_limit(struct random *r, const __u64 *cost, struct sequence *s
 	seq->msg_max = LEN_LONG;
 	if (seq->capacity)
 		seq->capacity = one_in(r, 2) ? MBOX_UNBOUNDED : 8;
+}
+
+/* What becomes of messages that come back too often. */
+static void random_letters(struct random *r, struct sequence *seq)
+{
+	static const __u32 flags[] = { 0, MBOX_DROP_OLDEST, MBOX_DROP_NEWEST };
+
+	seq->max_deliveries = 1 + random_below(r, 2);
+	if (one_in(r, 5))
+		return;
+	seq->letters = 1 + random_below(r, 3);
+	seq->letter_flags = flags[random_below(r, ARRAY_SIZE(flags))];
 }
 
 /* @cost: of messages with MBOX_DROP_OLDEST; @slow: there can be slow copies. */
@@ -570,8 +626,12 @@ void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct seque
 		      !(seq->flags & ~(MBOX_DROP_NEWEST | MBOX_FIXED | MBOX_TEMPORARY));
 	if (seq->leases)
 		seq->slow = false;
+	if (seq->leases && one_in(r, 2))
+		random_letters(r, seq);
 	seq->lifespans = one_in(r, 4) && !seq->link && !seq->limit &&
 			 !(seq->flags & MBOX_BROADCAST);
 	seq->calls = !seq->limit && !seq->leases && one_in(r, 3) && !(seq->flags & MBOX_BROADCAST);
 	seq->starts = seq->calls && !seq->link && one_in(r, 2);
+	/* What they cost, and what a history has of them, is a matter of other tests. */
+	seq->files = one_in(r, 3) && !seq->link && !seq->limit && !seq->history;
 }

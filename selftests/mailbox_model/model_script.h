@@ -19,7 +19,11 @@
  * @limit: of bytes of each user, or 0; @cost: of a message, of a long one, and of a
  *	sender
  * @leases: some messages are received on lease
+ * @max_deliveries: of the mailbox, or 0
+ * @letters: its dead letters go to a mailbox of this capacity, or (0) to none
+ * @letter_flags: the policy of that
  * @lifespans: some messages have a lifespan
+ * @files: some messages have descriptors
  * @history: of the mailbox
  * @max_bytes: of the mailbox
  * @owner: whose mailbox it is: one of the users, or NUSERS: another's
@@ -36,7 +40,11 @@ struct sequence {
 	bool transit;
 	bool slow;
 	bool leases;
+	__u32 max_deliveries;
+	__u32 letters;
+	__u32 letter_flags;
 	bool lifespans;
+	bool files;
 	__u32 history;
 	__u64 limit;
 	__u64 cost[3];

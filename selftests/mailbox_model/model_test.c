@@ -20,9 +20,10 @@
 
 /*
  * A mailbox with a name, which lives without handles. If it does not, *@keep is a handle
- * without rights, until there is another one; otherwise -1. Returns its id, or 0.
+ * without rights, until there is another one; otherwise -1. @letters: a handle of that for
+ * dead letters, or -1. Returns its id, or 0.
  */
-static __u64 make_mailbox(const struct sequence *seq, const char *name, int *keep)
+static __u64 make_mailbox(const struct sequence *seq, const char *name, int letters, int *keep)
 {
 	struct mbox_create arg = {
 		.name = (uintptr_t)name,
@@ -36,6 +37,8 @@ static __u64 make_mailbox(const struct sequence *seq, const char *name, int *kee
 	arg.attr.msg_max = seq->msg_max;
 	arg.options.max_bytes = seq->max_bytes;
 	arg.options.history = seq->history;
+	arg.options.max_deliveries = seq->max_deliveries;
+	arg.options.dead_letter = letters;
 	*keep = -1;
 	/* Of this thread only. */
 	if (seq->owner < NUSERS)
@@ -139,8 +142,10 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	int i, keep = -1, n = r ? SEQUENCE_MAX : seq->n;
 
 	test_name(name, sizeof(name), "model");
+	c->letters = seq->letters ? new_mailbox(seq->letter_flags, seq->letters) : -1;
+	c->seen = 0;
 	if (!seq->link) {
-		id = make_mailbox(seq, name, &keep);
+		id = make_mailbox(seq, name, c->letters, &keep);
 		if (!id)
 			return STUCK;
 	}
@@ -154,6 +159,9 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	m.max_bytes = seq->max_bytes;
 	m.history = seq->history;
 	m.leases = seq->leases;
+	m.max_deliveries = seq->max_deliveries;
+	m.letters.capacity = seq->letters;
+	m.letters.flags = seq->letter_flags;
 	world_init(&w, seq->link, &m);
 	for (i = 0; i < n; i++) {
 		s = &seq->step[i];
@@ -185,6 +193,9 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 		close(keep);
 	if (!clean_up(c, &w, name))
 		verdict = STUCK;
+	if (c->letters >= 0)
+		close(c->letters);
+	c->letters = -1;
 	return verdict;
 }
 
@@ -313,10 +324,13 @@ static bool make_plainer(struct step *s, int how)
 	case 12:
 		s->lifespan = FOREVER;
 		break;
+	case 13:
+		s->files = 0;
+		break;
 	default:
-		if (how - 13 >= (int)ARRAY_SIZE(flags))
+		if (how - 14 >= (int)ARRAY_SIZE(flags))
 			return false;
-		s->flags &= ~flags[how - 13];
+		s->flags &= ~flags[how - 14];
 		/* Nothing else may go with it. */
 		if (!(s->flags & MBOX_PEEK))
 			s->skip = 0;
