@@ -71,7 +71,8 @@ struct slot {
  * @ends: when the lifespan that goes on ends, at the earliest and at the latest
  * @rest: it is over only when every worker is at rest
  * @slow: copies can be slow
- * @shrink_until: when a sequence is short enough; 0: never too late
+ * @shrink_until: when it is too late to cut a sequence down; 0: never
+ * @short_enough: steps; a sequence of so many is not cut down
  * @letters: a handle of the mailbox for dead letters, or -1
  * @seen: of the letters in it, so many were compared
  * @user_bytes: what this limit was
@@ -94,6 +95,7 @@ struct executor {
 	bool rest;
 	bool slow;
 	__s64 shrink_until;
+	int short_enough;
 	int letters;
 	__u64 seen;
 	long user_bytes;
