@@ -416,6 +416,10 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 	/* Rather one that can do something, if there is one. */
 	for (i = 0; i < NWORKERS && !w->out[s.worker].done && !one_in(r, 6); i++)
 		s.worker = (s.worker + 1) % NWORKERS;
+	/* Or one whose message must not get more time when its call is made again. */
+	for (i = 0; i < NWORKERS && seq->lifespans; i++)
+		if (!w->out[i].done && w->out[i].call.lifespan && one_in(r, 4))
+			s.worker = i;
 	m = from_of(w, s.worker);
 	/* Or the one whose message is being copied. */
 	if (seq->transit && m->nheld && one_in(r, 2) && m->held[0].msg.sender >= 0)
@@ -433,6 +437,11 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 		s.op = OPEN;
 		/* So that one side can be there before the other. */
 		s.number = accesses[random_below(r, 4) + !!(m->flags & MBOX_HANGUP)];
+		return s;
+	}
+	/* A mailbox that goes with it. */
+	if (m->flags & MBOX_TEMPORARY && m->send_handles + m->recv_handles < 3 && one_in(r, 6)) {
+		s.op = CLOSE;
 		return s;
 	}
 	if (lot >= (seq->transit ? 78 : 88)) {
