@@ -200,6 +200,48 @@ static long call_step(struct slot *slot)
 	return ret;
 }
 
+/* Of the calls that were started with that handle, how many have ended and were not fetched. */
+static long count_ended(int fd)
+{
+	static const char name[] = "mbox-calls-ended:";
+	char path[64], text[4096];
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", fd);
+	if (read_file(path, text, sizeof(text)))
+		return -1;
+	/* Before the first one, there is no such line. */
+	line = strstr(text, name);
+	return line ? atol(line + strlen(name)) : 0;
+}
+
+/* Until so many have. It does not sleep: a worker that does waits for another one. */
+static bool await_ended(int fd, long n)
+{
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+
+	while (count_ended(fd) != n) {
+		if (now_ns(CLOCK_MONOTONIC) > limit)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+/* None, one that has passed, one that passes soon, or one long after the sequence. */
+static __u64 start_deadline(const struct step *s)
+{
+	switch (s->block_mode) {
+	case PAST_DEADLINE:
+		return 1;
+	case EXPIRES:
+		return in_ms(CLOCK_MONOTONIC, 2 * time_factor());
+	default:
+		return s->id % 2 ? in_ms(CLOCK_MONOTONIC, 3600 * 1000) : 0;
+	}
+}
+
+/* If it has a deadline that passes, the step is over when its call has ended. */
 static long start_step(struct slot *slot)
 {
 	struct step *s = &slot->step;
@@ -208,7 +250,8 @@ static long start_step(struct slot *slot)
 	struct mbox_call_start arg = {
 		.req = (uintptr_t)&req, .msg_size = sizeof(req), .rep_max = s->reply_len,
 	};
-	long ret;
+	bool passes = has_deadline(s);
+	long ret, sleeps, ended = passes ? count_ended(slot->fd) : 0;
 
 	fill(data, s->id, s->len);
 	req.prio = s->prio;
@@ -217,10 +260,13 @@ static long start_step(struct slot *slot)
 	attach_files(&req, slot);
 	if (!open_files(slot))
 		return -EPROTO;
+	sleeps = count_sleeps();
+	req.deadline_ns = start_deadline(s);
 	ret = raw(slot->fd, MBOX_IOC_CALL_START, &arg);
+	slot->late = ret == -ETIMEDOUT && count_sleeps() == sleeps;
 	close_files(slot, s->files);
 	slot->call = arg.token;
-	return ret;
+	return !ret && passes && !await_ended(slot->fd, ended + 1) ? -EPROTO : ret;
 }
 
 static long fetch_step(struct slot *slot)

@@ -60,6 +60,12 @@ bool interrupts(const struct step *s)
 	return s->op == INTERRUPT || s->op == RESTART || s->op == STOP;
 }
 
+/* Whether it is a call that was started, and its deadline comes before the next step. */
+bool has_deadline(const struct step *s)
+{
+	return s->op == START && (s->block_mode == PAST_DEADLINE || s->block_mode == EXPIRES);
+}
+
 void finish(struct model *m, int worker, long ret, const struct message *msg)
 {
 	struct outcome *out = &m->out[worker];

@@ -50,7 +50,8 @@ enum op {
 
 /*
  * How a call that would wait ends: not at all, or with one of two errors; or its
- * deadline comes before any worker does anything else.
+ * deadline comes before any worker does anything else. So does that of a call that was
+ * started with either kind of deadline, when its request was accepted.
  */
 enum block_mode { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES };
 
@@ -71,7 +72,7 @@ enum lifespan { FOREVER, AT_ONCE, SOON };
  * @plain: SEND and RECV: write(2) or read(2)
  * @bad: the address of the message's buffer is bad
  * @slow: RECV and REPLY_RECV: the copy to it stops until RELEASE
- * @block_mode: of what may wait; EXPIRES: only of CALL
+ * @block_mode: of what may wait; EXPIRES: only of CALL and START
  * @flags: of the call; MBOX_DONTWAIT is in @block_mode
  * @len: SEND, CALL and START: of the message; RECV, REPLY_RECV and FETCH: of the buffer
  * @skip: RECV: as for the call; EXPEL: only one with as many messages to receive
@@ -451,6 +452,10 @@ enum {
 	MISSING_FILES_ARE_NOT_TOLD,
 	PEEK_TAKES_FILES,
 	FILES_COME_ONCE,
+	CALLS_HAVE_NO_DEADLINE,
+	LATE_CALL_LEAVES_ITS_REQUEST,
+	LATE_CALL_IS_NOT_TOLD,
+	LATE_REPLY_SUCCEEDS,
 	NBUGS,
 };
 
@@ -484,6 +489,7 @@ bool no_receivers(const struct model *m);
 bool receives(const struct step *s);
 bool sends(const struct step *s);
 bool interrupts(const struct step *s);
+bool has_deadline(const struct step *s);
 void finish(struct model *m, int worker, long ret, const struct message *msg);
 bool same_user(int worker, int other);
 __u32 held_places(const struct model *m);

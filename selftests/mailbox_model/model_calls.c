@@ -148,6 +148,33 @@ static void withdraw_call(struct model *m, int id)
 		}
 }
 
+static bool is_owed(const struct model *m, int id)
+{
+	int i;
+
+	for (i = 0; i < m->nowed; i++)
+		if (m->owed[i].msg.id == id)
+			return true;
+	return false;
+}
+
+/* The deadline of the call with that request has passed. */
+void expire_call(struct model *m, int id)
+{
+	struct message msg = { .id = id, .sender = -1, .started = true };
+	struct started *call = find_call(m, id);
+
+	if (!call || broken(m, CALLS_HAVE_NO_DEADLINE))
+		return;
+	if (broken(m, LATE_CALL_IS_NOT_TOLD))
+		REMOVE(m->calls, m->ncalls, call - m->calls);
+	else
+		end_call(m, &msg, -ETIMEDOUT, NULL);
+	if (!broken(m, LATE_CALL_LEAVES_ITS_REQUEST) &&
+	    !(broken(m, LATE_REPLY_SUCCEEDS) && is_owed(m, id)))
+		withdraw_call(m, id);
+}
+
 void model_cancel(struct model *m, const struct step *s)
 {
 	struct started *call = find_call(m, s->request);

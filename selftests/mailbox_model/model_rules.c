@@ -1422,7 +1422,10 @@ bool model_takes(const struct model *m, const struct step *s)
 	/* Which of two errors is reported is a matter of other tests. */
 	if (sends(s) && s->bad && (s->block_mode != WAIT || m->flags & MBOX_HANGUP))
 		return false;
-	return s->block_mode != EXPIRES || none_is_late(m);
+	/* The executor sees only how many calls have ended, and a drop may end another one. */
+	if (has_deadline(s) && m->flags & MBOX_DROP_OLDEST)
+		return false;
+	return !(s->block_mode == EXPIRES || has_deadline(s)) || none_is_late(m);
 }
 
 /* Carries out @s. */
@@ -1462,6 +1465,10 @@ void model_step(struct model *m, const struct step *s)
 		break;
 	case START:
 		model_send(m, s, 0);
+		if (s->block_mode == EXPIRES && !m->out[s->worker].done)
+			give_up(m, s->worker, -ETIMEDOUT);
+		else if (has_deadline(s) && !m->out[s->worker].ret)
+			expire_call(m, s->id);
 		break;
 	case FETCH:
 		model_fetch(m, s);

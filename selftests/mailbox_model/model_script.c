@@ -209,9 +209,9 @@ static void random_send(struct random *r, const struct model *m, const struct se
 	if (s->op != SEND)
 		s->reply_len = one_in(r, 3) ? random_below(r, LEN_MAX + 1) : LEN_MAX;
 	if (s->op == START) {
-		/* Its deadline is that of the reply, too. */
-		if (s->block_mode == PAST_DEADLINE)
-			s->block_mode = DONTWAIT;
+		/* Rather where a receiver has the request when that has passed. */
+		if (one_in(r, m->nreceivers ? 2 : 3))
+			s->block_mode = one_in(r, 4) ? EXPIRES : PAST_DEADLINE;
 		s->plain = false;
 		random_files(r, seq, s);
 		return;
@@ -523,6 +523,8 @@ static bool shows_letters(const struct sequence *seq, int bug)
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */
 bool shows(const struct sequence *seq, int bug)
 {
+	if (bug >= CALLS_HAVE_NO_DEADLINE)
+		return seq->starts && !(seq->flags & MBOX_DROP_OLDEST);
 	if (bug >= FILES_NEED_NO_ROOM)
 		return seq->files && (bug != FILES_COME_ONCE || seq->leases);
 	if (bug >= DELIVERIES_HAVE_NO_END)
