@@ -12,7 +12,7 @@
 #ifndef MBOX_PROBE_H
 #define MBOX_PROBE_H
 
-#if defined(__LP64__) && __has_include(<sys/sdt.h>)
+#if defined(__LP64__) && __has_include("sys/sdt.h")
 #include <sys/sdt.h>
 #define MBOX_PROBES 1
 #define RING_PROBE(name, id, a, b) STAP_PROBE3(mbox, name, id, a, b)
