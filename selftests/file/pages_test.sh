@@ -15,7 +15,7 @@ if [ "${1-}" != inside ]; then
 	exec unshare -m "$0" inside
 fi
 cd "$(dirname "$0")"
-pages="mboxfs.5 containers.rst textbook.rst"
+pages="mboxfs.5 containers.rst services.rst textbook.rst"
 patience=$((400 * ${MBOX_TIME_FACTOR:-1}))
 tmp=$(mktemp -d)
 
@@ -60,10 +60,11 @@ run()
 # What the pages say that there is, and nothing that another page has left.
 prepare()
 {
-	umount -l /srv/container/run/* /srv/box/run/* /dev/mailbox 2>/dev/null || :
+	umount -l /srv/container/run/* /srv/box/run/* /run/service/* /dev/mailbox \
+		2>/dev/null || :
 	mboxctl unlink jobs requests reports buffer credits data family letters mail \
 		meeting news parts printers questions service shop token words 2>/dev/null || :
-	rm -rf /srv/container /srv/box
+	rm -rf /srv/container /srv/box /run/service
 	mkdir -p /srv/container/run /srv/box/bin /srv/box/run
 	cp "$(command -v busybox)" /srv/box/bin/busybox
 	for name in sh head; do
