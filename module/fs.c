@@ -249,6 +249,8 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 	struct mailbox *mb;
 	int ret;
 
+	/* Who makes names helps to remove others: they are not to become more and more. */
+	mbx_fs_forget_late(dir, 2);
 	/* Pairs with the WRITE_ONCE() of the end. mbx_namespace_publish() checks it again. */
 	if (!READ_ONCE(mbx_instance_of(dir->i_sb)->ns))
 		return -ESTALE;
@@ -344,6 +346,7 @@ static void drop_name(struct inode *dir, struct dentry *dentry)
 static int dir_unlink(struct inode *dir, struct dentry *dentry)
 {
 	drop_name(dir, dentry);
+	mbx_fs_forget_late(dir, 2);
 	return 0;
 }
 
@@ -412,16 +415,18 @@ static bool remove_locked(struct inode *dir, struct dentry *dentry)
 /*
  * Remove a name of which the caller holds the dentry, unless it is removed already.
  * The sticky bit does not matter: the caller has checked who may.
+ * Return: 0, -ENOENT: it was removed already, or -EINTR: the caller was killed.
  */
-static bool remove_name(struct dentry *dentry)
+static int remove_name(struct dentry *dentry)
 {
 	struct inode *dir = d_inode(dentry->d_sb->s_root);
 	bool found;
 
-	inode_lock_nested(dir, I_MUTEX_PARENT);
+	if (down_write_killable_nested(&dir->i_rwsem, I_MUTEX_PARENT))
+		return -EINTR;
 	found = remove_locked(dir, dentry);
 	inode_unlock(dir);
-	return found;
+	return found ? 0 : -ENOENT;
 }
 
 /* The dentry of the name, with a reference, or NULL. */
@@ -536,6 +541,28 @@ bool mbx_fs_try_forget(struct mailbox *mb)
 	/* This may free the dentry. */
 	dput(dentry);
 	return true;
+}
+
+/**
+ * mbx_fs_forget_late() - remove names that threads have left to others
+ * @dir: the directory, which the caller has locked
+ * @n: how many
+ */
+void mbx_fs_forget_late(struct inode *dir, int n)
+{
+	struct mbx_instance *instance = mbx_instance_of(dir->i_sb);
+	struct llist_node *node;
+	struct dentry *dentry;
+
+	lockdep_assert_held_write(&dir->i_rwsem);
+	while (n-- && (node = llist_del_first(&instance->late_names))) {
+		dentry = get_name(llist_entry(node, struct mailbox, late));
+		if (dentry)
+			remove_locked(dir, dentry);
+		/* Its inode stays: the list has a reference. */
+		dput(dentry);
+		llist_add(node, &instance->late_done);
+	}
 }
 
 /* ---- opening ------------------------------------------------------------------ */
@@ -751,7 +778,7 @@ struct file *mbx_fs_file(struct mailbox *mb, struct vfsmount *mnt,
  * mbx_fs_unlink() - remove a name
  * @name: the name
  *
- * Return: 0, or -ENOENT, -EACCES.
+ * Return: 0, or -ENOENT, -EACCES, or -EINTR: the caller was killed.
  */
 int mbx_fs_unlink(const char *name)
 {
@@ -769,8 +796,8 @@ int mbx_fs_unlink(const char *name)
 	if (!mbx_mailbox_owned(mb) &&
 	    !inode_owner_or_capable(mbx_nop_idmap, &mb->inode))
 		ret = -EACCES;
-	else if (!remove_name(dentry))
-		ret = -ENOENT;
+	else
+		ret = remove_name(dentry);
 	dput(dentry);
 	return ret;
 }

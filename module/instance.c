@@ -41,6 +41,8 @@
 #define ROOT_MODE 01777
 /* How long the end of an instance is put off while its directory is locked. */
 #define END_AGAIN (HZ / 10 + 1)
+/* How many names are removed in one hold of that lock. */
+#define FORGET_AT_ONCE 64
 
 static struct kmem_cache *inode_cache;
 /*
@@ -316,36 +318,29 @@ static void late(struct work_struct *work)
 	struct super_block *sb = instance->sb;
 	struct inode *dir = d_inode(sb->s_root);
 	struct mbx_late_put *put, *next;
-	struct llist_node *node;
+	struct llist_node *node = NULL;
+	struct mailbox *mb, *next_mb;
+	bool locked = inode_trylock(dir), again = !locked;
 
-	while ((node = llist_del_first(&instance->late_names))) {
-		struct mailbox *mb = llist_entry(node, struct mailbox, late);
-
-		if (!mbx_fs_try_forget(mb)) {
-			llist_add(node, &instance->late_names);
-			goto again;
-		}
-		mbx_mailbox_put(mb);
-		cond_resched();
-	}
-	if (!llist_empty(&instance->late_puts)) {
-		/* Whoever has the lock may still have a reference of its own. */
-		if (!inode_trylock(dir))
-			goto again;
+	if (locked) {
+		mbx_fs_forget_late(dir, FORGET_AT_ONCE);
+		again = !llist_empty(&instance->late_names);
+		/* Whoever had the lock may have had a reference of its own. */
 		node = llist_del_all(&instance->late_puts);
 		inode_unlock(dir);
-		llist_for_each_entry_safe(put, next, node, node) {
-			mbx_mailbox_put_late(put->mb);
-			kfree(put);
-			cond_resched();
-		}
+	}
+	llist_for_each_entry_safe(put, next, node, node) {
+		mbx_mailbox_put_late(put->mb);
+		kfree(put);
+		cond_resched();
+	}
+	node = llist_del_all(&instance->late_done);
+	llist_for_each_entry_safe(mb, next_mb, node, late) {
+		mbx_mailbox_forgotten(mb);
+		cond_resched();
 	}
 	/* The instance may end with the super block. */
-	deactivate_super(sb);
-	return;
-
-again:
-	if (!queue_delayed_work(end_queue, &instance->late, END_AGAIN))
+	if (!again || !queue_delayed_work(end_queue, &instance->late, locked ? 1 : END_AGAIN))
 		deactivate_super(sb);
 }
 
@@ -414,6 +409,7 @@ static struct mbx_instance *new_instance(struct net *net)
 	INIT_DELAYED_WORK(&instance->end, end);
 	INIT_DELAYED_WORK(&instance->late, late);
 	init_llist_head(&instance->late_names);
+	init_llist_head(&instance->late_done);
 	init_llist_head(&instance->late_puts);
 	return instance;
 }

@@ -38,7 +38,9 @@ struct vfsmount;
  * @end: removes the names after the network namespace has ended
  * @late: does what has to wait until nobody has locked the directory; while it is queued, it
  *	has a reference to @sb
- * @late_names: mailboxes that are to lose their names, each with a reference
+ * @late_names: mailboxes that are to lose their names, each with a reference; taken from under
+ *	the lock of the directory
+ * @late_done: mailboxes that have lost them since, each with a reference
  * @late_puts: references that are to be dropped
  */
 struct mbx_instance {
@@ -57,6 +59,7 @@ struct mbx_instance {
 	struct delayed_work end;
 	struct delayed_work late;
 	struct llist_head late_names;
+	struct llist_head late_done;
 	struct llist_head late_puts;
 };
 

@@ -251,15 +251,30 @@ err_put_user:
 	return ERR_PTR(ret);
 }
 
-/* Give back what its user is charged for, unless that is done. */
-static void finish(struct mailbox *mb)
+/* Give back the memory of a ring, unless that is done. */
+static void give_back(struct mailbox *mb)
 {
-	if (mb->finished)
+	if (mb->given_back)
 		return;
-	mb->finished = true;
+	mb->given_back = true;
 	if (mb->ring)
 		mbx_ring_put(mb->ring, mb->user);
-	mbx_uncharge_mailbox(mb->user);
+}
+
+/*
+ * A handle is closed, or the instance has done what it had to do: if that was the last of a
+ * destroyed mailbox, its user is not charged for it any more.
+ */
+static void uncharge_dead(struct mailbox *mb)
+{
+	bool done;
+
+	spin_lock(&mb->lock);
+	done = mb->dead && !mb->handles && !mb->late_put && !mb->late_name && !mb->uncharged;
+	mb->uncharged |= done;
+	spin_unlock(&mb->lock);
+	if (done)
+		mbx_uncharge_mailbox(mb->user);
 }
 
 /**
@@ -280,7 +295,9 @@ void mbx_mailbox_release(struct mailbox *mb)
 	mbx_lifespans_end(mb);
 	mbx_drop_all(mb);
 	mbx_dead_letter_detach(mb);
-	finish(mb);
+	give_back(mb);
+	if (!mb->uncharged)
+		mbx_uncharge_mailbox(mb->user);
 	if (mb->ring)
 		mbx_ring_free(mb->ring);
 	mbx_message_free_spares(mb);
@@ -414,7 +431,7 @@ static void leave(struct mailbox *mb)
 	last = !--mb->handles;
 	ends = last && mb->flags & MBOX_TEMPORARY && !mb->dead;
 	/* No other handle can come, and a mapping is one. */
-	done = last && (ends || mb->dead) && !mb->late_put;
+	done = last && (ends || mb->dead);
 	if (ends) {
 		/* Pairs with the READ_ONCE() of calls that check it without the lock. */
 		WRITE_ONCE(mb->dead, true);
@@ -428,10 +445,15 @@ static void leave(struct mailbox *mb)
 		mbx_fds_give_up(mb);
 	}
 	if (done)
-		finish(mb);
-	/* Last, as in mbx_mailbox_destroy(). */
+		give_back(mb);
+	/*
+	 * After all else, as in mbx_mailbox_destroy(). The name takes memory as
+	 * long as it stays.
+	 */
 	if (ends)
 		mbx_fs_forget(mb);
+	if (done)
+		uncharge_dead(mb);
 }
 
 /**
@@ -460,15 +482,23 @@ bool mbx_mailbox_keep_late(struct mailbox *mb)
  */
 void mbx_mailbox_put_late(struct mailbox *mb)
 {
-	bool done;
-
 	spin_lock(&mb->lock);
 	mb->late_put = false;
-	/* The last handle left this to the caller. */
-	done = mb->dead && !mb->handles;
 	spin_unlock(&mb->lock);
-	if (done)
-		finish(mb);
+	uncharge_dead(mb);
+	mbx_mailbox_put(mb);
+}
+
+/**
+ * mbx_mailbox_forgotten() - drop the reference of mbx_late_forget()
+ * @mb: the mailbox, which has no name any more
+ */
+void mbx_mailbox_forgotten(struct mailbox *mb)
+{
+	spin_lock(&mb->lock);
+	mb->late_name = false;
+	spin_unlock(&mb->lock);
+	uncharge_dead(mb);
 	mbx_mailbox_put(mb);
 }
 

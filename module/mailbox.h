@@ -113,15 +113,17 @@ struct user_namespace;
  * @direct: the mailbox is one direction of a direct link
  * @late_put: the instance has a reference, which it drops later; under @lock
  * @late_name: the instance is going to remove its name; under @lock
- * @finished: it is dead and its last handle is closed, and the user is not charged for it
- *	any more; set once, by the thread that closes the handle, or that frees the mailbox
+ * @uncharged: it is dead, its last handle is closed and the instance is done with it, so the
+ *	user is not charged for it any more; set once, under @lock
+ * @given_back: it is dead and its last handle is closed, and @ring has no memory any more; set
+ *	once, by the thread that closes the handle, or that frees the mailbox
  * @dentry: the name, NULL if there is none; under inode.i_lock
  * @choices: MBX_STORE_CHOICES: readers with another policy; set once, under @lock
  * @receiver_pid: @direct: the process that receives, one reference
  * @sender_pid: @direct: the process that sends, one reference
  * @id_node: in mbx_instance.ids while inode.i_private points to the instance; under
  *	namespace_lock
- * @late: likewise in mbx_instance.late_names, without an id
+ * @late: in mbx_instance.late_names or late_done, when there is no id any more
  * @user: the user that is charged for the mailbox
  * @ring: MBOX_RING: the memory; otherwise NULL
  * @watch: recipients of events other than polled handles, NULL until the first one;
@@ -206,7 +208,8 @@ struct mailbox {
 	u8 depth : 4;
 	u8 late_put : 1;
 	u8 late_name : 1;
-	bool finished;
+	u8 uncharged : 1;
+	bool given_back;
 	u64 id;
 	union {
 		struct rb_node id_node;
@@ -401,6 +404,7 @@ int mbx_mailbox_notify(struct mailbox *mb, const struct mbx_reader *reader,
 		       const struct mbox_notify *arg);
 bool mbx_mailbox_keep_late(struct mailbox *mb);
 void mbx_mailbox_put_late(struct mailbox *mb);
+void mbx_mailbox_forgotten(struct mailbox *mb);
 int mbx_mailbox_destroy(struct mailbox *mb);
 int mbx_mailbox_stat(struct mailbox *mb, struct mbox_stat *st);
 u64 mbx_mailbox_getattr(struct mailbox *mb);

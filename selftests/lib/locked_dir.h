@@ -15,6 +15,7 @@
 struct locked_dir {
 	int fd;
 	long ret;
+	bool locked;
 	pthread_t thread;
 	struct slow slow;
 };
@@ -37,7 +38,9 @@ static inline int locked_dir_start(struct locked_dir *l, int fd)
 	int ret = slow_init(&l->slow);
 
 	l->fd = fd;
-	return ret ?: thread_start(&l->thread, locked_dir_run, l) ?: slow_await(&l->slow);
+	ret = ret ?: thread_start(&l->thread, locked_dir_run, l) ?: slow_await(&l->slow);
+	l->locked = !ret;
+	return ret;
 }
 
 /* Unlock it. Return what the thread read, or -errno. */
@@ -45,6 +48,7 @@ static inline long locked_dir_end(struct locked_dir *l)
 {
 	int ret = slow_go_on(&l->slow);
 
+	l->locked = false;
 	if (ret)
 		return ret;
 	pthread_join(l->thread, NULL);

@@ -34,6 +34,8 @@ FIXTURE_SETUP(temporary)
 
 FIXTURE_TEARDOWN(temporary)
 {
+	if (self->locked.locked)
+		locked_dir_end(&self->locked);
 	raw_unlink(self->name);
 	close(self->root);
 	if (self->mounted)
@@ -452,8 +454,8 @@ static struct mbox_info usage(void)
 	return info;
 }
 
-/* Nor is its user charged until then: anybody can lock the directory for long. */
-TEST_F(temporary, is_free_before_its_name)
+/* What was in it is free then: anybody can lock the directory for long. The name counts. */
+TEST_F(temporary, content_is_free_before_the_name)
 {
 	struct mbox_info before = usage(), now = before;
 	struct blocked closer = { self };
@@ -470,14 +472,15 @@ TEST_F(temporary, is_free_before_its_name)
 	do {
 		pause_briefly();
 		now = usage();
-	} while (now.mailboxes != before.mailboxes && now_ns(CLOCK_MONOTONIC) < limit);
-	EXPECT_EQ(before.mailboxes, now.mailboxes);
+	} while (now.bytes != before.bytes && now_ns(CLOCK_MONOTONIC) < limit);
 	EXPECT_EQ(before.bytes, now.bytes);
+	EXPECT_EQ(before.mailboxes + 1, now.mailboxes);
 	EXPECT_EQ(0, access(self->path, F_OK));
 	EXPECT_EQ(-ENOENT, raw_open(self->name, O_RDWR));
 	EXPECT_LT(0, locked_dir_end(&self->locked));
 	pthread_join(closer.thread, NULL);
 	EXPECT_EQ(-ENOENT, neg(access(self->path, F_OK)));
+	EXPECT_EQ(before.mailboxes, usage().mailboxes);
 }
 
 /* A message that a work item drops. */
@@ -534,7 +537,10 @@ static void end_holder(struct last_holder *h)
 /* Anybody can lock the directory for long. */
 TEST_F(temporary, exit_does_not_wait_for_the_directory)
 {
+	__u64 before = usage().mailboxes;
 	struct last_holder holder = { 0 };
+	__s64 limit;
+	int fd;
 	pid_t pid;
 
 	NEED_MOUNT(self);
@@ -544,9 +550,46 @@ TEST_F(temporary, exit_does_not_wait_for_the_directory)
 	EXPECT_EQ(1, write(holder.told[1], "", 1));
 	EXPECT_TRUE(is_reaped(pid));
 	EXPECT_TRUE(has_ended(self));
+	/* The next process would have as many again. */
+	EXPECT_EQ(before + 1, usage().mailboxes);
 	EXPECT_LT(0, locked_dir_end(&self->locked));
-	EXPECT_TRUE(loses_name(self));
+	/* It need not wait for the work item. */
+	fd = raw_create("another", O_RDWR | O_EXCL, &self->attr);
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(-ENOENT, neg(access(self->path, F_OK)));
+	close(fd);
+	limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	while (usage().mailboxes > before && now_ns(CLOCK_MONOTONIC) < limit)
+		pause_briefly();
+	EXPECT_EQ(before, usage().mailboxes);
 	end_holder(&holder);
+}
+
+/* Nor does a process that removes a name and is killed. */
+static int unlink_it(void *arg)
+{
+	FIXTURE_DATA(temporary) *self = arg;
+
+	return raw_unlink(self->name);
+}
+
+TEST_F(temporary, killed_unlink_does_not_wait_for_the_directory)
+{
+	int fd = make(self, O_RDWR);
+	pid_t pid;
+
+	NEED_MOUNT(self);
+	ASSERT_LE(0, fd);
+	LOCK_NAMES(self);
+	pid = spawn(unlink_it, self);
+	ASSERT_LT(0, pid);
+	usleep(20000);
+	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	kill(pid, SIGKILL);
+	EXPECT_TRUE(is_reaped(pid));
+	EXPECT_EQ(0, access(self->path, F_OK));
+	EXPECT_LT(0, locked_dir_end(&self->locked));
+	close(fd);
 }
 
 TEST_F(temporary, killed_close_does_not_wait_for_the_directory)
