@@ -2,8 +2,8 @@
 /*
  * Probes for tracers (USDT): on a ring, messages pass without a system call, and the
  * tracepoints of the module see none of them. Each probe is one nop, and a note in the
- * program that tells tracers where it is and where its arguments are. The arguments are
- * what the code has at hand anyway, in a register or in memory.
+ * program that tells tracers where it is and where its arguments are. The id is
+ * asked for when a ring is mapped; the other arguments cost at most a load.
  *
  * <sys/sdt.h> is a header alone, of systemtap-sdt-dev; where it is missing, there are
  * no probes. Nor are there for 32 bits: its notes cannot describe a number of 64 bits
