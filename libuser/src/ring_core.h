@@ -750,6 +750,15 @@ static inline uint64_t ring_head(const struct ring *r)
 }
 
 /**
+ * ring_tail() - the position that is sent next
+ * @r: the ring
+ */
+static inline uint64_t ring_tail(const struct ring *r)
+{
+	return ring__load(r->tail);
+}
+
+/**
  * ring_progress() - a number that changes with each message sent or received
  * @r: the ring
  */

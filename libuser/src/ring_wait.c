@@ -132,9 +132,7 @@ int mbox__ring_sleep(struct mbox *mb, struct mbox__side *s, int side, struct rin
 		return -1;
 	}
 	progress = ring_progress(&s->ring);
-	next = ring_head(&s->ring);
-	if (side == SENDERS)
-		next = progress - next;
+	next = side == SENDERS ? ring_tail(&s->ring) : ring_head(&s->ring);
 	/* Not ready: a spurious wake-up, which can happen at any time. */
 	call->stuck = ready(s, side) && progress == call->progress ? call->stuck + 1 : 0;
 	call->progress = progress;
