@@ -84,6 +84,7 @@ struct channel {
  * @one_of_many: cheap enough to have thousands of it
  * @rpc: calls by libtirpc, which are compared with each other only
  * @open: make a channel for a shape, before fork(2); false and errno: that cannot be
+ * @open_named: likewise, by a name that it makes and removes
  * @join: take part, in each process; the other's number is @other
  * @close: end it, in the process that opened it
  * @send: send @sent
@@ -108,6 +109,7 @@ struct transport {
 	bool one_of_many;
 	bool rpc;
 	bool (*open)(struct channel *c, const struct shape *shape);
+	bool (*open_named)(struct channel *c, const struct shape *shape);
 	bool (*join)(struct channel *c, pid_t other);
 	void (*close)(struct channel *c);
 	bool (*send)(struct channel *c);
@@ -189,10 +191,11 @@ bool open_channel(struct channel *c, const struct transport *t, const struct sha
 void report(const struct row *row, const struct result *results, double *first);
 struct result summary(double *values, unsigned int n);
 
-/* pairs.c, flows.c, flat.c: all of their rows. */
+/* pairs.c, flows.c, flat.c, life.c: all of their rows. */
 void measure_pairs(void);
 void measure_flows(void);
 void measure_trips(void);
 void measure_flat(void);
+void measure_life(void);
 
 #endif /* MBOX_BENCH_COMPARE_H */

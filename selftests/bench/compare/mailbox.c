@@ -9,7 +9,8 @@
 
 #include "compare.h"
 
-static bool create(struct channel *c, const struct shape *shape, uint32_t mode, uint32_t flags)
+static bool create(struct channel *c, const struct shape *shape, const char *name, uint32_t mode,
+		   uint32_t flags)
 {
 	struct mbox_attr attr = MBOX_ATTR_INIT;
 
@@ -17,24 +18,33 @@ static bool create(struct channel *c, const struct shape *shape, uint32_t mode, 
 	attr.flags = flags;
 	attr.capacity = shape->capacity;
 	attr.msg_max = shape->size;
-	c->mb = mbox_create(NULL, O_RDWR, &attr);
+	c->mb = mbox_create(name, O_RDWR | (name ? O_EXCL : 0), &attr);
 
 	return c->mb;
 }
 
 static bool open_queue(struct channel *c, const struct shape *shape)
 {
-	return create(c, shape, MBOX_QUEUE, 0);
+	return create(c, shape, NULL, MBOX_QUEUE, 0);
+}
+
+static bool open_queue_named(struct channel *c, const struct shape *shape)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "mbox-bench-%d", getpid());
+
+	return create(c, shape, name, MBOX_QUEUE, 0) && !mbox_unlink(name);
 }
 
 static bool open_ring(struct channel *c, const struct shape *shape)
 {
-	return create(c, shape, MBOX_RING, 0);
+	return create(c, shape, NULL, MBOX_RING, 0);
 }
 
 static bool open_ring_one(struct channel *c, const struct shape *shape)
 {
-	return create(c, shape, MBOX_RING, MBOX_ONE_SENDER | MBOX_ONE_RECEIVER);
+	return create(c, shape, NULL, MBOX_RING, MBOX_ONE_SENDER | MBOX_ONE_RECEIVER);
 }
 
 static void close_mailbox(struct channel *c)
@@ -207,6 +217,7 @@ const struct transport queue_rw = {
 	.name = "queue",
 	.one_of_many = true,
 	.open = open_queue,
+	.open_named = open_queue_named,
 	.close = close_mailbox,
 	.send = send_mailbox,
 	.recv = recv_mailbox,

@@ -8,9 +8,9 @@
  * -q takes few sizes and short runs. RUNS is how often processes exchange messages for
  * about MS milliseconds, SAMPLES how often a process times 20 pairs of a send and a
  * receive. MEASURE is the only one to be measured: pair, batch, trip, one-way, fan-in,
- * many, rpc, depth, queues, priorities, types; and trip-batch, one-way-batch,
- * fan-in-batch, many-batch, rpc-batch, in which a wake-up does not preempt (flows.c). rpc is
- * measured where libtirpc was there when this was built.
+ * many, rpc, depth, queues, priorities, types, life, life-named; and trip-batch,
+ * one-way-batch, fan-in-batch, many-batch, rpc-batch, in which a wake-up does not preempt
+ * (flows.c). rpc is measured where libtirpc was there when this was built.
  *
  * Needs the module, and root for queues that hold as much as the others. The output is a
  * table whose columns are separated by tabs, a line for each transport:
@@ -21,7 +21,7 @@
  *   cpus        CPUs of the processes; 0: all
  *   transport   its name
  *   kind        ours, kernel, or memory: shared memory that a program manages itself
- *   ns          nanoseconds of a message, or of a round trip: the median
+ *   ns          nanoseconds of a message, a round trip or a life: the median
  *   p99         the 99th percentile, of round trips
  *   lowest, highest
  *   ratio       ns, divided by that of the fastest of kind kernel
@@ -223,6 +223,7 @@ int main(int argc, char **argv)
 	measure_trips();
 	measure_flows();
 	measure_flat();
+	measure_life();
 
 	return 0;
 }

@@ -39,6 +39,8 @@ TITLES = {
     "queues": "A send and a receive of {bytes} bytes, by number of queues",
     "priorities": "A send and a receive of {bytes} bytes, by priorities in the queue",
     "types": "A send and a receive of {bytes} bytes, by types in the queue",
+    "life": "Making and closing a queue that has no name",
+    "life-named": "Making and closing a queue, making and removing its name",
 }
 BY_BYTES = ("pair", "trip", "rpc", "one-way", "trip-batch", "rpc-batch", "one-way-batch")
 BATCH = "-batch"
