@@ -801,8 +801,9 @@ int mbx_mailbox_destroy(struct mailbox *mb)
 		mbx_ring_shutdown_run(mb);
 	clear(mb);
 	/*
-	 * Last: this waits for the lock of the directory, which a process can hold until the
-	 * caller is killed. Until then, every way to open the mailbox finds that it is dead.
+	 * Last: this waits for the lock of the directory, which another process can hold for as
+	 * long as it likes, or until the caller is killed. Meanwhile, every way to open the
+	 * mailbox finds that it is dead.
 	 */
 	mbx_fs_forget(mb);
 	return 0;
