@@ -496,6 +496,7 @@ static long send_briefly(int mb, int fd)
 }
 
 struct last_holder {
+	pid_t pid;
 	int fd;
 	int told[2];
 	bool closes;
@@ -534,21 +535,24 @@ static void end_holder(struct last_holder *h)
 	close(h->told[1]);
 }
 
-/* Anybody can lock the directory for long. */
+/* A process gives up the last handle while nobody gets the lock: anybody can hold it for long. */
+#define GIVE_UP_LAST(self, h) do {					\
+	(h)->pid = hold_last(self, h);					\
+	ASSERT_LT(0, (h)->pid);						\
+	LOCK_NAMES(self);						\
+	EXPECT_EQ(1, write((h)->told[1], "", 1));			\
+} while (0)
+
 TEST_F(temporary, exit_does_not_wait_for_the_directory)
 {
 	__u64 before = usage().mailboxes;
 	struct last_holder holder = { 0 };
 	__s64 limit;
 	int fd;
-	pid_t pid;
 
 	NEED_MOUNT(self);
-	pid = hold_last(self, &holder);
-	ASSERT_LT(0, pid);
-	LOCK_NAMES(self);
-	EXPECT_EQ(1, write(holder.told[1], "", 1));
-	EXPECT_TRUE(is_reaped(pid));
+	GIVE_UP_LAST(self, &holder);
+	EXPECT_TRUE(is_reaped(holder.pid));
 	EXPECT_TRUE(has_ended(self));
 	/* The next process would have as many again. */
 	EXPECT_EQ(before + 1, usage().mailboxes);
@@ -595,18 +599,14 @@ TEST_F(temporary, killed_unlink_does_not_wait_for_the_directory)
 TEST_F(temporary, killed_close_does_not_wait_for_the_directory)
 {
 	struct last_holder holder = { .closes = true };
-	pid_t pid;
 
 	NEED_MOUNT(self);
-	pid = hold_last(self, &holder);
-	ASSERT_LT(0, pid);
-	LOCK_NAMES(self);
-	EXPECT_EQ(1, write(holder.told[1], "", 1));
+	GIVE_UP_LAST(self, &holder);
 	EXPECT_TRUE(has_ended(self));
 	usleep(20000);
-	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
-	kill(pid, SIGKILL);
-	EXPECT_TRUE(is_reaped(pid));
+	EXPECT_EQ(0, waitpid(holder.pid, NULL, WNOHANG));
+	kill(holder.pid, SIGKILL);
+	EXPECT_TRUE(is_reaped(holder.pid));
 	EXPECT_EQ(0, access(self->path, F_OK));
 	EXPECT_LT(0, locked_dir_end(&self->locked));
 	EXPECT_TRUE(loses_name(self));
@@ -619,17 +619,13 @@ TEST_F(temporary, kernel_thread_does_not_wait_for_the_directory)
 	struct last_holder holder = { .mb = new_mailbox(0, 4) };
 	struct pollfd pfd = { 0 };
 	int ends[2];
-	pid_t pid;
 
 	NEED_MOUNT(self);
 	ASSERT_LT(0, holder.mb);
 	self->attr.flags |= MBOX_LEAF;
-	pid = hold_last(self, &holder);
-	ASSERT_LT(0, pid);
 	ASSERT_EQ(0, pipe(ends));
-	LOCK_NAMES(self);
-	EXPECT_EQ(1, write(holder.told[1], "", 1));
-	EXPECT_TRUE(is_reaped(pid));
+	GIVE_UP_LAST(self, &holder);
+	EXPECT_TRUE(is_reaped(holder.pid));
 	EXPECT_TRUE(has_ended(self));
 	EXPECT_EQ(0, send_briefly(holder.mb, ends[1]));
 	close(ends[1]);
