@@ -64,26 +64,13 @@ FIXTURE_TEARDOWN(start)
 	ASSERT_NE(0U, (self)->token);					\
 } while (0)
 
-/* What fdinfo of a handle says, or -1. */
-static long info_of(int fd, const char *key)
-{
-	char path[64], text[2048];
-	const char *line;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	if (read_file(path, text, sizeof(text)))
-		return -1;
-	line = strstr(text, key);
-	return line ? atol(line + strlen(key)) : -1;
-}
-
 static long await_info(int fd, const char *key, long expected)
 {
 	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
 
-	while (info_of(fd, key) != expected && now_ns(CLOCK_MONOTONIC) < limit)
+	while (fdinfo_number(fd, key) != expected && now_ns(CLOCK_MONOTONIC) < limit)
 		pause_briefly();
-	return info_of(fd, key);
+	return fdinfo_number(fd, key);
 }
 
 #define CALLS "mbox-calls:\t"
@@ -135,21 +122,21 @@ TEST_F(start, reply_is_fetched_once)
 	__u64 token;
 
 	TAKEN(self, 5);
-	EXPECT_EQ(1, info_of(self->client, CALLS));
-	EXPECT_EQ(0, info_of(self->client, ENDED));
+	EXPECT_EQ(1, fdinfo_number(self->client, CALLS));
+	EXPECT_EQ(0, fdinfo_number(self->client, ENDED));
 	EXPECT_EQ(1U, stat_of(self->fd).waiting_senders);
 	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
 	EXPECT_EQ(0, answer(self->server, self->token, 50));
 	EXPECT_EQ(0U, stat_of(self->fd).waiting_senders);
-	EXPECT_EQ(0, info_of(self->client, CALLS));
-	EXPECT_EQ(1, info_of(self->client, ENDED));
+	EXPECT_EQ(0, fdinfo_number(self->client, CALLS));
+	EXPECT_EQ(1, fdinfo_number(self->client, ENDED));
 	token = self->call;
 	EXPECT_EQ(50, fetch_call(self->client, &token));
 	EXPECT_EQ(self->call, token);
 	EXPECT_EQ(-ESRCH, fetch_call(self->client, &token));
 	EXPECT_EQ(0U, token);
 	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
-	EXPECT_EQ(0, info_of(self->client, ENDED));
+	EXPECT_EQ(0, fdinfo_number(self->client, ENDED));
 	EXPECT_EQ(-ESRCH, answer(self->server, self->token, 51));
 }
 
@@ -234,12 +221,12 @@ TEST_F(start, thousands_are_outstanding)
 	ASSERT_EQ(0, open_three(self, 0, MBOX_UNBOUNDED));
 	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(0, start_call(self->client, i, 0, 0, &calls[i]));
-	EXPECT_EQ(MANY, info_of(self->client, CALLS));
+	EXPECT_EQ(MANY, fdinfo_number(self->client, CALLS));
 	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(i, get_request(self->server, MBOX_DONTWAIT, &tokens[i]));
 	for (i = MANY - 1; i >= 0; i--)
 		ASSERT_EQ(0, answer(self->server, tokens[i], i));
-	EXPECT_EQ(MANY, info_of(self->client, ENDED));
+	EXPECT_EQ(MANY, fdinfo_number(self->client, ENDED));
 	/* Every second one by its token, the others in order. */
 	for (i = 0; i < MANY; i += 2) {
 		ASSERT_EQ(i, fetch_call(self->client, &calls[i]));
@@ -334,7 +321,7 @@ TEST_F(start, full_mailbox_is_EAGAIN)
 	ASSERT_EQ(0, fcntl(self->client, F_SETFL, O_NONBLOCK | O_WRONLY));
 	EXPECT_EQ(-EAGAIN, start_call(self->client, 9, 0, 0, &call));
 	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
-	EXPECT_EQ(4, info_of(self->client, CALLS));
+	EXPECT_EQ(4, fdinfo_number(self->client, CALLS));
 	EXPECT_EQ(0, get_request(self->server, 0, &self->token));
 	EXPECT_EQ(0, start_call(self->client, 9, 0, 0, &call));
 }
@@ -387,10 +374,10 @@ TEST_F(start, waits_for_room)
 		QUEUED(self, 1);
 		ASSERT_EQ(0, starter_start(&s, self->client, 2, 0));
 		ASSERT_EQ(0, await_waiting(self->fd, 2, 0));
-		EXPECT_EQ(1, info_of(self->client, CALLS));
+		EXPECT_EQ(1, fdinfo_number(self->client, CALLS));
 		EXPECT_EQ(1, get_request(self->server, 0, &self->token));
 		EXPECT_EQ(0, call_join(&s.call));
-		EXPECT_EQ(2, info_of(self->client, CALLS));
+		EXPECT_EQ(2, fdinfo_number(self->client, CALLS));
 		EXPECT_EQ(0, answer(self->server, self->token, 10));
 		EXPECT_EQ(2, get_request(self->server, 0, &self->token));
 		EXPECT_EQ(0, answer(self->server, self->token, 20));
@@ -424,7 +411,7 @@ TEST_F(start, request_that_could_not_be_copied_is_blocked_again)
 	EXPECT_EQ(-EFAULT, raw_recv(self->server, (void *)1, 4, 0));
 	EXPECT_EQ(0, call_join(&s.call));
 	EXPECT_EQ(1U, stat_of(self->fd).waiting_senders);
-	EXPECT_EQ(1, info_of(self->client, CALLS));
+	EXPECT_EQ(1, fdinfo_number(self->client, CALLS));
 	EXPECT_EQ(2, get_request(self->server, MBOX_PEEK, &self->token));
 	EXPECT_EQ(-EFAULT, raw_recv(self->server, (void *)1, 4, 0));
 	EXPECT_EQ(2, get_request(self->server, 0, &self->token));
@@ -452,7 +439,7 @@ TEST_F(start, deadline_while_it_waits_for_room_is_ETIMEDOUT)
 	EXPECT_EQ(-ETIMEDOUT, start_call(self->client, 9, MBOX_REALTIME,
 					 in_ms(CLOCK_REALTIME, 20), &call));
 	EXPECT_EQ(~0ULL, call);
-	EXPECT_EQ(4, info_of(self->client, CALLS));
+	EXPECT_EQ(4, fdinfo_number(self->client, CALLS));
 	EXPECT_EQ(4U, stat_of(self->fd).sent);
 }
 
@@ -471,7 +458,7 @@ TEST_F(start, signals_while_it_waits_for_room)
 	ASSERT_EQ(0, pthread_kill(s.call.thread, SIGUSR1));
 	EXPECT_EQ(-EINTR, call_join(&s.call));
 	EXPECT_EQ(1U, stat_of(self->fd).waiting_senders);
-	EXPECT_EQ(1, info_of(self->client, CALLS));
+	EXPECT_EQ(1, fdinfo_number(self->client, CALLS));
 	EXPECT_EQ(1U, stat_of(self->fd).sent);
 }
 
@@ -712,7 +699,7 @@ TEST_F(start, cancelling_withdraws_a_queued_request)
 	EXPECT_EQ(-EAGAIN, take(self->server));
 	EXPECT_EQ(-ESRCH, fetch_call(self->client, &first));
 	EXPECT_EQ(-EAGAIN, fetch_any_call(self->client));
-	EXPECT_EQ(1, info_of(self->client, CALLS));
+	EXPECT_EQ(1, fdinfo_number(self->client, CALLS));
 }
 
 TEST_F(start, cancelling_a_taken_request_makes_the_reply_ESRCH)
@@ -781,7 +768,7 @@ TEST_F(start, a_thread_waits_for_one_call)
 	ASSERT_EQ(1, await_info(self->client, WAITING, 1));
 	/* The other one does not concern it. */
 	EXPECT_EQ(0, answer(self->server, first_token, 10));
-	EXPECT_EQ(1, info_of(self->client, WAITING));
+	EXPECT_EQ(1, fdinfo_number(self->client, WAITING));
 	EXPECT_EQ(0, answer(self->server, self->token, 20));
 	EXPECT_EQ(20, collector_join(&c));
 	EXPECT_EQ(1U, c.arg.ended);
@@ -1038,7 +1025,7 @@ TEST_F(start, a_signal_after_the_wake_up)
 	ASSERT_EQ(0, become_urgent(false));
 	EXPECT_EQ(0, rescue_on(&rescue));
 	EXPECT_EQ(20, collector_join(&c));
-	EXPECT_EQ(1, info_of(self->client, WAITING));
+	EXPECT_EQ(1, fdinfo_number(self->client, WAITING));
 	EXPECT_EQ(0, answer(self->server, tokens[2], 30));
 	EXPECT_EQ(30, collector_join(&other));
 }
@@ -1068,7 +1055,7 @@ TEST_F(start, a_thread_that_is_woken_in_vain_keeps_its_place)
 	}
 	ASSERT_EQ(0, become_urgent(true));
 	EXPECT_EQ(0, answer(self->server, tokens[0], 10));
-	EXPECT_EQ(2, info_of(self->client, WAITING));
+	EXPECT_EQ(2, fdinfo_number(self->client, WAITING));
 	EXPECT_EQ(10, fetch_any_call(self->client));
 	ASSERT_EQ(0, become_urgent(false));
 	EXPECT_EQ(0, rescue_on(&rescue));
@@ -1441,7 +1428,7 @@ TEST_F(start, request_that_is_too_long_is_EMSGSIZE)
 	struct mbox_msg req = msg_of("", (1 << 16) + 1, 0);
 
 	EXPECT_EQ(-EMSGSIZE, raw_call_start(self->client, &req, 4, &self->call));
-	EXPECT_EQ(0, info_of(self->client, CALLS));
+	EXPECT_EQ(0, fdinfo_number(self->client, CALLS));
 }
 
 /* ---- limits ----------------------------------------------------------------------- */

@@ -1262,14 +1262,7 @@ TEST_F(call, destroyed_while_the_request_is_copied_is_EIDRM)
 
 static int requests_of(int fd)
 {
-	char path[64], text[4096];
-	const char *line;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	if (read_file(path, text, sizeof(text)))
-		return -1;
-	line = strstr(text, "mbox-requests:");
-	return line ? atoi(line + strlen("mbox-requests:")) : -1;
+	return fdinfo_number(fd, "mbox-requests:");
 }
 
 TEST_F(call, fdinfo_counts_pending_replies)

@@ -1804,14 +1804,10 @@ TEST_F(direct, msg_max_limit_applies_to_links)
 /* The number behind mbox-peer in the fdinfo of a process, or -1. */
 static long peer_in_fdinfo(pid_t pid, int fd)
 {
-	char path[64], info[1024];
-	const char *line;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
-	if (read_file(path, info, sizeof(info)))
-		return -1;
-	line = strstr(info, "mbox-peer:\t");
-	return line ? atol(line + strlen("mbox-peer:\t")) : -1;
+	return number_in_file(path, "mbox-peer:\t");
 }
 
 TEST_F(direct, fdinfo_names_the_peer)

@@ -230,14 +230,7 @@ TEST_F(pidfd, without_proc_is_ENOENT)
 /* The number of a pidfd's process in the numbers of /proc. */
 static long outer_number(int pidfd)
 {
-	char path[64], text[512];
-	const char *line;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	if (read_file(path, text, sizeof(text)))
-		return -1;
-	line = strstr(text, "\nPid:\t");
-	return line ? atol(line + strlen("\nPid:\t")) : -1;
+	return fdinfo_number(pidfd, "\nPid:\t");
 }
 
 /* The first process of a pid namespace, with the /proc of another. */

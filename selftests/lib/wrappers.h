@@ -455,6 +455,27 @@ static inline int read_file(const char *path, char *text, size_t size)
 	return ret < 0 ? ret : 0;
 }
 
+/* The number behind @key in a file, or -1. */
+static inline long long number_in_file(const char *path, const char *key)
+{
+	char text[4096];
+	const char *found;
+
+	if (read_file(path, text, sizeof(text)))
+		return -1;
+	found = strstr(text, key);
+	return found ? atoll(found + strlen(key)) : -1;
+}
+
+/* What fdinfo of a descriptor of the calling thread says behind @key, or -1. */
+static inline long long fdinfo_number(int fd, const char *key)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", fd);
+	return number_in_file(path, key);
+}
+
 static inline long param_get(const char *name)
 {
 	char path[128], text[32];

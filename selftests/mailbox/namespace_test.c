@@ -202,18 +202,6 @@ TEST_F(net, names_and_ids_are_scoped)
 	close(fd);
 }
 
-/* The numbers behind a key in fdinfo, or 0. */
-static unsigned long long fdinfo_number(int fd, const char *key)
-{
-	char path[64], text[2048], *line;
-
-	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", fd);
-	if (read_file(path, text, sizeof(text)))
-		return 0;
-	line = strstr(text, key);
-	return line ? strtoull(line + strlen(key), NULL, 10) : 0;
-}
-
 /* What a walk says of the mailbox, all zero when it does not show it. */
 static struct mbox_walk walked(int fd)
 {

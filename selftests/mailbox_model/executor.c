@@ -203,16 +203,10 @@ static long call_step(struct slot *slot)
 /* Of the calls that were started with that handle, how many have ended and were not fetched. */
 static long count_ended(int fd)
 {
-	static const char name[] = "mbox-calls-ended:";
-	char path[64], text[4096];
-	const char *line;
+	long n = fdinfo_number(fd, "mbox-calls-ended:");
 
-	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", fd);
-	if (read_file(path, text, sizeof(text)))
-		return -1;
 	/* Before the first one, there is no such line. */
-	line = strstr(text, name);
-	return line ? atol(line + strlen(name)) : 0;
+	return n < 0 ? 0 : n;
 }
 
 /* Until so many have. It does not sleep: a worker that does waits for another one. */

@@ -230,23 +230,6 @@ TEST_F(age, waits_add_up_to_what_was_received)
 	EXPECT_EQ(7, sum_of(&st));
 }
 
-static long long fdinfo_number(int fd, const char *key)
-{
-	char path[64], line[512];
-	long long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	file = fopen(path, "r");
-	if (!file)
-		return -2;
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, strlen(key)))
-			number = atoll(line + strlen(key));
-	fclose(file);
-	return number;
-}
-
 TEST_F(age, fdinfo_shows_them)
 {
 	EXPECT_EQ(0, fdinfo_number(self->fd, "mbox-highest:\t"));
