@@ -822,6 +822,23 @@ test_tests_and_kernels_are_documented()
 	same "$tmp/code" "$tmp/page" selftests/bench "$testing"
 }
 
+# Packages of a set that is not there are not installed, and the script stops.
+test_sets_of_packages_exist()
+{
+	sed -n 's/^	\([a-z0-9|-]*\)) echo .*/\1/p' selftests/tools/vm/deps.sh |
+		tr '|' '\n' | sort >"$tmp/code"
+	sed -n '/Sets:/,/\. /s/^# //p' selftests/tools/vm/deps.sh | tr '\n' ' ' |
+		sed 's/.*Sets: //; s/\..*//' | tr -s ' ' '\n' | sort >"$tmp/page"
+	same "$tmp/code" "$tmp/page" selftests/tools/vm/deps.sh "its head"
+
+	# A program's name is in quotes in a script, and not in a makefile.
+	grep -rhE 'deps\.sh"? (--list )?[a-z]' Makefile .ci selftests |
+		sed -n 's/^[^#]*deps\.sh"\{0,1\} \(--list \)\{0,1\}\([a-z0-9][a-z0-9 -]*\).*/\2/p' |
+		tr -s ' ' '\n' | sed '/\.sh$/d; /^$/d' | sort -u >"$tmp/wanted"
+	[ "$(wc -l <"$tmp/wanted")" -gt 9 ] || echo "nobody has packages installed"
+	contained "$tmp/wanted" "$tmp/code" "a script" selftests/tools/vm/deps.sh
+}
+
 test_files_of_the_module_are_documented()
 {
 	for file in module/*.[ch]; do

@@ -28,6 +28,7 @@ packages()
 		libsmartcols-dev libtirpc-dev libnats-dev pkgconf python3-dev systemtap-sdt-dev ;;
 	commands) echo gcc libc6-dev libsmartcols-dev make python3 ;;
 	model) echo gcc libc6-dev spin ;;
+	labels) echo checkpolicy ;;
 	plot) echo gnuplot-nox ;;
 	tracing) echo bpftrace ;;
 	ring) echo gcc gcc-@gcc-multilib libc6-dev-i386 clang \
