@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A handle as a file: read, write, and what files of this kind do not have. */
+#include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 
 #include "peers.h"
@@ -359,6 +361,65 @@ TEST_F(file, ftruncate_and_fsync_are_EINVAL)
 {
 	EXPECT_EQ(-EINVAL, neg(ftruncate(self->fd, 0)));
 	EXPECT_EQ(-EINVAL, neg(fsync(self->fd)));
+}
+
+/* A message is neither part of a stream nor a page of a file. */
+TEST_F(file, copies_between_descriptors_are_EINVAL)
+{
+	FILE *other = tmpfile();
+	struct iovec iov = { self->in, 1 };
+	off_t from = 0;
+	loff_t start = 0;
+	int pipes[2];
+
+	ASSERT_TRUE(!!other);
+	ASSERT_EQ(4, write(fileno(other), "text", 4));
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(4, write(pipes[1], "text", 4));
+	ASSERT_EQ(0, put(self->fd, 1));
+
+	EXPECT_EQ(-EINVAL, neg(splice(self->fd, NULL, pipes[1], NULL, 64, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(-EINVAL, neg(splice(pipes[0], NULL, self->fd, NULL, 64, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(-EINVAL, neg(tee(self->fd, pipes[1], 64, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(-EINVAL, neg(tee(pipes[0], self->fd, 64, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(-EBADF, neg(vmsplice(self->fd, &iov, 1, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(-EINVAL, neg(sendfile(self->fd, fileno(other), &from, 4)));
+	EXPECT_EQ(-EINVAL, neg(sendfile(pipes[1], self->fd, NULL, 4)));
+	EXPECT_EQ(-EINVAL, neg(copy_file_range(fileno(other), &start, self->fd, NULL, 4, 0)));
+	EXPECT_EQ(-EINVAL, neg(copy_file_range(self->fd, NULL, fileno(other), NULL, 4, 0)));
+	EXPECT_EQ(0, start + from);
+	/* Nothing was lost. */
+	EXPECT_EQ(4, read(pipes[0], self->in, sizeof(self->in)));
+	EXPECT_EQ(1U, stat_of(self->fd).queued);
+	EXPECT_EQ(1, take(self->fd));
+	close(pipes[0]);
+	close(pipes[1]);
+	fclose(other);
+}
+
+/* What has a position, or is kept on a disk. */
+TEST_F(file, calls_about_ranges)
+{
+	EXPECT_EQ(-ESPIPE, -posix_fadvise(self->fd, 0, 1, POSIX_FADV_DONTNEED));
+	EXPECT_EQ(-EINVAL, neg(readahead(self->fd, 0, 1)));
+	EXPECT_EQ(-ESPIPE, neg(sync_file_range(self->fd, 0, 1, 0)));
+	EXPECT_EQ(-EINVAL, neg(fdatasync(self->fd)));
+	EXPECT_EQ(0, syncfs(self->fd));
+	EXPECT_EQ(-ENOTDIR, neg(fchdir(self->fd)));
+	EXPECT_EQ(-EBADF, neg(fcntl(self->fd, F_GETPIPE_SZ)));
+	EXPECT_EQ(-EINVAL, neg(fcntl(self->fd, F_ADD_SEALS, F_SEAL_WRITE)));
+}
+
+/* They are of the kernel, and of no meaning to messages. */
+TEST_F(file, locks_are_those_of_each_file)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	EXPECT_EQ(0, fcntl(self->fd, F_SETLK, &lock));
+	EXPECT_EQ(0, flock(self->fd, LOCK_EX | LOCK_NB));
+	EXPECT_EQ(-EINVAL, neg(fcntl(self->fd, F_SETLEASE, F_RDLCK)));
+	EXPECT_EQ(0, put(self->fd, 1));
+	EXPECT_EQ(1, take(self->fd));
 }
 
 TEST_F(file, other_ioctls_are_ENOTTY)
