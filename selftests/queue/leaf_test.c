@@ -3,7 +3,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "calls.h"
 #include "fds.h"
+#include "leases.h"
 #include "peers.h"
 #include "random.h"
 
@@ -359,6 +361,113 @@ TEST_F(leaf, a_handle_outlives_its_sender)
 	} while (ret == -EAGAIN && now_ns(CLOCK_MONOTONIC) < limit);
 	EXPECT_EQ(-EPIPE, ret);
 	close(fd);
+}
+
+#define MAILBOXES 16
+#define ROUNDS 40
+#define STEPS 400
+
+/*
+ * A mailbox of any kind, which may have another one for its dead letters, or an error. A
+ * mailbox in a circle would never end.
+ */
+static int any_mailbox(struct random *r, const int *fds)
+{
+	static const __u32 flags[] = {
+		0, 0, MBOX_DROP_OLDEST, MBOX_HANGUP, MBOX_TEMPORARY, MBOX_BROADCAST,
+		MBOX_LEAF, MBOX_LEAF, MBOX_LEAF | MBOX_HANGUP, MBOX_LEAF | MBOX_BROADCAST,
+	};
+	__u32 which = flags[random_below(r, ARRAY_SIZE(flags))];
+
+	if (one_in(r, 2))
+		return new_with(which, 8, 1 + random_below(r, 2), fds[random_below(r, MAILBOXES)]);
+	return new_mailbox(which, 8);
+}
+
+/* Request or message, with handles, to any of @fds. */
+static long give_any(struct random *r, const int *fds)
+{
+	struct mbox_msg req = { .flags = MBOX_DONTWAIT };
+	int to = fds[random_below(r, MAILBOXES)], some[2];
+	__u64 token;
+
+	some[0] = fds[random_below(r, MAILBOXES)];
+	some[1] = fds[random_below(r, MAILBOXES)];
+	if (one_in(r, 2))
+		return send_fds(to, 0, some, 1 + random_below(r, 2));
+	req.fds = (uintptr_t)some;
+	req.nfds = 1;
+	return raw_call_start(to, &req, 8, &token);
+}
+
+/* Receives, and keeps a handle that has come; the message goes back, or is replied to. */
+static void get_any(struct random *r, int *fds)
+{
+	int fd = fds[random_below(r, MAILBOXES)], k = random_below(r, MAILBOXES);
+	__u32 flags = one_in(r, 2) ? MBOX_LEASE : 0;
+	struct mbox_replymsg reply = { .nfds = 1 };
+	struct got got;
+
+	if (recv_fds(fd, flags, 1, &got) < 0)
+		return;
+	if (got.msg.nfds) {
+		close(fds[k]);
+		fds[k] = got.fds[0];
+	}
+	reply.fds = (uintptr_t)&fds[random_below(r, MAILBOXES)];
+	reply.token = got.msg.token;
+	if (flags && one_in(r, 2))
+		nack(fd, got.msg.token, 0);
+	else if (one_in(r, 2))
+		raw(fd, MBOX_IOC_REPLYMSG, &reply);
+}
+
+/* Whatever is sent where, and whatever is left there, no mailbox keeps itself. */
+TEST_F_TIMEOUT(leaf, no_circle_closes, 120)
+{
+	unsigned long seed = random_seed(), sent = 0, refused = 0, round, step;
+	__s64 limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	struct random r = { .state = seed };
+	int before = count_mailboxes(), i, k;
+	int fds[MAILBOXES];
+	long ret;
+
+	TH_LOG("MBOX_SEED=%lu", seed);
+	for (round = 0; round < ROUNDS; round++) {
+		memset(fds, 0xff, sizeof(fds));
+		for (i = 0; i < MAILBOXES; i++) {
+			fds[i] = any_mailbox(&r, fds);
+			if (fds[i] < 0)
+				fds[i] = new_mailbox(0, 8);
+			ASSERT_LE(0, fds[i]);
+		}
+		for (step = 0; step < STEPS; step++) {
+			if (one_in(&r, 3)) {
+				get_any(&r, fds);
+			} else {
+				ret = give_any(&r, fds);
+				sent += !ret;
+				refused += ret == -ELOOP;
+			}
+			if (!one_in(&r, 40))
+				continue;
+			k = random_below(&r, MAILBOXES);
+			ret = any_mailbox(&r, fds);
+			if (ret < 0)
+				continue;
+			close(fds[k]);
+			fds[k] = ret;
+		}
+		for (i = 0; i < MAILBOXES; i++)
+			close(fds[i]);
+	}
+	while (count_mailboxes() != before && now_ns(CLOCK_MONOTONIC) < limit)
+		pause_briefly();
+	EXPECT_EQ(before, count_mailboxes());
+	/* It has tried both. */
+	EXPECT_LT(ROUNDS, sent);
+	EXPECT_LT(ROUNDS, refused);
+	TH_LOG("%lu were sent, %lu refused", sent, refused);
 }
 
 /* Sends handles of its mailboxes, and uses those that it gets, until it is killed. */
