@@ -182,6 +182,8 @@ check:
 check-all:
 	@status=0; $(VM)/check-all || status=$$?; \
 		[ -n '$(TESTS)$(KERNELS)' ] || selftests/tools/clients/run || status=1; \
+		[ -n '$(TESTS)$(KERNELS)' ] || MBOX_KILLS=10000 KERNEL=um-kasan \
+			TESTS=lease_kill $(VM)/check || status=1; \
 		exit $$status
 
 check-packages:
