@@ -1476,6 +1476,30 @@ test_monitor_events_shows_the_given_mailboxes_only()
 	ok mboxctl rm "$m" "$m-other"
 }
 
+test_monitor_events_waits_and_tells_how_long_messages_waited()
+{
+	if [ ! -d /sys/kernel/tracing/events/mbox ]; then
+		skip="no tracefs, or a kernel that cannot trace"
+		return
+	fi
+	mboxctl monitor --events --wait "$m" >"$tmp/events" 2>"$tmp/events-err" &
+	pid=$!
+	sleep 0.2
+	check 1 '' '' test -e "/sys/kernel/tracing/instances/mboxctl-$pid"
+	ok mboxctl create "$m"
+	until_ok grep 1 "/sys/kernel/tracing/instances/mboxctl-$pid/events/mbox/enable"
+	ok mboxctl send "$m" hello
+	sleep 0.3
+	check 0 hello '' mboxctl recv "$m"
+	# On lease, and then acknowledged: at least 200 milliseconds.
+	until_ok grep " recv: id=.* len=5 .* waited_ms=\([2-9]..\|[0-9]\{4,\}\) mailbox=$m\$" "$tmp/events"
+	until_ok grep " ack: id=.* mailbox=$m\$" "$tmp/events"
+	kill "$pid"
+	wait "$pid" || wrong "monitor: status $?"
+	check 0 '' '' cat "$tmp/events-err"
+	ok mboxctl rm "$m"
+}
+
 # A task of that name does something, and is in $tmp/events as $2. The kernel may not
 # know its name yet when it is asked for it.
 shows_task()
