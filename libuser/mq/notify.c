@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,8 +26,8 @@
  */
 struct place {
 	struct place *next;
-	dev_t dev;
-	ino_t ino;
+	uint64_t dev;
+	uint64_t ino;
 	int fd;
 	struct mbox__helper *helper;
 };
@@ -42,8 +41,8 @@ struct place {
  */
 struct request {
 	struct mbox__registrant base;
-	dev_t dev;
-	ino_t ino;
+	uint64_t dev;
+	uint64_t ino;
 	struct place *spare;
 };
 
@@ -108,7 +107,7 @@ MBOX_API int mq_notify(mqd_t mqd, const struct sigevent *sev)
 	struct request own = { .base = { mqd, find } };
 	struct mbox_stat mailbox;
 	struct sigevent other;
-	struct stat st;
+	struct mbox__file file;
 
 	if (sev && sev->sigev_notify != SIGEV_NONE && sev->sigev_notify != SIGEV_SIGNAL &&
 	    sev->sigev_notify != SIGEV_THREAD) {
@@ -127,10 +126,10 @@ MBOX_API int mq_notify(mqd_t mqd, const struct sigevent *sev)
 			sev = &other;
 		}
 	}
-	if (mq__stat(mqd, &mailbox) < 0 || fstat(mqd, &st) < 0)
+	if (mq__stat(mqd, &mailbox) < 0 || mbox__get_file(mqd, &file) < 0)
 		return -1;
-	own.dev = st.st_dev;
-	own.ino = st.st_ino;
+	own.dev = file.dev;
+	own.ino = file.ino;
 	if (sev && sev->sigev_notify == SIGEV_THREAD)
 		return register_thread(&own, sev);
 

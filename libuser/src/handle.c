@@ -92,12 +92,12 @@ struct mbox *mbox__handle_from_control(unsigned long cmd, void *arg)
 /* Opening another FIFO could wait, and opening a device do anything. */
 static bool is_mailbox(int fd)
 {
+	struct mbox__file file;
 	struct statfs fs;
-	struct stat st;
 
-	if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+	if (fstatfs(fd, &fs) < 0 || mbox__get_file(fd, &file) < 0)
 		return false;
-	if ((unsigned int)fs.f_type == FS_MAGIC && S_ISFIFO(st.st_mode))
+	if ((unsigned int)fs.f_type == FS_MAGIC && S_ISFIFO(file.mode))
 		return true;
 	errno = EINVAL;
 
@@ -119,14 +119,14 @@ static int open_again(int fd, int oflags)
  */
 static int open_same(const char *path, int found, int oflags)
 {
-	struct stat first, second;
+	struct mbox__file first, second;
 	int fd;
 
 	fd = open(path, oflags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -1;
-	if (fstat(found, &first) < 0 || fstat(fd, &second) < 0 ||
-	    first.st_dev != second.st_dev || first.st_ino != second.st_ino ||
+	if (mbox__get_file(found, &first) < 0 || mbox__get_file(fd, &second) < 0 ||
+	    first.dev != second.dev || first.ino != second.ino ||
 	    (!(oflags & O_NONBLOCK) && fcntl(fd, F_SETFL, oflags & ~O_CLOEXEC) < 0)) {
 		close(fd);
 		errno = EINVAL;

@@ -113,6 +113,27 @@ int mbox__register(struct mbox__registrant *r, const struct sigevent *sev);
 void mbox__registrations_lock(sigset_t *mask);
 void mbox__registrations_unlock(const sigset_t *mask);
 
+/**
+ * struct mbox__file - what a descriptor is open for
+ * @dev: the file system
+ * @ino: number of the file in it
+ * @mode: its type and permissions
+ * @atime: seconds of its last access
+ * @mtime: seconds of its last change
+ * @ctime: seconds of the last change of its state
+ */
+struct mbox__file {
+	uint64_t dev;
+	uint64_t ino;
+	unsigned int mode;
+	int64_t atime;
+	int64_t mtime;
+	int64_t ctime;
+};
+
+/* As fstat(2), with 64 bits everywhere. Returns 0, or -1 and errno. */
+int mbox__get_file(int fd, struct mbox__file *to);
+
 /* Nanoseconds of a deadline, or -1 and errno. */
 int64_t mbox__deadline_to_ns(const struct timespec *ts);
 

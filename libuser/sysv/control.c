@@ -5,9 +5,6 @@
  *
  * Limits and errors are those of Linux's own queues.
  */
-/* Numbers of files have 64 bits everywhere. */
-#define _FILE_OFFSET_BITS 64
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -99,11 +96,11 @@ static int create_without_umask(void *arg)
 /* Its mode is right a moment later. */
 static int create_and_correct(struct creation *c)
 {
-	struct stat st;
+	struct mbox__file file;
 
 	c->fd = sysv__control(MBOX_IOC_CREATE, &c->create);
-	if (c->fd >= 0 && fstat(c->fd, &st) == 0 &&
-	    (st.st_mode & MODE_BITS) != c->create.attr.perm)
+	if (c->fd >= 0 && mbox__get_file(c->fd, &file) == 0 &&
+	    (file.mode & MODE_BITS) != c->create.attr.perm)
 		fchmod(c->fd, c->create.attr.perm);
 
 	return c->fd;
@@ -307,13 +304,13 @@ MBOX_API int msgget(key_t key, int flags)
 	(to)->msg_perm.gid = (mailbox)->gid; \
 	(to)->msg_perm.cuid = (mailbox)->uid; \
 	(to)->msg_perm.cgid = (mailbox)->gid; \
-	(to)->msg_perm.mode = (file)->st_mode & MODE_BITS; \
+	(to)->msg_perm.mode = (file)->mode & MODE_BITS; \
 	(to)->msg_perm.__seq = (id_) >> 15; \
-	(to)->msg_stime = (mailbox)->sent ? (file)->st_mtime : 0; \
-	(to)->msg_rtime = (mailbox)->received ? (file)->st_atime : 0; \
+	(to)->msg_stime = (mailbox)->sent ? (file)->mtime : 0; \
+	(to)->msg_rtime = (mailbox)->received ? (file)->atime : 0; \
 	(to)->msg_lspid = (mailbox)->last_sender; \
 	(to)->msg_lrpid = (mailbox)->last_receiver; \
-	(to)->msg_ctime = (file)->st_ctime; \
+	(to)->msg_ctime = (file)->ctime; \
 	(to)->msg_cbytes = (mailbox)->bytes; \
 	(to)->msg_qnum = (mailbox)->queued; \
 	(to)->msg_qbytes = (mailbox)->attr.capacity; \
@@ -337,7 +334,7 @@ static size_t size_of(const struct target *to)
 }
 
 static int fill(const struct target *to, int id, key_t key, const struct mbox_stat *st,
-		const struct stat *file)
+		const struct mbox__file *file)
 {
 	if (!sysv__can_write(to->buf, size_of(to)))
 		return -1;
@@ -356,8 +353,8 @@ static int fill(const struct target *to, int id, key_t key, const struct mbox_st
 static int get_stat(int id, const struct target *to)
 {
 	struct sysv_queue *queue;
+	struct mbox__file file;
 	struct mbox_stat st;
-	struct stat file;
 	key_t key;
 	int ret, fd;
 
@@ -368,7 +365,7 @@ static int get_stat(int id, const struct target *to)
 	fd = queue->fd[SYSV_RECEIVE];
 	ret = ioctl(fd, MBOX_IOC_STAT, &st);
 	if (!ret)
-		ret = fstat(fd, &file);
+		ret = mbox__get_file(fd, &file);
 	sysv__put(queue);
 	if (ret < 0 && errno == EIDRM) {
 		sysv__forget(id);
@@ -420,12 +417,12 @@ static int open_any(int id, int *oflags)
 /* The state of a queue that the caller may see, without permission to read. */
 static int stat_any(const struct mbox_walk *walk, key_t key, const struct target *to)
 {
-	struct stat file = { .st_mode = walk->stat.attr.perm };
+	struct mbox__file file = { .mode = walk->stat.attr.perm };
 	int oflags, fd;
 
 	fd = open_any(walk->id, &oflags);
 	if (fd >= 0) {
-		fstat(fd, &file);
+		mbox__get_file(fd, &file);
 		syscall(SYS_close, fd);
 	} else if (errno != EACCES) {
 		return -1;
@@ -534,8 +531,8 @@ static int apply(int fd, const struct mbox_stat *st, mode_t mode, const struct c
 
 static int change_queue(int id, const struct change *to)
 {
+	struct mbox__file file;
 	struct mbox_walk walk;
-	struct stat file;
 	int oflags, fd, ret, saved;
 	key_t key;
 
@@ -548,7 +545,7 @@ static int change_queue(int id, const struct change *to)
 	ret = -1;
 	if (!sysv__look_up(id, &walk, &key))
 		errno = EINVAL;
-	else if (fstat(fd, &file) < 0)
+	else if (mbox__get_file(fd, &file) < 0)
 		errno = EINVAL;
 	else if (walk.stat.uid != geteuid() && !has_capability(CAP_SYS_ADMIN))
 		errno = EPERM;
@@ -557,7 +554,7 @@ static int change_queue(int id, const struct change *to)
 	else if (to->uid == (uid_t)-1 || to->gid == (gid_t)-1)
 		errno = EINVAL;
 	else
-		ret = apply(fd, &walk.stat, file.st_mode & MODE_BITS, to);
+		ret = apply(fd, &walk.stat, file.mode & MODE_BITS, to);
 	saved = errno == EIDRM ? EINVAL : errno;
 	syscall(SYS_close, fd);
 	/* What the process may do is to be asked again. */

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conformance.h"
@@ -97,6 +99,36 @@ void become(unsigned int uid, unsigned int gid)
 {
 	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) {
 		add("cannot become %u; ", uid);
+		_exit(3);
+	}
+}
+
+/* As the kernel has it for 64 bits of time. */
+struct kernel_time {
+	int64_t sec;
+	int64_t nsec;
+};
+
+#ifndef SYS_clock_settime64
+#define SYS_clock_gettime64 SYS_clock_gettime
+#define SYS_clock_settime64 SYS_clock_settime
+#endif
+
+int64_t clock_seconds(void)
+{
+	struct kernel_time t = { 0 };
+
+	syscall(SYS_clock_gettime64, CLOCK_REALTIME, &t);
+
+	return t.sec;
+}
+
+void set_clock(int64_t seconds)
+{
+	struct kernel_time t = { .sec = seconds };
+
+	if (syscall(SYS_clock_settime64, CLOCK_REALTIME, &t)) {
+		add("cannot set the clock; ");
 		_exit(3);
 	}
 }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /**
  * struct row - a sentence, and the steps that show whether it is true
@@ -64,6 +65,10 @@ int add_opened(const char *step, int ret);
 char state_of(int tid);
 void await_asleep(atomic_int *tid);
 void become(unsigned int uid, unsigned int gid);
+/* The clock of all processes, with 64 bits whatever time_t has; and the year 2040. */
+#define AFTER_2038 2208988800LL
+int64_t clock_seconds(void);
+void set_clock(int64_t seconds);
 void in_child(void (*steps)(void));
 
 #endif /* CONFORMANCE_H */

@@ -825,6 +825,23 @@ static void handler_registers_again(void)
 	SHOW(failed);
 }
 
+static void after_2038(void)
+{
+	int64_t start = clock_seconds();
+	char text[64];
+
+	block();
+	queue = make(4, 64, O_RDWR | O_NONBLOCK);
+	set_clock(AFTER_2038);
+	/* The file has these times. */
+	CALL(mq_send(queue, "a", 1, 0));
+	CALL(mq_receive(queue, text, sizeof(text), NULL));
+	CALL(by_usr1(queue));
+	CALL(mq_send(queue, "a", 1, 0));
+	pending();
+	set_clock(start);
+}
+
 const struct row notify_rows[] = {
 	{ "mq_notify: SIGEV_SIGNAL sends the signal when a message arrives", signal_on_arrival },
 	{ "mq_notify: notification occurs once, and then the process may register again",
@@ -873,5 +890,6 @@ const struct row notify_rows[] = {
 	{ "mq_notify: SIGEV_THREAD: registered and removed many times", many_times },
 	{ "mq_notify: a signal handler registers again, then empties the queue",
 	  handler_registers_again },
+	{ "mq_notify: works after 2038 for every width of time_t", after_2038 },
 	{ 0 },
 };

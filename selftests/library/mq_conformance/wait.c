@@ -425,6 +425,23 @@ static void far_deadline(void)
 	end(&w);
 }
 
+/* A time_t of 32 bits makes invalid times of these. */
+static void deadlines_after_2038(void)
+{
+	const struct timespec past = { .tv_sec = (time_t)AFTER_2038 };
+	const struct timespec later = { .tv_sec = (time_t)(AFTER_2038 + 1000) };
+	int64_t start = clock_seconds();
+	char text[64];
+
+	queue = make(1, 64, O_RDWR);
+	set_clock(AFTER_2038 + 10);
+	CALL(mq_timedreceive(queue, text, sizeof(text), NULL, &past));
+	CALL(mq_timedsend(queue, "a", 1, 0, &later));
+	CALL(mq_timedsend(queue, "b", 1, 0, &past));
+	CALL(mq_timedreceive(queue, text, sizeof(text), NULL, &later));
+	set_clock(start);
+}
+
 static void no_deadline(void)
 {
 	struct timespec *volatile none = NULL;
@@ -795,6 +812,8 @@ const struct row wait_rows[] = {
 	{ "mq_timedsend, mq_timedreceive: with O_NONBLOCK, abs_timeout does not matter",
 	  deadline_with_nonblock },
 	{ "mq_timedreceive: abs_timeout may be in the far future", far_deadline },
+	{ "mq_timedsend, mq_timedreceive: abs_timeout may be after 2038 if time_t has 64 bits",
+	  deadlines_after_2038 },
 	{ "mq_timedsend: abs_timeout NULL (Linux: no deadline)", no_deadline },
 	{ "mq_timedsend, mq_timedreceive: as mq_send and mq_receive otherwise",
 	  deadline_and_priority },

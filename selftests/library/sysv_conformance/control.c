@@ -2,6 +2,7 @@
 /* Rows about msgctl(2): state, changes, removal, limits. */
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,34 @@ static void time_of_change(void)
 	b = state(id);
 	SHOW(b.msg_ctime > a.msg_ctime);
 	SHOW(is_now(b.msg_ctime));
+}
+
+/* What a time_t of any width can hold of it. */
+static bool is_near(time_t t, int64_t seconds)
+{
+	time_t late = (uint64_t)t - seconds;
+
+	return late >= -2 && late <= 2;
+}
+
+static void after_2038(void)
+{
+	int64_t start = clock_seconds();
+	struct msqid_ds ds = { 0 };
+	int id = make(0600);
+
+	set_clock(AFTER_2038);
+	CALL(snd(id, 1, "a", 0));
+	take(id, 0, 0);
+	CALL(msgctl(id, IPC_STAT, &ds));
+	ds.msg_perm.mode = 0640;
+	CALL(msgctl(id, IPC_SET, &ds));
+	CALL(msgctl(id, IPC_STAT, &ds));
+	set_clock(start);
+	SHOW(ds.msg_perm.mode & 0777);
+	SHOW(is_near(ds.msg_stime, AFTER_2038));
+	SHOW(is_near(ds.msg_rtime, AFTER_2038));
+	SHOW(is_near(ds.msg_ctime, AFTER_2038));
 }
 
 static void may_not_read_steps(void)
@@ -560,6 +589,7 @@ const struct row control_rows[] = {
 	{ "msgsnd: msg_stime is set to the current time", time_of_send },
 	{ "msgop: msg_lspid, msg_lrpid and msg_rtime tell of the last calls", last_calls },
 	{ "msgctl: msg_ctime is the time of creation or of the last IPC_SET", time_of_change },
+	{ "msgctl: IPC_STAT and IPC_SET work after 2038 for every width of time_t", after_2038 },
 	{ "msgctl: IPC_STAT: EACCES: no read permission", may_not_read },
 	{ "msgctl: IPC_STAT needs read permission alone", others_may_read },
 	{ "msgctl: EINVAL: cmd or msqid is not valid", bad_arguments },
