@@ -404,6 +404,36 @@ static void all_for_others(void)
 	with_mode(0606, as_other);
 }
 
+static void as_other_with_o_creat(void)
+{
+	become(2000, 2000);
+	OPEN(mq_open(name, O_CREAT | O_RDWR, 0600, NULL));
+	OPEN(mq_open(name, O_CREAT | O_RDONLY, 0600, NULL));
+	OPEN(mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, NULL));
+}
+
+/* Returns what it was. */
+static char protect_fifos(char level)
+{
+	int fd = open("/proc/sys/fs/protected_fifos", O_RDWR);
+	char had = '0';
+
+	if (pread(fd, &had, 1, 0) != 1 || pwrite(fd, &level, 1, 0) != 1)
+		add("cannot set it; ");
+	close(fd);
+
+	return had;
+}
+
+/* A FIFO of another user in a directory of all could not be opened so. */
+static void protected_fifos(void)
+{
+	char had = protect_fifos('2');
+
+	with_mode(0666, as_other_with_o_creat);
+	protect_fifos(had);
+}
+
 static void all_for_the_group(void)
 {
 	with_mode(0660, as_group);
@@ -664,6 +694,8 @@ const struct row open_rows[] = {
 	{ "mq_open: EACCES: read permission receives", read_for_others },
 	{ "mq_open: EACCES: write permission sends", write_for_others },
 	{ "mq_open: both permissions for others", all_for_others },
+	{ "mq_open: O_CREAT opens a queue of another user, whatever fs.protected_fifos",
+	  protected_fifos },
 	{ "mq_open: permissions of the group", all_for_the_group },
 	{ "mq_open: the group's permissions count for its members, not the others'",
 	  less_for_the_group },
