@@ -16,8 +16,7 @@ rows=
 if [ "$($program -c)" = no ]; then
 	rows=-n
 fi
-echo "KTAP version 1"
-echo "1..8"
+plan 9 5
 
 {
 	preloaded -w
@@ -26,9 +25,17 @@ echo "1..8"
 printf 'mbox\nyes\n' | diff - "$tmp/kinds" >"$tmp/wrong" || :
 result preloaded_library_takes_the_place_of_the_functions
 
+documented mbox_sysv.7
 # With those of mq_test.sh there are at most ten names, of which one is of both.
 # shellcheck disable=SC2086 # an option, or none
 compare 100 'no queue|no state' 3 $rows
+
+if [ -n "$time64" ]; then
+	thirty_two=$program program=$time64
+	# shellcheck disable=SC2086 # an option, or none
+	compare 100 'no queue|no state' 3 $rows
+	program=$thirty_two
+fi
 
 # The copies work there, whatever the kernel's own queues can do.
 preloaded 66 67 68 69 >"$tmp/copies" 2>&1 || :

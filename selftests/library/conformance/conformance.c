@@ -221,6 +221,19 @@ static void run_row(const struct suite *suite, unsigned int number, const struct
 	suite->end();
 }
 
+/* The names of the differences, each as often as there are rows with it. */
+int print_differences(const struct suite *suite)
+{
+	const struct row *const *table, *row;
+
+	for (table = suite->tables; *table; table++)
+		for (row = *table; row->steps; row++)
+			if (row->difference)
+				puts(row->difference);
+
+	return 0;
+}
+
 /* Run the rows with these numbers, or if there are none, all. Returns the exit status. */
 int run_suite(const struct suite *suite, char **numbers)
 {

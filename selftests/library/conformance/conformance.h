@@ -47,6 +47,7 @@ struct suite {
 };
 
 int run_suite(const struct suite *suite, char **numbers);
+int print_differences(const struct suite *suite);
 void *shared_memory(size_t size);
 
 void add(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -3,9 +3,10 @@
  * What POSIX and the manual pages say of message queues (conformance.h); mq_test.sh runs it
  * on the kernel's own and with libmbox-mq.so.
  *
- * usage: mq_conformance [-w] [NUMBER...]
+ * usage: mq_conformance [-w | -d | NUMBER...]
  * -w: print what kind of file a queue is, "mqueue" or "mbox", by each symbol version of
  * mq_open(3) that programs may have been linked with, and by calls with a time limit.
+ * -d: print the names of the differences
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -145,6 +146,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "-w"))
 		return which();
+	if (argc > 1 && !strcmp(argv[1], "-d"))
+		return print_differences(&suite);
 	/* In another process image, after an exec: what is left. */
 	if (argc > 2 && !strcmp(argv[1], "-x"))
 		return after_exec(atoi(argv[2]));

@@ -3,9 +3,10 @@
  * What POSIX and the manual pages say of System V message queues (conformance.h);
  * sysv_test.sh runs it on the kernel's own and with libmbox-sysv.so.
  *
- * usage: sysv_conformance [-w | -c | [-n] [NUMBER...]]
+ * usage: sysv_conformance [-w | -c | -d | [-n] [NUMBER...]]
  * -w: print whose queues these are, "kernel" or "mbox"
  * -c: print whether they have MSG_COPY, "yes" or "no"
+ * -d: print the names of the differences
  * -n: leave out the rows that need it
  */
 #include <dirent.h>
@@ -187,6 +188,8 @@ int main(int argc, char **argv)
 		return whose();
 	if (argc > 1 && !strcmp(argv[1], "-c"))
 		return has_copy();
+	if (argc > 1 && !strcmp(argv[1], "-d"))
+		return print_differences(&suite);
 	/* In another process image, after an exec. */
 	if (argc > 2 && !strcmp(argv[1], "-x"))
 		return after_exec(atoi(argv[2]));
