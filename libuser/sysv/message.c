@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -164,20 +166,49 @@ static int failed(int id, int flags)
 
 /* ---- sending --------------------------------------------------------------------- */
 
-/*
- * A message that is longer than all that the queue may have now waits until that changes,
- * for which mailboxes have no call: so it looks again and again. Returns whether to do so.
- */
-static bool pause_for_limit(int flags)
+static void restore_signals(void *mask)
+{
+	pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
+/* @mask: of signals in the pauses. */
+static int look_for_limit(int id, struct mbox_msg *msg, const sigset_t *mask)
 {
 	const struct timespec t = { .tv_nsec = PAUSE_NS };
+	struct held held;
 
-	if (flags & IPC_NOWAIT) {
+	for (;;) {
+		if (ppoll(NULL, 0, &t, mask) < 0 || !get(&held, id, SYSV_SEND))
+			return -1;
+		if (!transfer(&held, IOC_SEND, msg))
+			return 0;
+		if (errno == EMSGSIZE)
+			continue;
 		errno = EAGAIN;
-		return false;
+		return -1;
 	}
+}
 
-	return nanosleep(&t, NULL) == 0;
+/*
+ * A message that is longer than all that the queue may have now waits until that changes,
+ * for which mailboxes have no call: so it looks again and again, without waiting. A signal
+ * between two pauses would not end the call, so signals come in pauses only. Returns 0 if
+ * the message was sent, otherwise -1 and errno; EAGAIN: now the call that waits knows more.
+ */
+static int send_at_larger_limit(int id, struct mbox_msg *msg)
+{
+	sigset_t all, mask;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &mask);
+	pthread_cleanup_push(restore_signals, &mask);
+	msg->flags |= MBOX_DONTWAIT;
+	ret = look_for_limit(id, msg, &mask);
+	msg->flags &= ~MBOX_DONTWAIT;
+	pthread_cleanup_pop(1);
+
+	return ret;
 }
 
 static bool is_too_long(const struct sysv_queue *queue, size_t len)
@@ -196,9 +227,16 @@ static OTHERWISE int send_otherwise(int id, size_t len, int flags, struct mbox_m
 	int ret;
 
 	for (;;) {
-		if (fd >= 0 &&
-		    !(errno == EMSGSIZE ? pause_for_limit(flags) : was_closed(fd, id)))
+		if (fd >= 0 && errno == EMSGSIZE) {
+			if (flags & IPC_NOWAIT)
+				errno = EAGAIN;
+			else if (!send_at_larger_limit(id, msg))
+				return 0;
+			if (flags & IPC_NOWAIT || errno != EAGAIN)
+				return failed(id, flags);
+		} else if (fd >= 0 && !was_closed(fd, id)) {
 			return failed(id, flags);
+		}
 		if (!get(&held, id, SYSV_SEND))
 			return -1;
 		if (is_too_long(held.queue, len)) {

@@ -367,6 +367,24 @@ static void long_send_interrupted(void)
 	SHOW(state(queue).msg_qnum);
 }
 
+/* Around the end of the pause after which a library may look at the limit again. */
+static void long_send_interrupted_at_any_time(void)
+{
+	int i, interrupted = 0;
+
+	queue = make(0600);
+	CALL(set_qbytes(queue, 4));
+	catch(0);
+	for (i = 0; i < 60; i++) {
+		start(&w, true, 6, 2, 0);
+		usleep(19500 + 20 * i);
+		pthread_kill(w.thread, SIGUSR1);
+		pthread_join(w.thread, NULL);
+		interrupted += w.result < 0 && w.error == EINTR;
+	}
+	SHOW(interrupted);
+}
+
 static void alarm_limits_the_wait(void)
 {
 	struct message m;
@@ -667,6 +685,7 @@ const struct row wait_rows[] = {
 	{ "msgsnd: EINTR: a signal handler ran", send_interrupted },
 	{ "signal: msgsnd is never restarted, whatever SA_RESTART", send_not_restarted },
 	{ "msgsnd: EINTR: likewise for a message longer than msg_qbytes", long_send_interrupted },
+	{ "msgsnd: EINTR: whenever the signal comes", long_send_interrupted_at_any_time },
 	{ "alarm: ends a wait", alarm_limits_the_wait },
 	{ "signal: a signal that is ignored does not end a wait", ignored_signal },
 	{ "signal: a stop does not end a wait", stop_and_continue },
