@@ -69,7 +69,8 @@ help:
 	@echo '  check-all        check on every kernel, one table; KERNELS="a b" for some'
 	@echo '  check-fs         pjdfstest on mailboxes, fetched, and labels of SELinux'
 	@echo '  check-clients    programs that others wrote, as they are, on the kernel'"'"'s'
-	@echo '                   message queues and on mailboxes; CLIENTS="a b" for some'
+	@echo '                   message queues and on mailboxes; CLIENTS="a b" for some,'
+	@echo '                   COUNT=1 to measure instructions instead of time'
 	@echo '  check-tracing    the scripts for bpftrace, and the probes of the library'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
@@ -198,6 +199,7 @@ check-fs:
 # SYSV_IPC: a clone of it on this machine.
 CLIENTS ?=
 check-clients: export SYSV_IPC ?=
+check-clients: export COUNT ?=
 check-clients:
 	@selftests/tools/clients/run $(CLIENTS)
 
