@@ -433,6 +433,128 @@ TEST_F(sync, wait_that_gives_up_owns_the_mutex_again)
 	mbox_mutex_close(mutex);
 }
 
+/* A bounded buffer: numbers that are put in, and taken out, in order. */
+#define SLOTS 3
+
+/**
+ * struct buffer - what a monitor protects
+ * @in, @out: how many were put in and taken out
+ * @slot: the numbers
+ * @wrong: a process has found another number, or too many of them
+ */
+struct buffer {
+	volatile unsigned long in, out;
+	volatile unsigned long slot[SLOTS];
+	atomic_ulong wrong;
+	atomic_ulong told;
+};
+
+/* What a call on the monitor has told; a dead owner has either counted or not. */
+static void go_on(struct buffer *b, struct mbox_mutex *mutex, int ret)
+{
+	if (ret < 0)
+		_exit(1);
+	if (!ret)
+		return;
+	atomic_fetch_add(&b->told, 1);
+	if (mbox_mutex_consistent(mutex))
+		_exit(2);
+}
+
+/* Puts in or takes out, until it is killed. */
+static void child_uses_the_buffer(const char *name, struct buffer *b, bool puts)
+{
+	char text[80];
+	struct mbox_cond *full, *empty;
+	struct mbox_mutex *mutex;
+
+	snprintf(text, sizeof(text), "%s.lock", name);
+	mutex = mbox_mutex_open(text, 0, 0);
+	snprintf(text, sizeof(text), "%s.full", name);
+	full = mbox_cond_open(text, 0, 0);
+	empty = mbox_cond_open(name, 0, 0);
+	if (!mutex || !full || !empty)
+		_exit(3);
+	for (;;) {
+		go_on(b, mutex, mbox_mutex_lock(mutex, NULL));
+		while (b->in - b->out == (puts ? SLOTS : 0))
+			go_on(b, mutex, mbox_cond_wait(puts ? full : empty, mutex, NULL));
+		if (b->in - b->out > SLOTS)
+			atomic_fetch_add(&b->wrong, 1);
+		if (puts) {
+			b->slot[b->in % SLOTS] = b->in;
+			b->in++;
+		} else {
+			if (b->slot[b->out % SLOTS] != b->out)
+				atomic_fetch_add(&b->wrong, 1);
+			b->out++;
+		}
+		if (mbox_cond_signal(puts ? empty : full) || mbox_mutex_unlock(mutex))
+			_exit(4);
+	}
+}
+
+/* Producers and consumers in a monitor, killed wherever they are. */
+TEST_F(sync, killed_processes_leave_a_monitor_that_works)
+{
+	unsigned long kills = env_number("MBOX_KILLS", 150), before;
+	struct random r = { .state = random_seed() };
+	struct mbox_cond *full, *empty;
+	char lock[80], text[80];
+	struct mbox_mutex *mutex;
+	struct buffer *b;
+	unsigned long n;
+	pid_t pids[4];
+	__s64 limit;
+	int i;
+
+	snprintf(lock, sizeof(lock), "%s.lock", self->name);
+	snprintf(text, sizeof(text), "%s.full", self->name);
+	mutex = mbox_mutex_open(lock, O_CREAT | O_EXCL, 0600);
+	full = mbox_cond_open(text, O_CREAT | O_EXCL, 0600);
+	empty = mbox_cond_open(self->name, O_CREAT | O_EXCL, 0600);
+	ASSERT_TRUE(mutex && full && empty);
+	b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(b != MAP_FAILED);
+	for (i = 0; i < 4; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			child_uses_the_buffer(self->name, b, i & 1);
+	}
+	for (n = 0; n < kills; n++) {
+		i = random_below(&r, 4);
+		usleep(random_below(&r, 3000));
+		kill(pids[i], SIGKILL);
+		ASSERT_EQ(pids[i], waitpid(pids[i], NULL, 0));
+		pids[i] = fork();
+		if (!pids[i])
+			child_uses_the_buffer(self->name, b, i & 1);
+	}
+	/* A signal of a process that was killed may be lost. Then all of them go on. */
+	EXPECT_EQ(0, neg(mbox_cond_broadcast(full)));
+	EXPECT_EQ(0, neg(mbox_cond_broadcast(empty)));
+	before = b->out;
+	limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	while (b->out < before + 10 * SLOTS && now_ns(CLOCK_MONOTONIC) < limit)
+		usleep(1000);
+	EXPECT_LE(before + 10 * SLOTS, b->out);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(0, waitpid(pids[i], NULL, WNOHANG));
+		kill(pids[i], SIGKILL);
+		ASSERT_EQ(pids[i], waitpid(pids[i], NULL, 0));
+	}
+	EXPECT_EQ(0U, atomic_load(&b->wrong));
+	TH_LOG("%lu taken out, %lu owners died", b->out, atomic_load(&b->told));
+	/* Of those that have died, none waits. */
+	EXPECT_EQ(0U, waiting(self));
+	mbox_cond_close(empty);
+	mbox_cond_close(full);
+	mbox_mutex_close(mutex);
+	mbox_unlink(lock);
+	mbox_unlink(text);
+	munmap(b, sizeof(*b));
+}
+
 static void child_waits(const char *lock, const char *name)
 {
 	struct mbox_mutex *mutex = mbox_mutex_open(lock, 0, 0);
@@ -580,6 +702,77 @@ TEST_F(sync, barrier_counts_only_who_waits)
 	mbox_barrier_close(one);
 	mbox_barrier_close(barrier);
 	EXPECT_EQ(0, mbox_barrier_close(NULL));
+}
+
+/* Passes the barrier until it is killed; counts when it comes, and when it has passed. */
+static void child_goes_rounds(const char *name, atomic_ulong *counts)
+{
+	struct mbox_barrier *barrier = mbox_barrier_open(name, 0, 0, PARTIES);
+	int ret;
+
+	while (barrier) {
+		atomic_fetch_add(&counts[0], 1);
+		ret = mbox_barrier_wait(barrier, NULL);
+		if (ret < 0)
+			break;
+		atomic_fetch_add(&counts[1], 1);
+		atomic_fetch_add(&counts[2], ret);
+	}
+	_exit(1);
+}
+
+/* A round takes as many that come as the barrier is for, also if some of them are killed. */
+TEST_F(sync, killed_processes_leave_a_barrier_that_works)
+{
+	struct mbox_barrier *barrier = mbox_barrier_open(self->name, O_CREAT, 0600, PARTIES);
+	unsigned long kills = env_number("MBOX_KILLS", 150), n, before;
+	struct random r = { .state = random_seed() };
+	pid_t pids[PARTIES + 1];
+	atomic_ulong *counts;
+	__s64 limit;
+	int i;
+
+	ASSERT_TRUE(!!barrier);
+	counts = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(counts != MAP_FAILED);
+	/* One more than are needed, so that it goes on while one is away. */
+	for (i = 0; i <= PARTIES; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			child_goes_rounds(self->name, counts);
+	}
+	for (n = 0; n < kills; n++) {
+		i = random_below(&r, PARTIES + 1);
+		usleep(random_below(&r, 3000));
+		kill(pids[i], SIGKILL);
+		ASSERT_EQ(pids[i], waitpid(pids[i], NULL, 0));
+		pids[i] = fork();
+		if (!pids[i])
+			child_goes_rounds(self->name, counts);
+	}
+	/* It goes on. */
+	before = atomic_load(&counts[1]);
+	limit = in_ms(CLOCK_MONOTONIC, WAIT_LIMIT_MS);
+	while (atomic_load(&counts[1]) < before + 10 * PARTIES && now_ns(CLOCK_MONOTONIC) < limit)
+		usleep(1000);
+	EXPECT_LE(before + 10 * PARTIES, atomic_load(&counts[1]));
+	for (i = 0; i <= PARTIES; i++) {
+		EXPECT_EQ(0, waitpid(pids[i], NULL, WNOHANG));
+		kill(pids[i], SIGKILL);
+		ASSERT_EQ(pids[i], waitpid(pids[i], NULL, 0));
+	}
+	/* Whoever has passed has come, and of each round all, unless it was killed. */
+	EXPECT_GE(atomic_load(&counts[0]), atomic_load(&counts[1]));
+	EXPECT_GE(atomic_load(&counts[0]), PARTIES * atomic_load(&counts[2]));
+	EXPECT_GE(PARTIES * (atomic_load(&counts[2]) + kills + PARTIES + 1),
+		  atomic_load(&counts[1]));
+	/* This one goes on with a round whose last thread has been killed. */
+	self->soon = deadline_in(CLOCK_MONOTONIC, 50);
+	EXPECT_EQ(-ETIMEDOUT, neg(mbox_barrier_wait(barrier, &self->soon)));
+	EXPECT_EQ(0U, waiting(self));
+	TH_LOG("%lu have passed", atomic_load(&counts[1]));
+	mbox_barrier_close(barrier);
+	munmap(counts, 4096);
 }
 
 /* A thread that died while it let the others through: the next one goes on with it. */
