@@ -96,6 +96,8 @@ struct channel {
  * @recv_type: receive the first of a type
  * @call: send a request and receive its reply
  * @serve: receive @n requests and reply to them
+ * @asks_as: which functions @ask calls; transports with the same are compared
+ * @ask: get the state; of System V, by a command of msgctl(2)
  */
 struct transport {
 	const char *name;
@@ -121,6 +123,11 @@ struct transport {
 	bool (*recv_type)(struct channel *c, unsigned int type);
 	bool (*call)(struct channel *c);
 	bool (*serve)(struct channel *c, unsigned int n);
+	enum asks_as {
+		MQ_GETATTR = 1,
+		MSGCTL,
+	} asks_as;
+	bool (*ask)(struct channel *c, int cmd);
 };
 
 extern const struct transport queue_rw, queue_ioctl, queue_sendmsg, ring_many, ring_one;
@@ -191,11 +198,12 @@ bool open_channel(struct channel *c, const struct transport *t, const struct sha
 void report(const struct row *row, const struct result *results, double *first);
 struct result summary(double *values, unsigned int n);
 
-/* pairs.c, flows.c, flat.c, life.c: all of their rows. */
+/* pairs.c, flows.c, flat.c, life.c, state.c: all of their rows. */
 void measure_pairs(void);
 void measure_flows(void);
 void measure_trips(void);
 void measure_flat(void);
 void measure_life(void);
+void measure_state(void);
 
 #endif /* MBOX_BENCH_COMPARE_H */

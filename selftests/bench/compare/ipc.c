@@ -42,6 +42,13 @@ static bool recv_mq(struct channel *c)
 	return mq_receive(c->mq, got.data, c->len, NULL) == c->len;
 }
 
+static bool ask_mq(struct channel *c, int cmd)
+{
+	struct mq_attr attr;
+
+	return !mq_getattr(c->mq, &attr);
+}
+
 /* The functions of the same names in libmbox-mq.so and libmbox-sysv.so. */
 static struct {
 	mqd_t (*open)(const char *name, int flags, ...);
@@ -49,6 +56,7 @@ static struct {
 	int (*unlink)(const char *name);
 	int (*send)(mqd_t mq, const char *data, size_t len, unsigned int prio);
 	ssize_t (*receive)(mqd_t mq, char *data, size_t len, unsigned int *prio);
+	int (*getattr)(mqd_t mq, struct mq_attr *attr);
 	int (*msgget)(key_t key, int flags);
 	int (*msgctl)(int id, int cmd, struct msqid_ds *ds);
 	int (*msgsnd)(int id, const void *msg, size_t len, int flags);
@@ -66,8 +74,10 @@ static bool load_drop_in(void)
 	*(void **)&drop_in.unlink = dlsym(library, "mq_unlink");
 	*(void **)&drop_in.send = dlsym(library, "mq_send");
 	*(void **)&drop_in.receive = dlsym(library, "mq_receive");
+	*(void **)&drop_in.getattr = dlsym(library, "mq_getattr");
 
-	return drop_in.open && drop_in.close && drop_in.unlink && drop_in.send && drop_in.receive;
+	return drop_in.open && drop_in.close && drop_in.unlink && drop_in.send &&
+	       drop_in.receive && drop_in.getattr;
 }
 
 static bool open_drop_in(struct channel *c, const struct shape *shape)
@@ -100,6 +110,19 @@ static bool recv_drop_in(struct channel *c)
 {
 	return drop_in.receive(c->mq, got.data, c->len, NULL) == c->len;
 }
+
+static bool ask_drop_in(struct channel *c, int cmd)
+{
+	struct mq_attr attr;
+
+	return !drop_in.getattr(c->mq, &attr);
+}
+
+/* Room for what each command of msgctl() returns. */
+union state {
+	struct msqid_ds ds;
+	struct msginfo info;
+};
 
 /* Give a new queue room for as many messages as the others have. @control: msgctl() */
 static bool set_capacity(struct channel *c, const struct shape *shape,
@@ -155,6 +178,13 @@ static bool recv_sysv(struct channel *c)
 	return msgrcv(c->id, &got, c->len, 0, 0) == c->len;
 }
 
+static bool ask_sysv(struct channel *c, int cmd)
+{
+	union state state;
+
+	return msgctl(c->id, cmd, &state.ds) >= 0;
+}
+
 static bool load_sysv_drop_in(void)
 {
 	void *library = dlopen("libmbox-sysv.so", RTLD_NOW | RTLD_LOCAL);
@@ -195,6 +225,13 @@ static bool recv_sysv_drop_in(struct channel *c)
 	return drop_in.msgrcv(c->id, &got, c->len, 0, 0) == c->len;
 }
 
+static bool ask_sysv_drop_in(struct channel *c, int cmd)
+{
+	union state state;
+
+	return drop_in.msgctl(c->id, cmd, &state.ds) >= 0;
+}
+
 const struct transport posix_mq = {
 	.name = "POSIX mq",
 	.kind = KERNEL,
@@ -205,6 +242,8 @@ const struct transport posix_mq = {
 	.send = send_mq,
 	.recv = recv_mq,
 	.send_prio = send_mq_prio,
+	.asks_as = MQ_GETATTR,
+	.ask = ask_mq,
 };
 
 const struct transport mq_drop_in = {
@@ -215,6 +254,8 @@ const struct transport mq_drop_in = {
 	.close = close_drop_in,
 	.send = send_drop_in,
 	.recv = recv_drop_in,
+	.asks_as = MQ_GETATTR,
+	.ask = ask_drop_in,
 };
 
 const struct transport system_v = {
@@ -227,6 +268,8 @@ const struct transport system_v = {
 	.recv = recv_sysv,
 	.send_type = send_sysv_type,
 	.recv_type = recv_sysv_type,
+	.asks_as = MSGCTL,
+	.ask = ask_sysv,
 };
 
 const struct transport sysv_drop_in = {
@@ -236,4 +279,6 @@ const struct transport sysv_drop_in = {
 	.close = close_sysv_drop_in,
 	.send = send_sysv_drop_in,
 	.recv = recv_sysv_drop_in,
+	.asks_as = MSGCTL,
+	.ask = ask_sysv_drop_in,
 };

@@ -8,9 +8,10 @@
  * -q takes few sizes and short runs. RUNS is how often processes exchange messages for
  * about MS milliseconds, SAMPLES how often a process times 20 pairs of a send and a
  * receive. MEASURE is the only one to be measured: pair, batch, trip, one-way, fan-in,
- * many, rpc, depth, queues, priorities, types, life, life-named; and trip-batch,
- * one-way-batch, fan-in-batch, many-batch, rpc-batch, in which a wake-up does not preempt
- * (flows.c). rpc is measured where libtirpc was there when this was built.
+ * many, rpc, depth, queues, priorities, types, life, life-named, mq-getattr, ipc-stat,
+ * ipc-info, msg-info; and trip-batch, one-way-batch, fan-in-batch, many-batch, rpc-batch, in
+ * which a wake-up does not preempt (flows.c). rpc is measured where libtirpc was there when
+ * this was built.
  *
  * Needs the module, and root for queues that hold as much as the others. The output is a
  * table whose columns are separated by tabs, a line for each transport:
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
 	measure_flows();
 	measure_flat();
 	measure_life();
+	measure_state();
 
 	return 0;
 }

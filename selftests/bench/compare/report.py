@@ -41,6 +41,10 @@ TITLES = {
     "types": "A send and a receive of {bytes} bytes, by types in the queue",
     "life": "Making and closing a queue that has no name",
     "life-named": "Making and closing a queue, making and removing its name",
+    "mq-getattr": "mq_getattr(3)",
+    "ipc-stat": "msgctl(2) with IPC_STAT",
+    "ipc-info": "msgctl(2) with IPC_INFO",
+    "msg-info": "msgctl(2) with MSG_INFO and one queue",
 }
 BY_BYTES = ("pair", "trip", "rpc", "one-way", "trip-batch", "rpc-batch", "one-way-batch")
 BATCH = "-batch"

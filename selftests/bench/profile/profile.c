@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/io.h>
 #include <sys/msg.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* What goes to this port, QEMU writes to a file. */
@@ -84,7 +85,7 @@ static struct mbox *create(void)
 
 static mqd_t create_mq(void)
 {
-	struct mq_attr attr = { .mq_maxmsg = 4, .mq_msgsize = SIZE_MAX_BYTES };
+	struct mq_attr attr = { .mq_maxmsg = BATCH, .mq_msgsize = SIZE_MAX_BYTES };
 	mqd_t new = mq_open("/mbox-profile", O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
 
 	check(new == (mqd_t)-1 || mq_unlink("/mbox-profile"), "mq_open");
@@ -121,6 +122,42 @@ static void do_pair_sysv(void)
 static void do_pair_pipe(void)
 {
 	check(write(pipes[1], out, size) < 0 || read(pipes[0], in, sizeof(in)) < 0, "pipe");
+}
+
+/* A pair, when many messages are sent before the first is received. */
+static void do_burst(void)
+{
+	int i;
+
+	for (i = 0; i < BATCH; i++)
+		check(mbox_send(mb, out, size, 0), "burst");
+	for (i = 0; i < BATCH; i++)
+		check(mbox_recv(mb, in, sizeof(in), 0) < 0, "burst");
+}
+
+static void do_burst_msg(void)
+{
+	struct mbox_msg msg;
+	int i;
+
+	for (i = 0; i < BATCH; i++) {
+		msg = (struct mbox_msg){ .buf = (uintptr_t)out, .len = size };
+		check(mbox_sendmsg(mb, &msg), "burst_msg");
+	}
+	for (i = 0; i < BATCH; i++) {
+		msg = (struct mbox_msg){ .buf = (uintptr_t)in, .len = sizeof(in) };
+		check(mbox_recvmsg(mb, &msg) < 0, "burst_msg");
+	}
+}
+
+static void do_burst_mq(void)
+{
+	int i;
+
+	for (i = 0; i < BATCH; i++)
+		check(mq_send(mq, out, size, 0), "burst_mq");
+	for (i = 0; i < BATCH; i++)
+		check(mq_receive(mq, in, sizeof(in), NULL) < 0, "burst_mq");
 }
 
 static void do_batch(void)
@@ -197,6 +234,9 @@ static const struct operation {
 	{ "pair_mq", do_pair_mq },
 	{ "pair_sysv", do_pair_sysv },
 	{ "pair_pipe", do_pair_pipe },
+	{ "burst", do_burst },
+	{ "burst_msg", do_burst_msg },
+	{ "burst_mq", do_burst_mq },
 	{ "batch", do_batch },
 	{ "trip", do_trip, serve_trips },
 	{ "trip_mq", do_trip_mq, serve_trips_mq },
@@ -220,6 +260,7 @@ int main(int argc, char **argv)
 {
 	/* Whether a wake-up preempts must not depend on when the threads started. */
 	const struct sched_param param = { 0 };
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	const struct operation *op = operations;
 	pthread_t other;
 	int i;
@@ -233,6 +274,7 @@ int main(int argc, char **argv)
 		return usage();
 
 	check(sched_setscheduler(0, SCHED_BATCH, &param), "SCHED_BATCH");
+	check(setrlimit(RLIMIT_MSGQUEUE, &all), "RLIMIT_MSGQUEUE");
 	show_symbols();
 	mb = create();
 	back = create();
