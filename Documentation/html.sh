@@ -4,12 +4,12 @@
 # Make a site of the pages and the manual pages. Needs sphinx-build and mandoc; a warning
 # of either fails.
 set -euo pipefail
-cd "$(dirname "$0")"
 export LC_ALL=C.UTF-8
 
 [ $# = 1 ] || { echo "usage: html.sh FOLDER" >&2; exit 2; }
 mkdir -p "$1/man"
 site=$(cd "$1" && pwd)
+cd "$(dirname "$0")"
 sphinx-build -q -W --keep-going -n -d "$site/.doctrees" . "$site"
 
 # The head of a page, for a phone as well.
