@@ -1145,8 +1145,9 @@ def test_stubs_agree():
             assert is_async == inspect.iscoroutinefunction(value), f"{name}.{member}"
 
 
-def test_examples_of_the_page():
-    path = os.path.join(HERE, "python.rst")
+def run_examples(page, at_least):
+    """Each example of the page prints what its comments say."""
+    path = os.path.join(HERE, page)
     with open(path) as file:
         lines = file.read().split("\n")
     examples, inside = [], None
@@ -1158,7 +1159,7 @@ def test_examples_of_the_page():
             inside = None
         elif inside is not None:
             inside.append(line[3:])
-    assert len(examples) >= 8, f"{len(examples)} examples"
+    assert len(examples) >= at_least, f"{len(examples)} examples"
     for number, example in examples:
         code = compile("\n" * number + "\n".join(example), path, "exec")
 
@@ -1172,6 +1173,14 @@ def test_examples_of_the_page():
             assert out.getvalue().split("\n")[:-1] == wanted, (out.getvalue(), wanted)
 
         assert in_child(run) == 0, f"line {number}"
+
+
+def test_examples_of_the_page():
+    run_examples("python.rst", 8)
+
+
+def test_examples_of_the_page_on_event_loops():
+    run_examples("event-loops.rst", 1)
 
 
 # ---- all of them ---------------------------------------------------------------------------
