@@ -167,6 +167,86 @@ test_commands_and_files_of_make_vm()
 	grep -qx 'echo "from the pipe"; exit 7' "$tmp/out" || echo "the commands are not there"
 }
 
+# ---- machines that lack something --------------------------------------------
+
+# bare_machine USER: in $tmp/bin, the programs of a machine on which nothing is installed that
+# is wanted, and USER is the caller. What its apt-get says is in $tmp/apt; it fails then.
+bare_machine()
+{
+	rm -rf "${tmp:?}/bin"
+	mkdir "$tmp/bin"
+	for name in cat dirname df env grep head mktemp rm sed sh tail tr xargs; do
+		ln -s "$(command -v "$name")" "$tmp/bin/$name"
+	done
+	printf '#!/bin/sh\necho %s\n' "$1" >"$tmp/bin/id"
+	printf '#!/bin/sh\nexit 1\n' >"$tmp/bin/dpkg-query"
+	printf '#!/bin/sh\n[ "$1" != show ] || echo "Depends: ${3:-$2}-12"\n' >"$tmp/bin/apt-cache"
+	cat >"$tmp/bin/apt-get" <<-'EOF'
+	#!/bin/sh
+	echo "$*" >>"${0%/bin/*}/calls"
+	case " $* " in
+	*" update "*) [ -e "${0%/bin/*}/offline" ] || exit 0 ;;
+	esac
+	cat "${0%/bin/*}/apt"
+	exit 100
+	EOF
+	chmod +x "$tmp/bin"/*
+	rm -f "$tmp/calls" "$tmp/offline"
+	: >"$tmp/apt"
+}
+
+test_packages_without_sudo()
+{
+	bare_machine 1000
+	says 1 '^deps.sh: install these first, as root: bpftrace$' \
+		env PATH="$tmp/bin" selftests/tools/vm/deps.sh tracing
+	[ ! -e "$tmp/calls" ] || echo "apt was called"
+	# With it, through it.
+	printf '#!/bin/sh\nexport SUDO=1\n"$@"\n' >"$tmp/bin/sudo"
+	chmod +x "$tmp/bin/sudo"
+	says 1 '^deps.sh: cannot install: bpftrace$' \
+		env PATH="$tmp/bin" selftests/tools/vm/deps.sh tracing
+	grep -q -e '--no-remove .*install bpftrace' "$tmp/calls" || cat "$tmp/calls"
+}
+
+test_packages_without_a_network()
+{
+	bare_machine 0
+	echo 'E: Failed to fetch http://nowhere/x.deb' >"$tmp/apt"
+	says 1 '^deps.sh: apt cannot fetch packages: is there a network\?$' \
+		env PATH="$tmp/bin" selftests/tools/vm/deps.sh tracing
+	grep -q '^deps.sh: cannot install: bpftrace$' "$tmp/out" || cat "$tmp/out"
+	: >"$tmp/offline"
+	says 1 '^deps.sh: apt cannot fetch its lists: is there a network\?$' \
+		env PATH="$tmp/bin" selftests/tools/vm/deps.sh tracing
+	grep -q '^E: Failed to fetch' "$tmp/out" || echo "it keeps what apt said"
+}
+
+test_packages_without_space()
+{
+	bare_machine 0
+	{
+		echo 'After this operation, 512 MB of additional disk space will be used.'
+		echo "E: You don't have enough free space in /var/cache/apt/archives/."
+	} >"$tmp/apt"
+	says 1 '^deps.sh: not enough space in /var/cache/apt/archives/; apt needs: 512 MB$' \
+		env PATH="$tmp/bin" selftests/tools/vm/deps.sh tracing
+}
+
+# What there is to do is not begun.
+test_a_cache_without_space()
+{
+	mkdir -p "$tmp/full" "$tmp/df"
+	printf '#!/bin/sh\nprintf "Avail\\n   37\\n"\n' >"$tmp/df/df"
+	chmod +x "$tmp/df/df"
+	says 2 "^bash: a kernel needs 400 MiB in $tmp/full/mbox, and 37 MiB are free\$" \
+		env PATH="$tmp/df:$PATH" XDG_CACHE_HOME="$tmp/full" \
+		bash -c '. selftests/tools/vm/lib.sh; need_space 400 "a kernel"; echo on' bash
+	! grep -qx on "$tmp/out" || echo "it goes on"
+	says 0 '^on$' env PATH="$tmp/df:$PATH" XDG_CACHE_HOME="$tmp/full" \
+		bash -c '. selftests/tools/vm/lib.sh; need_space 37 "a kernel"; echo on' bash
+}
+
 # ---- make help ---------------------------------------------------------------
 
 # Every target but help itself has one line of at most 80 columns, under a heading.

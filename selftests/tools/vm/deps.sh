@@ -142,7 +142,11 @@ if [ -n "$as_root" ] && ! command -v sudo >/dev/null; then
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-apt update >"$log" 2>&1 </dev/null || { tail -n 30 "$log" >&2; exit 1; }
+apt update >"$log" 2>&1 </dev/null || {
+	tail -n 30 "$log" >&2
+	echo "deps.sh: apt cannot fetch its lists: is there a network?" >&2
+	exit 1
+}
 look
 if [ -n "$UNKNOWN" ]; then
 	echo "deps.sh: apt knows no package for:$UNKNOWN" >&2
@@ -158,6 +162,13 @@ if ! apt -y --no-remove --no-install-recommends install $MISSING >>"$log" 2>&1 <
 		sed -n 's/^Remv \([^ ]*\).*/ \1/p' | tr -d '\n')
 	[ -z "$removed" ] ||
 		echo "deps.sh: in the way, and left alone:$removed" >&2
+	# Without a network, apt update warns and goes on.
+	! grep -q '^E: \(Failed to fetch\|Unable to fetch\)' "$log" ||
+		echo "deps.sh: apt cannot fetch packages: is there a network?" >&2
+	need=$(sed -n "s/^E: You don't have enough free space in \(.*\)\.\$/\1/p" "$log")
+	[ -z "$need" ] || echo "deps.sh: not enough space in $need; apt needs:" \
+		"$(sed -n 's/^After this operation, \(.*\) of additional disk space will be used\.$/\1/p' \
+			"$log")" >&2
 	echo "deps.sh: cannot install:$MISSING" >&2
 	exit 1
 fi

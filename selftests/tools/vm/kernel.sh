@@ -183,6 +183,7 @@ stock()
 	KIMAGE=$dir/vmlinux
 	if [ ! -e "$dir/env" ]; then
 		rm -rf "$dir"
+		need_space 400 "kernel $NAME"
 		apt_fetch "${binary:-$image}" "$dir/deb"
 		mkdir -p "$dir/boot"
 		dpkg-deb --fsys-tarfile "$DEB" |
@@ -235,6 +236,7 @@ source_tree()
 	version=$(apt_version "$pkg")
 	src=$CACHE/source/$version
 	if [ ! -d "$src" ]; then
+		need_space 1000 "$pkg"
 		apt_fetch "$pkg" "$CACHE/source/deb"
 		say "unpacking $pkg"
 		rm -rf "$src.tmp"
@@ -277,6 +279,7 @@ build()
 	if [ ! -e "$dir/env" ]; then
 		start=$SECONDS
 		log=$dir/build.log
+		need_space 400 "kernel $NAME"
 		say "building kernel $NAME from ${SRC##*/}, config $hash; log: $log"
 		mkdir -p "$out"
 		configure "$out" "${frags[@]}" >"$dir/config.log" 2>&1 ||

@@ -56,6 +56,16 @@ lock_cache()
 	flock "$fd"
 }
 
+# need_space MIB WHAT: ends the script where the cache has no room for it.
+need_space()
+{
+	local free
+
+	free=$(df --output=avail -m "$CACHE" | tail -n 1)
+	[ "$free" -ge "$1" ] ||
+		die "$2 needs $1 MiB in $CACHE, and ${free##* } MiB are free"
+}
+
 # apt with a configuration of its own under the cache: ARCH and SUITE may be
 # ones that the machine itself is not set up for, and nothing of it changes.
 # The mirrors are the machine's own, whichever release it takes from them.
@@ -104,7 +114,7 @@ apt_setup()
 	# Preferred to the release that it belongs to.
 	[ "$suite" = "$codename" ] ||
 		echo "APT::Default-Release \"$suite\";" >>"$APT_CONFIG"
-	apt-get -qq update >&2 || die "apt-get update failed"
+	apt-get -qq update >&2 || die "apt cannot fetch its lists: is there a network?"
 	touch "$APT_ROOT/fresh"
 }
 
@@ -129,7 +139,7 @@ apt_fetch()
 	(cd "$2" && rm -f "${1}_"*.deb && apt-get -qq download "$1" >&2) || {
 		# Perhaps its place is a newer one's by now.
 		rm -f "$APT_ROOT/fresh"
-		die "cannot fetch $1; next time apt's lists are read anew"
+		die "cannot fetch $1: is there a network? Next time apt's lists are read anew"
 	}
 	DEB=$(echo "$2/${1}_"*.deb)
 }
