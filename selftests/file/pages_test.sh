@@ -15,7 +15,7 @@ if [ "${1-}" != inside ]; then
 	exec unshare -m "$0" inside
 fi
 cd "$(dirname "$0")"
-pages="mboxfs.5 containers.rst services.rst textbook.rst"
+pages="mboxfs.5 containers.rst services.rst confinement.rst textbook.rst"
 patience=$((400 * ${MBOX_TIME_FACTOR:-1}))
 tmp=$(mktemp -d)
 

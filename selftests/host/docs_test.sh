@@ -949,7 +949,7 @@ test_examples_are_in_the_pages()
 		*) [ -f "${file%.c}.out" ] || echo "$file: no ${file%.c}.out" ;;
 		esac
 		grep -qF "${file#libuser/examples/}" Documentation/textbook.rst \
-			Documentation/event-loops.rst ||
+			Documentation/event-loops.rst Documentation/confinement.rst ||
 			echo "no page of examples has ${file#libuser/examples/}"
 	done
 	for file in libuser/examples/*/*.out; do
