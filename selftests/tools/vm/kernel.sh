@@ -8,7 +8,8 @@ usage()
 {
 	cat <<EOF
 usage: kernel.sh NAME     make kernel NAME available, print its env file
-       kernel.sh --source print the directory of kernel source tools
+       kernel.sh --source [linux-source|linux-source-6.1]
+                          print the directory of kernel source tools, or of that source
        kernel.sh --list   names
 
 The env file sets KNAME, KVER, KDIR (to build modules against), KIMAGE (what
@@ -331,7 +332,7 @@ check_config()
 	[ $lost = 0 ] || die "the config is not what the fragments ask for"
 }
 
-[ $# = 1 ] || { usage >&2; exit 2; }
+[ $# = 1 ] || [ "$#:${1-}" = 2:--source ] || { usage >&2; exit 2; }
 case $1 in
 -h|--help)
 	usage; exit ;;
@@ -339,7 +340,11 @@ case $1 in
 	table | while read -r name _; do echo "$name"; done
 	exit ;;
 --source)
-	source_tree linux-source-6.1 bookworm
+	case ${2-linux-source-6.1} in
+	linux-source-6.1) source_tree linux-source-6.1 bookworm ;;
+	linux-source) source_tree linux-source trixie-backports ;;
+	*) usage >&2; exit 2 ;;
+	esac
 	exit ;;
 esac
 
