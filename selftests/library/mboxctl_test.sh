@@ -1830,6 +1830,34 @@ test_serve_runs_several_commands()
 	check 2 '' "mboxctl serve: at least one job is needed*" mboxctl serve -j 0 "$m" cat
 }
 
+# Whoever is killed: one of its processes, or the first one and with it the others.
+test_serve_that_is_killed_loses_no_job()
+{
+	ok mboxctl create "$m"
+	for victim in worker all; do
+		rm -f "$tmp/pids"
+		mboxctl serve -j 2 "$m" sh -c "echo \$PPID >>'$tmp/pids'; exec sleep 1000" &
+		server=$!
+		ok mboxctl send -p 1 "$m" first
+		ok mboxctl send "$m" second
+		until_ok sh -c "[ \$(wc -l <'$tmp/pids') = 2 ]"
+		has "$m" "0 2" queued leased
+		if [ "$victim" = worker ]; then
+			kill -KILL "$(head -n 1 "$tmp/pids")"
+			until_ok sh -c "mboxctl stat --json '$m' | grep -q '\"queued\":1,'"
+			has "$m" "1 1" queued leased
+			kill "$server"
+		else
+			kill -KILL "$server"
+		fi
+		wait "$server" || :
+		until_ok sh -c "mboxctl stat --json '$m' | grep -q '\"queued\":2,'"
+		has "$m" "2 0" queued leased
+		check 0 firstsecond '' mboxctl recv -n 2 "$m"
+	done
+	ok mboxctl rm "$m"
+}
+
 test_create_names_a_mailbox_for_dead_letters()
 {
 	ok mboxctl create "$m-dead"
