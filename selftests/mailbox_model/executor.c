@@ -81,6 +81,12 @@ static __s64 lifespan_ns(void)
 	return 10 * NSEC_PER_MSEC * time_factor();
 }
 
+/* To show what such a deadline ends takes more of them. */
+static __s64 later_ns(void)
+{
+	return 3 * lifespan_ns();
+}
+
 static long send_step(struct slot *slot)
 {
 	struct step *s = &slot->step;
@@ -191,6 +197,8 @@ static long call_step(struct slot *slot)
 	sleeps = count_sleeps();
 	if (s->block_mode == EXPIRES)
 		request.deadline_ns = in_ms(CLOCK_MONOTONIC, 2 * time_factor());
+	if (s->block_mode == LATER)
+		request.deadline_ns = now_ns(CLOCK_MONOTONIC) + later_ns();
 	ret = raw(slot->fd, MBOX_IOC_CALL, &request);
 	if (request.ticket)
 		ret = -EPROTO;
@@ -222,7 +230,7 @@ static bool await_ended(int fd, long n)
 	return true;
 }
 
-/* None, one that has passed, one that passes soon, or one long after the sequence. */
+/* None, one that has passed, passes soon or with AGE, or one long after the sequence. */
 static __u64 start_deadline(const struct step *s)
 {
 	switch (s->block_mode) {
@@ -230,6 +238,8 @@ static __u64 start_deadline(const struct step *s)
 		return 1;
 	case EXPIRES:
 		return in_ms(CLOCK_MONOTONIC, 2 * time_factor());
+	case LATER:
+		return now_ns(CLOCK_MONOTONIC) + later_ns();
 	default:
 		return s->id % 2 ? in_ms(CLOCK_MONOTONIC, 3600 * 1000) : 0;
 	}
@@ -514,19 +524,64 @@ void stop_workers(struct executor *c)
 	param_set("user_bytes", c->user_bytes);
 }
 
-/* ---- lifespans ------------------------------------------------------------ */
+/* ---- lifespans and deadlines ------------------------------------------------ */
 
-/* A lifespan begins now; or (@latest) it has begun by now. */
-void note_end(struct executor *c, bool latest)
+/*
+ * If @s has a lifespan or a deadline that comes with AGE, that time begins now; or (@latest) it
+ * has begun by now.
+ */
+void note_end(struct executor *c, const struct step *s, bool latest)
 {
-	c->ends[latest] = now_ns(CLOCK_MONOTONIC) + lifespan_ns();
+	if (s->lifespan == SOON)
+		c->ends[latest] = now_ns(CLOCK_MONOTONIC) + lifespan_ns();
+	else if (s->block_mode == LATER)
+		c->ends[latest] = now_ns(CLOCK_MONOTONIC) + later_ns();
 }
 
-/* Until it has ended. */
-void await_end(const struct executor *c)
+/* Of the calls that worker @slot has started: those that go on, and those that have ended. */
+static void count_calls(const struct slot *slot, long *counts)
 {
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", slot->pid, slot->fd);
+	counts[0] = number_in_file(path, "mbox-calls:");
+	counts[1] = number_in_file(path, "mbox-calls-ended:");
+}
+
+/*
+ * The kernel ends a call that was started some time after its deadline. Afterwards there is
+ * one less that goes on, or, if the worker starts the next one meanwhile, one more that has
+ * ended. A call that has ended already changes nothing.
+ */
+static void await_end_of_call(struct executor *c, int caller, const long *before)
+{
+	__s64 limit = c->ends[1] + 200 * NSEC_PER_MSEC * time_factor();
+	long now[2];
+
+	do {
+		usleep(1000);
+		count_calls(&c->slot[caller], now);
+	} while (now[0] >= before[0] && now[1] <= before[1] && now_ns(CLOCK_MONOTONIC) < limit);
+	c->patience = 5;
+}
+
+/* Until it has ended. @caller: of the worker that has started a call, or -1. */
+void await_end(struct executor *c, int caller)
+{
+	long before[2] = { 0 };
+	int i;
+
+	if (caller >= 0)
+		count_calls(&c->slot[caller], before);
+	c->missed = now_ns(CLOCK_MONOTONIC) >= c->ends[0];
+	/* A call that waits ends by itself now. */
+	for (i = 0; i < NWORKERS; i++)
+		if (!is_done(&c->slot[i]) && c->slot[i].step.block_mode == LATER)
+			c->slot[i].step.block_mode = EXPIRES;
 	while (now_ns(CLOCK_MONOTONIC) <= c->ends[1])
 		usleep(1000);
+	if (caller >= 0)
+		await_end_of_call(c, caller, before);
 }
 
 /* ---- steps ------------------------------------------------------------------ */
@@ -543,8 +598,7 @@ void issue(struct executor *c, const struct step *s, __u64 id)
 		      s->op == FETCH || s->op == CANCEL ? c->call[s->request] :
 							    c->token[s->request];
 	slot->late = false;
-	if (s->lifespan == SOON)
-		note_end(c, false);
+	note_end(c, s, false);
 	if (s->slow)
 		slot->is_slow = !slow_init(&slot->page);
 	slot->picked = 0;
@@ -940,10 +994,12 @@ static bool at_rest(struct executor *c)
 	return true;
 }
 
-/* On a busy machine, a lifespan may have ended that was to go on. */
+/* On a busy machine, a lifespan or a deadline may have ended that was to go on. */
 static bool is_too_old(const struct executor *c, const struct world *w)
 {
-	return !w->link && has_mortal(&w->queue[0]) && now_ns(CLOCK_MONOTONIC) >= c->ends[0];
+	bool mortal = c->mortal || (!w->link && has_mortal(&w->queue[0]));
+
+	return c->missed || (mortal && now_ns(CLOCK_MONOTONIC) >= c->ends[0]);
 }
 
 /* Or a deadline that was to pass in a call had passed before. */
@@ -1008,7 +1064,9 @@ bool agrees(struct executor *c, struct world *w, __u64 id)
 				c->late = is_too_old(c, w);
 				return true;
 			}
-			break;
+			if (!c->patience--)
+				break;
+			usleep(1000);
 		}
 		if (now_ns(CLOCK_MONOTONIC) > limit) {
 			SAY(c->report, "#   a worker neither waits nor returns\n");

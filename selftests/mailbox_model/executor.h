@@ -68,7 +68,11 @@ struct slot {
  * @call: by message, of the calls that were started
  * @steps: carried out so far
  * @late: the last step was not what it should have been, or may not have been
- * @ends: when the lifespan that goes on ends, at the earliest and at the latest
+ * @ends: when the lifespan or the deadline that goes on ends, at the earliest and at the
+ *	latest
+ * @mortal: there was one before the last step, which did not wait for its end
+ * @missed: that end came before the executor could look
+ * @patience: how often to look again, because a thread of the kernel may not be done
  * @rest: it is over only when every worker is at rest
  * @slow: copies can be slow
  * @shrink_until: when it is too late to cut a sequence down; 0: never
@@ -92,6 +96,9 @@ struct executor {
 	unsigned long long steps;
 	bool late;
 	__s64 ends[2];
+	bool mortal;
+	bool missed;
+	int patience;
 	bool rest;
 	bool slow;
 	__s64 shrink_until;
@@ -115,8 +122,8 @@ void stop_workers(struct executor *c);
 void issue(struct executor *c, const struct step *s, __u64 id);
 void issue_rival(struct executor *c, const struct step *s, __u32 len, __u64 id);
 void release(struct slot *slot, bool fail);
-void note_end(struct executor *c, bool latest);
-void await_end(const struct executor *c);
+void note_end(struct executor *c, const struct step *s, bool latest);
+void await_end(struct executor *c, int caller);
 void forget_page(struct slot *slot);
 bool restart(struct slot *slot);
 bool stop(struct slot *slot);

@@ -131,10 +131,27 @@ bool has_place(const struct model *m, int worker)
 	return own < (left + !broken(m, HALF_IS_ROUNDED_DOWN)) / 2;
 }
 
-/* Whether there is a message whose lifespan goes on, wherever it is. */
+/* Whether the deadline of a call goes on that waits, or that was started. */
+static bool has_timed(const struct model *m)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		if (!m->out[i].done && m->out[i].call.block_mode == LATER)
+			return true;
+	for (i = 0; i < m->ncalls; i++)
+		if (m->calls[i].timed)
+			return true;
+	return false;
+}
+
+/* Whether there is a message whose lifespan goes on, wherever it is, or such a deadline. */
 bool has_mortal(const struct model *m)
 {
 	int i;
+
+	if (has_timed(m))
+		return true;
 
 	for (i = 0; i < m->nstored; i++)
 		if (m->stored[i].mortal)

@@ -44,16 +44,17 @@ enum op {
 	STOP, CONTINUE,
 	/* It is copying a message, and can go on. */
 	RELEASE,
-	/* The one lifespan that goes on ends; no worker does anything. */
+	/* The one lifespan, or deadline, that goes on ends; no worker does anything. */
 	AGE,
 };
 
 /*
  * How a call that would wait ends: not at all, or with one of two errors; or its
  * deadline comes before any worker does anything else. So does that of a call that was
- * started with either kind of deadline, when its request was accepted.
+ * started with either kind of deadline, when its request was accepted. LATER: the deadline
+ * comes with AGE, wherever the request is by then.
  */
-enum block_mode { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES };
+enum block_mode { WAIT, DONTWAIT, PAST_DEADLINE, EXPIRES, LATER };
 
 /* Of a message: it has none, it is over when the call begins, or it ends with AGE. */
 enum lifespan { FOREVER, AT_ONCE, SOON };
@@ -72,7 +73,7 @@ enum lifespan { FOREVER, AT_ONCE, SOON };
  * @plain: SEND and RECV: write(2) or read(2)
  * @bad: the address of the message's buffer is bad
  * @slow: RECV and REPLY_RECV: the copy to it stops until RELEASE
- * @block_mode: of what may wait; EXPIRES: only of CALL and START
+ * @block_mode: of what may wait; EXPIRES and LATER: only of CALL and START
  * @flags: of the call; MBOX_DONTWAIT is in @block_mode
  * @len: SEND, CALL and START: of the message; RECV, REPLY_RECV and FETCH: of the buffer
  * @skip: RECV: as for the call; EXPEL: only one with as many messages to receive
@@ -119,6 +120,7 @@ struct step {
  * @sync: and waits whatever the capacity
  * @request: and then goes on to wait for a reply
  * @started: which is fetched later, so that no worker waits once it is accepted
+ * @timed: and whose deadline comes with AGE
  * @reply_room: for that
  * @reply_bad: where it cannot be put
  * @unread: MBOX_BROADCAST: by worker, whether it is still to receive it
@@ -143,6 +145,7 @@ struct message {
 	bool sync;
 	bool request;
 	bool started;
+	bool timed;
 	__u32 reply_room;
 	bool reply_bad;
 	bool unread[NWORKERS];
@@ -183,6 +186,7 @@ struct owed {
  * @id: of its request
  * @worker: that has started it
  * @ended: it has a reply, or none will come
+ * @timed: its deadline comes with AGE
  * @order: among those that have ended
  * @ret: the length of the reply, or -errno
  * @reply: the reply
@@ -191,6 +195,7 @@ struct started {
 	int id;
 	int worker;
 	bool ended;
+	bool timed;
 	int order;
 	long ret;
 	struct message reply;
@@ -227,6 +232,7 @@ struct letters {
  * @ready: it will have ended when that goes on
  * @kept: it waits meanwhile
  * @restarted: REPLY_RECV: it was, after it had replied
+ * @again: the call was made again after a signal
  * @call: which
  * @replied: REPLY_RECV: the reply was made
  * @token: there is one for @msg
@@ -243,6 +249,7 @@ struct outcome {
 	bool ready;
 	bool kept;
 	bool restarted;
+	bool again;
 	struct step call;
 	bool replied;
 	bool token;
@@ -456,6 +463,12 @@ enum {
 	LATE_CALL_LEAVES_ITS_REQUEST,
 	LATE_CALL_IS_NOT_TOLD,
 	LATE_REPLY_SUCCEEDS,
+	QUEUED_REQUEST_HAS_NO_DEADLINE,
+	RECEIVED_REQUEST_HAS_NO_DEADLINE,
+	REPLY_CAN_BE_LATE_AFTERWARDS,
+	WAITING_REQUEST_HAS_NO_DEADLINE,
+	LATE_REQUEST_KEEPS_ITS_PLACE,
+	RESTARTED_CALL_HAS_NO_DEADLINE,
 	NBUGS,
 };
 

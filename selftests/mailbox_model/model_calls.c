@@ -117,7 +117,7 @@ void end_call(struct model *m, const struct message *msg, long ret,
 /* A request is accepted, and its call goes on without its worker. */
 void begin_call(struct model *m, struct message *msg, int worker)
 {
-	struct started call = { .id = msg->id, .worker = worker };
+	struct started call = { .id = msg->id, .worker = worker, .timed = msg->timed };
 
 	INSERT(m->calls, m->ncalls, m->ncalls, call);
 	finish(m, worker, 0, NULL);
@@ -143,7 +143,8 @@ static void withdraw_call(struct model *m, int id)
 		if (m->stored[i].id == id) {
 			REMOVE(m->stored, m->nstored, i);
 			m->sent--;
-			admit(m, STORED_MAX);
+			if (!broken(m, LATE_REQUEST_KEEPS_ITS_PLACE))
+				admit(m, STORED_MAX);
 			return;
 		}
 }
@@ -173,6 +174,66 @@ void expire_call(struct model *m, int id)
 	if (!broken(m, LATE_CALL_LEAVES_ITS_REQUEST) &&
 	    !(broken(m, LATE_REPLY_SUCCEEDS) && is_owed(m, id)))
 		withdraw_call(m, id);
+}
+
+static bool is_stored(const struct model *m, int id)
+{
+	int i;
+
+	for (i = 0; i < m->nstored; i++)
+		if (m->stored[i].id == id)
+			return true;
+	return false;
+}
+
+/* The worker with a call that goes on and whose deadline comes with AGE, or -1. */
+int timed_worker(const struct model *m)
+{
+	int i;
+
+	for (i = 0; i < m->ncalls; i++)
+		if (m->calls[i].timed && !m->calls[i].ended)
+			return m->calls[i].worker;
+	return -1;
+}
+
+/* The deadline of a call that was started passes, wherever its request is. */
+static void pass_started(struct model *m, struct started *call)
+{
+	call->timed = false;
+	if (call->ended) {
+		if (broken(m, REPLY_CAN_BE_LATE_AFTERWARDS))
+			call->ret = -ETIMEDOUT;
+		return;
+	}
+	if (broken(m, QUEUED_REQUEST_HAS_NO_DEADLINE) && is_stored(m, call->id))
+		return;
+	if (broken(m, RECEIVED_REQUEST_HAS_NO_DEADLINE) && is_owed(m, call->id))
+		return;
+	expire_call(m, call->id);
+}
+
+/* The one deadline that goes on passes. */
+void pass_deadlines(struct model *m)
+{
+	struct outcome *out;
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		out = &m->out[i];
+		if (out->done || out->call.block_mode != LATER)
+			continue;
+		if ((broken(m, WAITING_REQUEST_HAS_NO_DEADLINE) && out->call.op == START) ||
+		    (broken(m, RESTARTED_CALL_HAS_NO_DEADLINE) && out->again))
+			out->call.block_mode = WAIT;
+		else
+			give_up(m, i, -ETIMEDOUT);
+	}
+	for (i = 0; i < m->ncalls; i++)
+		if (m->calls[i].timed) {
+			pass_started(m, &m->calls[i]);
+			break;
+		}
 }
 
 void model_cancel(struct model *m, const struct step *s)

@@ -12,6 +12,8 @@ bool has_caller(const struct model *m, const struct message *msg);
 void end_call(struct model *m, const struct message *msg, long ret, const struct message *reply);
 void begin_call(struct model *m, struct message *msg, int worker);
 void expire_call(struct model *m, int id);
+int timed_worker(const struct model *m);
+void pass_deadlines(struct model *m);
 void cancel_all(struct model *m, int worker);
 void model_cancel(struct model *m, const struct step *s);
 void model_fetch(struct model *m, const struct step *s);

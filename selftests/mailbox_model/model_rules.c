@@ -283,6 +283,7 @@ static void model_age(struct model *m)
 	for (i = 0; i < m->nleased; i++)
 		age(m, &m->leased[i].msg);
 	expire_all(m);
+	pass_deadlines(m);
 }
 
 static bool is_over(const struct model *m, const struct message *msg)
@@ -633,7 +634,7 @@ static void begin_to_wait(struct model *m, const struct step *s, const struct me
 /* @seq: 0, or when the call came that is made again. */
 static void model_send(struct model *m, const struct step *s, unsigned int seq)
 {
-	bool waits = s->block_mode == WAIT || s->block_mode == EXPIRES;
+	bool waits = s->block_mode != DONTWAIT && s->block_mode != PAST_DEADLINE;
 	bool request = s->op == CALL, started = s->op == START;
 	bool sync = s->flags & MBOX_SYNC || request;
 	struct message msg = {
@@ -647,6 +648,7 @@ static void model_send(struct model *m, const struct step *s, unsigned int seq)
 		.sync = sync,
 		.request = request || started,
 		.started = started,
+		.timed = started && s->block_mode == LATER,
 		.reply_room = s->reply_len < m->msg_max ? s->reply_len : m->msg_max,
 		.reply_bad = s->reply_bad,
 		.nice = s->nice,
@@ -1236,7 +1238,7 @@ static unsigned int withdraw(struct model *m, int worker)
 }
 
 /* The call of @worker ends with @error before what it waits for has come. */
-static void give_up(struct model *m, int worker, long error)
+void give_up(struct model *m, int worker, long error)
 {
 	struct message *request = received_request(m, worker);
 	int i;
@@ -1260,6 +1262,7 @@ static void again(struct model *m, int worker, unsigned int seq)
 {
 	struct step call = m->out[worker].call;
 
+	m->out[worker].again = true;
 	if (!broken(m, RESTARTED_CALL_KEEPS_ITS_PLACE))
 		seq = 0;
 	if (sends(&call))
@@ -1382,6 +1385,17 @@ static bool returns_several(const struct model *m, const struct step *s)
 	return s->op == CLOSE && n > 1;
 }
 
+/* Whether the deadline that goes on is that of a worker that is stopped. */
+static bool is_stopped(const struct model *m)
+{
+	int i;
+
+	for (i = 0; i < NWORKERS; i++)
+		if (m->out[i].stopped && m->out[i].call.block_mode == LATER)
+			return true;
+	return false;
+}
+
 /* Whether @s is a step for a worker in this state. */
 bool model_takes(const struct model *m, const struct step *s)
 {
@@ -1389,9 +1403,9 @@ bool model_takes(const struct model *m, const struct step *s)
 	bool is_open = m->access[s->worker] >= 0;
 
 	if (s->op == AGE)
-		return has_mortal(m);
+		return has_mortal(m) && !is_stopped(m);
 	/* Only one, because none shall end while another does. */
-	if (s->lifespan == SOON && has_mortal(m))
+	if ((s->lifespan == SOON || s->block_mode == LATER) && has_mortal(m))
 		return false;
 	if (s->op == CONTINUE)
 		return waits && m->out[s->worker].stopped;

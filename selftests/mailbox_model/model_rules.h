@@ -15,6 +15,7 @@ void end_owed(struct model *m, int server, long error);
 long reply(struct model *m, const struct step *s);
 void end_senders(struct model *m, long error);
 void end_receivers(struct model *m, long error);
+void give_up(struct model *m, int worker, long error);
 void end_calls_of(struct model *m, int worker, long error);
 bool never_has_a_chance(const struct model *m, const struct step *s);
 bool model_takes(const struct model *m, const struct step *s);

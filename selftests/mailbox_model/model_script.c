@@ -80,10 +80,11 @@ static void say_reply(FILE *out, const struct step *s)
 void say_step(FILE *out, const struct step *s)
 {
 	static const char * const block_mode[] = { "", " DONTWAIT", " past deadline",
-						 " until a deadline" };
+						 " until a deadline",
+						 " until a later deadline" };
 
 	if (s->op == AGE) {
-		SAY(out, "# the lifespan ends\n");
+		SAY(out, "# the lifespan or the deadline ends\n");
 		return;
 	}
 	SAY(out, "# worker %d: ", s->worker);
@@ -212,6 +213,8 @@ static void random_send(struct random *r, const struct model *m, const struct se
 		/* Rather where a receiver has the request when that has passed. */
 		if (one_in(r, m->nreceivers ? 2 : 3))
 			s->block_mode = one_in(r, 4) ? EXPIRES : PAST_DEADLINE;
+		else if (!has_mortal(m) && !one_in(r, 3))
+			s->block_mode = LATER;
 		s->plain = false;
 		random_files(r, seq, s);
 		return;
@@ -220,6 +223,8 @@ static void random_send(struct random *r, const struct model *m, const struct se
 		s->reply_bad = one_in(r, 12);
 		if (s->block_mode != WAIT && one_in(r, 2))
 			s->block_mode = EXPIRES;
+		else if (seq->starts && !has_mortal(m) && one_in(r, 4))
+			s->block_mode = LATER;
 		return;
 	}
 	/* With leases, what its sender waits for is a matter of other tests. */
@@ -417,8 +422,9 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 	for (i = 0; i < NWORKERS && !w->out[s.worker].done && !one_in(r, 6); i++)
 		s.worker = (s.worker + 1) % NWORKERS;
 	/* Or one whose message must not get more time when its call is made again. */
-	for (i = 0; i < NWORKERS && seq->lifespans; i++)
-		if (!w->out[i].done && w->out[i].call.lifespan && one_in(r, 4))
+	for (i = 0; i < NWORKERS && (seq->lifespans || seq->starts); i++)
+		if (!w->out[i].done && one_in(r, 4) &&
+		    (w->out[i].call.lifespan || w->out[i].call.block_mode == LATER))
 			s.worker = i;
 	m = from_of(w, s.worker);
 	/* Or the one whose message is being copied. */
@@ -455,7 +461,7 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 			s.number = 1;
 		return s;
 	}
-	if (seq->lifespans && has_mortal(m) && one_in(r, 6)) {
+	if ((seq->lifespans || seq->starts) && has_mortal(m) && one_in(r, 6)) {
 		s.op = AGE;
 		return s;
 	}
@@ -520,9 +526,30 @@ static bool shows_letters(const struct sequence *seq, int bug)
 	}
 }
 
+/* The same with deadlines that come later. */
+static bool shows_deadlines(const struct sequence *seq, int bug)
+{
+	bool waits = seq->capacity < STORED_MAX &&
+		     !(seq->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST));
+
+	switch (bug) {
+	case QUEUED_REQUEST_HAS_NO_DEADLINE:
+		return seq->capacity;
+	case LATE_REQUEST_KEEPS_ITS_PLACE:
+		return seq->capacity && waits;
+	case WAITING_REQUEST_HAS_NO_DEADLINE:
+	case RESTARTED_CALL_HAS_NO_DEADLINE:
+		return waits;
+	default:
+		return true;
+	}
+}
+
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */
 bool shows(const struct sequence *seq, int bug)
 {
+	if (bug >= QUEUED_REQUEST_HAS_NO_DEADLINE)
+		return seq->starts && shows_deadlines(seq, bug);
 	if (bug >= CALLS_HAVE_NO_DEADLINE)
 		return seq->starts && !(seq->flags & MBOX_DROP_OLDEST);
 	if (bug >= FILES_NEED_NO_ROOM)

@@ -14,6 +14,7 @@
 #include <sys/fsuid.h>
 
 #include "executor.h"
+#include "model_calls.h"
 #include "model_script.h"
 
 #define SHRINK_MS 10000
@@ -94,7 +95,7 @@ enum verdict { SAME, DIFFERENT, STUCK };
 
 /* Has a worker take its step. Returns false if what it takes does not happen. */
 static bool make_step(struct executor *c, const struct sequence *seq, const struct step *s,
-		      __u64 id)
+		      __u64 id, int caller)
 {
 	struct slot *slot = &c->slot[s->worker];
 	int i;
@@ -117,7 +118,7 @@ static bool make_step(struct executor *c, const struct sequence *seq, const stru
 		release(slot, slot->step.bad);
 		return true;
 	case AGE:
-		await_end(c);
+		await_end(c, caller);
 		return true;
 	default:
 		if (s->op == CAPACITY && s->rival != NO_RIVAL)
@@ -141,7 +142,7 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	struct step *s;
 	__u64 id = 0;
 	bool same;
-	int i, keep = -1, n = r ? SEQUENCE_MAX : seq->n;
+	int i, caller, keep = -1, n = r ? SEQUENCE_MAX : seq->n;
 
 	test_name(name, sizeof(name), "model");
 	c->letters = seq->letters ? new_mailbox(seq->letter_flags, seq->letters) : -1;
@@ -169,17 +170,20 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 		s = &seq->step[i];
 		if (r)
 			*s = random_step(r, &w, seq, i);
+		c->missed = false;
+		c->patience = 0;
+		c->mortal = !w.link && has_mortal(&w.queue[0]) && s->op != AGE;
+		caller = timed_worker(&w.queue[0]);
 		if (!world_step(&w, s))
 			continue;
 		c->steps++;
 		say_step(out, s);
-		if (!make_step(c, seq, s, id)) {
+		if (!make_step(c, seq, s, id, caller)) {
 			verdict = STUCK;
 			break;
 		}
 		same = agrees(c, &w, id) && keep_tokens(c, &w);
-		if (s->lifespan == SOON)
-			note_end(c, true);
+		note_end(c, s, true);
 		if (!same) {
 			seq->n = i + 1;
 			verdict = c->late ? SAME : DIFFERENT;
