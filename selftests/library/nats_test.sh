@@ -8,6 +8,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 client=$here/nats_client
+keys=$here/nats_keys
 # shellcheck source=selftests/library/nats.sh
 . "$here/nats.sh"
 needs "$client"
@@ -58,11 +59,13 @@ until_true()
 # has FILE PATTERN
 has() { grep -q -e "$2" "$1"; }
 
-# Each start empties the file first: what is in it is not of the last one.
-start_server()
+start_server() { start_plain_server -js -sd "$tmp/js" "$@"; }
+
+# Without JetStream. Each start empties the file first: what is in it is not of the last one.
+start_plain_server()
 {
 	: >"$tmp/server"
-	nats-server -a 127.0.0.1 -p "$port" -js -sd "$tmp/js" "$@" >"$tmp/server" 2>&1 &
+	nats-server -a 127.0.0.1 -p "$port" "$@" >"$tmp/server" 2>&1 &
 	server=$!
 	until_true has "$tmp/server" 'Server is ready' || cat "$tmp/server"
 }
@@ -812,6 +815,98 @@ test_wrong_credentials()
 	"$client" "nats://someone:other@127.0.0.1:$port" pub x.y two
 	same "$(recv "$m-a")" two
 	stop_bridge
+	stop_server
+	start_server
+}
+
+# refused PATTERN SETTING...: the bridge says why it cannot connect, and tries again.
+refused()
+{
+	local pattern=$1
+	shift
+	: >"$tmp/log"
+	mbox-nats -s "$url" "$@" "import x.> -> $m-b" 2>"$tmp/log" &
+	bridge=$!
+	until_true has "$tmp/log" "cannot connect: .*$pattern" || cat "$tmp/log"
+	sleep 1
+	kill -0 "$bridge" || wrong "it has ended: $*"
+	has "$tmp/log" 'mbox-nats: ready' && wrong "it was admitted: $*"
+	stop_bridge
+}
+
+# admitted SETTING...
+admitted()
+{
+	bridge "$@" "export $m-a -> x.y" "import x.> -> $m-b"
+	mboxctl send "$m-a" "$1"
+	same "$(recv "$m-b")" "$1"
+	stop_bridge
+}
+
+test_tls()
+{
+	local certificate='[Cc]ertificate'
+
+	create "$m-a"
+	create "$m-b"
+	# The server has none.
+	refused '[Ss]ecure' tls
+	stop_server
+	start_plain_server --tls --tlscert "$keys/server.pem" --tlskey "$keys/server.key"
+	admitted "ca $keys/ca.pem"
+	refused "$certificate" "ca $keys/other-ca.pem"
+	refused "$certificate" tls
+	refused . "ca $tmp/nothing"
+	# Nor is one trusted that is another host's.
+	stop_server
+	start_plain_server --tls --tlscert "$keys/elsewhere.pem" --tlskey "$keys/elsewhere.key"
+	refused mismatch "ca $keys/ca.pem"
+	stop_server
+	start_server
+}
+
+test_tls_of_both_sides()
+{
+	create "$m-a"
+	create "$m-b"
+	stop_server
+	start_plain_server --tlsverify --tlscacert "$keys/ca.pem" \
+		--tlscert "$keys/server.pem" --tlskey "$keys/server.key"
+	admitted "certificate $keys/client.pem $keys/client.key" "ca $keys/ca.pem"
+	refused . "ca $keys/ca.pem"
+	refused . "certificate $keys/stranger.pem $keys/stranger.key" "ca $keys/ca.pem"
+	# A certificate and a key that do not belong together.
+	refused . "certificate $keys/client.pem $keys/stranger.key" "ca $keys/ca.pem"
+	stop_server
+	start_server
+}
+
+test_nkey()
+{
+	create "$m-a"
+	create "$m-b"
+	stop_server
+	echo "authorization { users: [ { nkey: $(cat "$keys/user.nkey") } ] }" >"$tmp/server.conf"
+	start_plain_server -c "$tmp/server.conf"
+	admitted "nkey $(cat "$keys/user.nkey") $keys/user.seed"
+	refused '[Aa]uthorization' "nkey $(cat "$keys/other.nkey") $keys/other.seed"
+	# A seed that is not this user's, and none at all.
+	refused . "nkey $(cat "$keys/user.nkey") $keys/other.seed"
+	refused . "nkey $(cat "$keys/user.nkey") $tmp/nothing"
+	stop_server
+	start_server
+}
+
+test_credentials()
+{
+	create "$m-a"
+	create "$m-b"
+	stop_server
+	start_plain_server -c "$keys/server.conf"
+	admitted "credentials $keys/user.creds"
+	refused '[Aa]uthorization' "credentials $keys/other.creds"
+	refused . "credentials $tmp/nothing"
+	refused '[Aa]uthorization' 'pending 1000000'
 	stop_server
 	start_server
 }

@@ -21,7 +21,7 @@ packages()
 		libtirpc-dev rpcsvc-proto pkgconf qemu-system-x86 systemtap-sdt-dev ;;
 	check) echo g++ gcc-@gcc-multilib libc6-dev-i386 liburing-dev \
 		python3-dev xz-utils acl inotify-tools lsof \
-		libtirpc-dev rpcsvc-proto libnats-dev nats-server pkgconf zsh \
+		libtirpc-dev rpcsvc-proto libnats-dev nats-server openssl pkgconf zsh \
 		libglib2.0-dev libsystemd-dev libuv1-dev ;;
 	clients) echo gcc libc6-dev git perl python3 python3-sysv-ipc rt-tests stress-ng ;;
 	python) echo gcc libc6-dev make python3-dev ;;
