@@ -249,6 +249,7 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode)
 	struct mailbox *mb;
 	int ret;
 
+	mbx_late_ready(dir);
 	/* Who makes names helps to remove others: they are not to become more and more. */
 	mbx_fs_forget_late(dir, 2);
 	/* Pairs with the WRITE_ONCE() of the end. mbx_namespace_publish() checks it again. */
@@ -345,14 +346,15 @@ static void drop_name(struct inode *dir, struct dentry *dentry)
 
 static int dir_unlink(struct inode *dir, struct dentry *dentry)
 {
+	mbx_late_ready(dir);
 	drop_name(dir, dentry);
 	mbx_fs_forget_late(dir, 2);
 	return 0;
 }
 
 /*
- * Linux 6.1 drops the last reference to what had the new name before it unlocks, so what
- * takes long to free is kept.
+ * Linux 6.1 drops the last reference to what had the new name before it unlocks. It can take
+ * long to free it, so it is kept until then.
  */
 static int replace(struct inode *dir, struct dentry *dentry)
 {
@@ -377,6 +379,7 @@ static int dir_rename(struct mbx_idmap *idmap, struct inode *old_dir,
 
 	if (flags & ~RENAME_NOREPLACE)
 		return -EINVAL;
+	mbx_late_ready(new_dir);
 	if (d_really_is_positive(new_dentry))
 		ret = replace(new_dir, new_dentry);
 	if (!ret)

@@ -41,8 +41,12 @@
 #define ROOT_MODE 01777
 /* How long the end of an instance is put off while its directory is locked. */
 #define END_AGAIN (HZ / 10 + 1)
-/* How many names are removed in one hold of that lock. */
-#define FORGET_AT_ONCE 64
+/*
+ * How many names are removed in one hold of that lock, and how often at once: to remove a
+ * name takes long where others have mounted something on it.
+ */
+#define FORGET_AT_ONCE 2
+#define FORGET_TIMES 32
 
 static struct kmem_cache *inode_cache;
 /*
@@ -307,9 +311,41 @@ static void end(struct work_struct *work)
  * @mb: the mailbox
  */
 struct mbx_late_put {
-	struct llist_node node;
+	struct list_head node;
 	struct mailbox *mb;
 };
+
+/**
+ * mbx_late_ready() - tell that those who had the lock of a directory have unlocked
+ * @dir: the directory, which the caller has locked
+ *
+ * Whoever locks the directory calls this before it adds a put of its own, so that they do not
+ * become more and more while others read the directory all the time.
+ */
+void mbx_late_ready(struct inode *dir)
+{
+	struct mbx_instance *instance = mbx_instance_of(dir->i_sb);
+
+	lockdep_assert_held_write(&dir->i_rwsem);
+	spin_lock(&instance->lock);
+	list_splice_tail_init(&instance->late_puts, &instance->ready_puts);
+	spin_unlock(&instance->lock);
+}
+
+static void drop_ready(struct mbx_instance *instance)
+{
+	struct mbx_late_put *put, *next;
+	LIST_HEAD(ready);
+
+	spin_lock(&instance->lock);
+	list_splice_init(&instance->ready_puts, &ready);
+	spin_unlock(&instance->lock);
+	list_for_each_entry_safe(put, next, &ready, node) {
+		mbx_mailbox_put_late(put->mb);
+		kfree(put);
+		cond_resched();
+	}
+}
 
 static void late(struct work_struct *work)
 {
@@ -317,25 +353,25 @@ static void late(struct work_struct *work)
 		container_of(to_delayed_work(work), struct mbx_instance, late);
 	struct super_block *sb = instance->sb;
 	struct inode *dir = d_inode(sb->s_root);
-	struct mbx_late_put *put, *next;
-	struct llist_node *node = NULL;
-	struct mailbox *mb, *next_mb;
-	bool locked = inode_trylock(dir), again = !locked;
+	struct mailbox *mb, *next;
+	struct llist_node *node;
+	bool locked, again;
+	int i = 0;
 
-	if (locked) {
-		mbx_fs_forget_late(dir, FORGET_AT_ONCE);
-		again = !llist_empty(&instance->late_names);
-		/* Whoever had the lock may have had a reference of its own. */
-		node = llist_del_all(&instance->late_puts);
-		inode_unlock(dir);
-	}
-	llist_for_each_entry_safe(put, next, node, node) {
-		mbx_mailbox_put_late(put->mb);
-		kfree(put);
+	do {
+		locked = inode_trylock(dir);
+		again = !locked;
+		if (locked) {
+			mbx_late_ready(dir);
+			mbx_fs_forget_late(dir, FORGET_AT_ONCE);
+			again = !llist_empty(&instance->late_names);
+			inode_unlock(dir);
+		}
 		cond_resched();
-	}
+	} while (locked && again && ++i < FORGET_TIMES);
+	drop_ready(instance);
 	node = llist_del_all(&instance->late_done);
-	llist_for_each_entry_safe(mb, next_mb, node, late) {
+	llist_for_each_entry_safe(mb, next, node, late) {
 		mbx_mailbox_forgotten(mb);
 		cond_resched();
 	}
@@ -375,7 +411,7 @@ void mbx_late_put(struct mbx_late_put *put, struct mailbox *mb)
 
 	ihold(&mb->inode);
 	put->mb = mb;
-	llist_add(&put->node, &instance->late_puts);
+	list_add_tail(&put->node, &instance->late_puts);
 	late_begin(instance);
 }
 
@@ -410,7 +446,8 @@ static struct mbx_instance *new_instance(struct net *net)
 	INIT_DELAYED_WORK(&instance->late, late);
 	init_llist_head(&instance->late_names);
 	init_llist_head(&instance->late_done);
-	init_llist_head(&instance->late_puts);
+	INIT_LIST_HEAD(&instance->late_puts);
+	INIT_LIST_HEAD(&instance->ready_puts);
 	return instance;
 }
 

@@ -29,7 +29,7 @@ struct vfsmount;
  * @last_id: the highest id that was given there, likewise
  * @sb: its super block
  * @mnt: the mount that the module uses itself
- * @lock: protects @ended and @pinned
+ * @lock: protects @ended, @pinned and @ready_puts
  * @ended: @mnt is not held by the network namespace any more
  * @pinned: it has been mounted, and this holds a reference to the module
  * @configured: the options of the first mount have been applied; set under the lock of the
@@ -41,7 +41,9 @@ struct vfsmount;
  * @late_names: mailboxes that are to lose their names, each with a reference; taken from under
  *	the lock of the directory
  * @late_done: mailboxes that have lost them since, each with a reference
- * @late_puts: references that are to be dropped
+ * @late_puts: references that are to be dropped when the directory is not locked any more;
+ *	under the lock of the directory
+ * @ready_puts: those of earlier holders of that lock
  */
 struct mbx_instance {
 	struct mbx_namespace *ns;
@@ -60,7 +62,8 @@ struct mbx_instance {
 	struct delayed_work late;
 	struct llist_head late_names;
 	struct llist_head late_done;
-	struct llist_head late_puts;
+	struct list_head late_puts;
+	struct list_head ready_puts;
 };
 
 static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
@@ -70,6 +73,7 @@ static inline struct mbx_instance *mbx_instance_of(const struct super_block *sb)
 
 struct mbx_late_put *mbx_late_put_new(void);
 void mbx_late_put(struct mbx_late_put *put, struct mailbox *mb);
+void mbx_late_ready(struct inode *dir);
 void mbx_late_forget(struct mailbox *mb);
 
 struct vfsmount *mbx_instance_mount(void);

@@ -457,23 +457,23 @@ static void leave(struct mailbox *mb)
 }
 
 /**
- * mbx_mailbox_keep_late() - set mailbox.late_put, if it takes long to free a mailbox
+ * mbx_mailbox_keep_late() - set mailbox.late_put, if it can take long to free a mailbox
  * @mb: a mailbox that has a name
+ *
+ * What it holds now does not matter: whoever has a handle can still send.
  *
  * Return: whether it was set. The user stays charged until mbx_mailbox_put_late().
  */
 bool mbx_mailbox_keep_late(struct mailbox *mb)
 {
-	bool large;
+	bool keeps;
 
 	spin_lock(&mb->lock);
 	/* What is destroyed has nothing left. */
-	large = !mb->dead &&
-		(mb->ring || mb->history || mb->dead_letter || mb->delays ||
-		 mb->stored.count > 16 || mb->stored.bytes > SZ_64K);
-	mb->late_put = large;
+	keeps = !mb->dead;
+	mb->late_put = keeps;
 	spin_unlock(&mb->lock);
-	return large;
+	return keeps;
 }
 
 /**
