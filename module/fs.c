@@ -465,39 +465,43 @@ bool mbx_fs_name(struct mailbox *mb, struct name_snapshot *name)
 	return true;
 }
 
+/* How many ticks a close waits for the directory; and if its process exits or is killed. */
+#define PATIENCE (HZ / 10 + 1)
+#define LITTLE_PATIENCE 3
+
 /*
- * Lock the directory to remove a name, unless that takes too long: a process can hold the lock
- * for as long as it likes, by reading the directory into memory that does not come. A kernel
- * thread does not wait, since it works for others, too. A process that exits cannot be killed
- * any more: it waits as long as others usually take, unless that was too short for another one.
+ * Lock the directory for the close of a last handle, unless that takes longer than usual. A
+ * process can hold the lock for as long as it likes, by reading the directory into memory that
+ * does not come, and it can pass a handle on to others, who close it. So this never queues for
+ * the lock. A kernel thread does not wait at all, since it works for others, too. After it has
+ * waited in vain, nobody does for a second: an exit can close handles of many mailboxes.
  */
-static bool lock_to_remove(struct inode *dir)
+static bool lock_briefly(struct inode *dir)
 {
-	const struct mbx_instance *instance = mbx_instance_of(dir->i_sb);
+	static unsigned long in_vain_until;
+	static bool in_vain;
 	int i;
 
 	if (inode_trylock(dir))
 		return true;
-	if (current->flags & PF_KTHREAD)
+	if (READ_ONCE(in_vain) && time_after(jiffies, READ_ONCE(in_vain_until)))
+		WRITE_ONCE(in_vain, false);
+	if (current->flags & PF_KTHREAD || READ_ONCE(in_vain))
 		return false;
-	if (!(current->flags & PF_EXITING))
-		return !down_write_killable_nested(&dir->i_rwsem, I_MUTEX_PARENT);
-	for (i = 0; i < 3 && llist_empty(&instance->late_names); i++) {
+	for (i = 0; i < PATIENCE; i++) {
+		if (i >= LITTLE_PATIENCE &&
+		    (current->flags & PF_EXITING || fatal_signal_pending(current)))
+			break;
 		schedule_timeout_uninterruptible(1);
 		if (inode_trylock(dir))
 			return true;
 	}
+	WRITE_ONCE(in_vain_until, jiffies + HZ);
+	WRITE_ONCE(in_vain, true);
 	return false;
 }
 
-/**
- * mbx_fs_forget() - remove the name of a mailbox, if it has one
- * @mb: the mailbox; the caller has a reference
- *
- * This waits for the lock of the directory. A thread that is killed or exits, or that is a
- * kernel thread, leaves the name to a work item.
- */
-void mbx_fs_forget(struct mailbox *mb)
+static void forget(struct mailbox *mb, bool waits)
 {
 	struct inode *dir = d_inode(mb->inode.i_sb->s_root);
 	struct dentry *dentry = get_name(mb);
@@ -505,7 +509,7 @@ void mbx_fs_forget(struct mailbox *mb)
 
 	if (!dentry)
 		return;
-	if (lock_to_remove(dir)) {
+	if (waits ? !down_write_killable_nested(&dir->i_rwsem, I_MUTEX_PARENT) : lock_briefly(dir)) {
 		remove_locked(dir, dentry);
 		inode_unlock(dir);
 	} else {
@@ -518,6 +522,29 @@ void mbx_fs_forget(struct mailbox *mb)
 			mbx_late_forget(mb);
 	}
 	dput(dentry);
+}
+
+/**
+ * mbx_fs_forget() - remove the name of a mailbox, if it has one
+ * @mb: the mailbox; the caller has a reference
+ *
+ * This waits for the lock of the directory, or until the thread is killed, which leaves the
+ * name to a work item.
+ */
+void mbx_fs_forget(struct mailbox *mb)
+{
+	forget(mb, true);
+}
+
+/**
+ * mbx_fs_forget_soon() - remove the name of a mailbox, if it has one, or leave it to a work item
+ * @mb: the mailbox; the caller has a reference
+ *
+ * This waits for the lock of the directory no longer than a tenth of a second.
+ */
+void mbx_fs_forget_soon(struct mailbox *mb)
+{
+	forget(mb, false);
 }
 
 /**

@@ -38,6 +38,7 @@ struct file *mbx_fs_file(struct mailbox *mb, struct vfsmount *mnt,
 int mbx_fs_may(struct mailbox *mb, unsigned int rights);
 int mbx_fs_unlink(const char *name);
 void mbx_fs_forget(struct mailbox *mb);
+void mbx_fs_forget_soon(struct mailbox *mb);
 bool mbx_fs_try_forget(struct mailbox *mb);
 void mbx_fs_forget_late(struct inode *dir, int n);
 bool mbx_fs_name(struct mailbox *mb, struct name_snapshot *name);

@@ -451,7 +451,7 @@ static void leave(struct mailbox *mb)
 	 * long as it stays.
 	 */
 	if (ends)
-		mbx_fs_forget(mb);
+		mbx_fs_forget_soon(mb);
 	if (done)
 		uncharge_dead(mb);
 }
