@@ -480,7 +480,8 @@ static bool lock_briefly(struct inode *dir)
 {
 	static unsigned long in_vain_until;
 	static bool in_vain;
-	int i;
+	unsigned long since = jiffies;
+	bool ends;
 
 	if (inode_trylock(dir))
 		return true;
@@ -488,14 +489,12 @@ static bool lock_briefly(struct inode *dir)
 		WRITE_ONCE(in_vain, false);
 	if (current->flags & PF_KTHREAD || READ_ONCE(in_vain))
 		return false;
-	for (i = 0; i < PATIENCE; i++) {
-		if (i >= LITTLE_PATIENCE &&
-		    (current->flags & PF_EXITING || fatal_signal_pending(current)))
-			break;
+	do {
 		schedule_timeout_uninterruptible(1);
 		if (inode_trylock(dir))
 			return true;
-	}
+		ends = current->flags & PF_EXITING || fatal_signal_pending(current);
+	} while (time_before(jiffies, since + (ends ? LITTLE_PATIENCE : PATIENCE)));
 	WRITE_ONCE(in_vain_until, jiffies + HZ);
 	WRITE_ONCE(in_vain, true);
 	return false;
@@ -505,11 +504,15 @@ static void forget(struct mailbox *mb, bool waits)
 {
 	struct inode *dir = d_inode(mb->inode.i_sb->s_root);
 	struct dentry *dentry = get_name(mb);
-	bool first;
+	bool locked, first;
 
 	if (!dentry)
 		return;
-	if (waits ? !down_write_killable_nested(&dir->i_rwsem, I_MUTEX_PARENT) : lock_briefly(dir)) {
+	if (waits)
+		locked = !down_write_killable_nested(&dir->i_rwsem, I_MUTEX_PARENT);
+	else
+		locked = lock_briefly(dir);
+	if (locked) {
 		remove_locked(dir, dentry);
 		inode_unlock(dir);
 	} else {
