@@ -1856,6 +1856,9 @@ TEST_F_TIMEOUT(fs, races_of_open_unlink_rename_destroy, 120)
 		EXPECT_EQ(0, reap(pids[i]));
 	raw_unlink("racing");
 	raw_unlink("racing-2");
+	/* What a rename has replaced stays until nobody has the directory locked. */
+	for (i = 0; i < 1000 && count_mailboxes() != 1; i++)
+		usleep(10000);
 	EXPECT_EQ(1, count_mailboxes());
 }
 
