@@ -7,6 +7,8 @@
 # html deb clients commands model labels plot python ring tracing arm64 s390x. --list: only print
 # the packages, whether they are there or not, by the names that apt knows.
 set -eu
+# What apt says is read here.
+export LC_ALL=C
 
 # a|b: one of the two, whose names differ between releases. x-@PKG-y: the version
 # in the name of the package that PKG depends on (gcc: gcc-12) is put there.
