@@ -642,8 +642,9 @@ static atomic_int next_result;
 
 static void *open_and_register(void *arg)
 {
-	shared->tid = gettid();
 	queue = dup2(mq_open(name, O_RDWR | O_NONBLOCK), *(int *)arg);
+	/* Only now: to see whether this sleeps, the other thread opens and closes files. */
+	shared->tid = gettid();
 	next_result = by_thread(queue, 2, function, NULL);
 
 	return NULL;
