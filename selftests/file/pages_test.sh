@@ -62,8 +62,9 @@ prepare()
 {
 	umount -l /srv/container/run/* /srv/box/run/* /run/service/* /dev/mailbox \
 		2>/dev/null || :
-	mboxctl unlink jobs requests reports buffer credits data family letters mail \
-		meeting news parts printers questions service shop token words 2>/dev/null || :
+	mboxctl unlink jobs requests reports back bell buffer credits data family letters \
+		mail meeting news parts printers questions semaphore service shop there token \
+		words 2>/dev/null || :
 	rm -rf /srv/container /srv/box /run/service
 	mkdir -p /srv/container/run /srv/box/bin /srv/box/run
 	cp "$(command -v busybox)" /srv/box/bin/busybox

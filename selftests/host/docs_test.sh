@@ -957,7 +957,8 @@ test_examples_are_in_the_pages()
 	done
 }
 
-# Each term has a question in italics, and lines of an example.
+# Each term has a question in italics, lines of an example, and commands, except what the page
+# says has none.
 test_terms_of_the_textbook_page_have_questions_and_examples()
 {
 	awk '
@@ -969,17 +970,20 @@ test_terms_of_the_textbook_page_have_questions_and_examples()
 				print FILENAME ": no question about", term
 			if (!lines)
 				print FILENAME ": no lines of an example for", term
+			if (!commands && term !~ /^(Direct communication|Sockets)$/)
+				print FILENAME ": no commands for", term
 		}
 		/^=+$/ && length($0) == length(last) {
 			check()
 			term = last
-			question = lines = 0
+			question = lines = commands = 0
 		}
 		{ last = $0 }
 		/^\*/ { asked = 1 }
 		asked && /\?`*\*( |$)|\? ?\*$/ { question = 1 }
 		/^$/ { asked = 0 }
 		/^\.\. include:: / { lines = 1 }
+		/^   \$ mboxctl / { commands = 1 }
 		END {
 			check()
 			if (terms < 16)
