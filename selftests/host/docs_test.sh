@@ -957,6 +957,26 @@ test_examples_are_in_the_pages()
 	done
 }
 
+# The table of the textbooks' page has each program that the page shows lines of. Beside an
+# exercise is its solution.
+test_table_of_the_textbook_page_has_all_its_examples()
+{
+	terms=Documentation/textbook.rst
+	sed -n '/^What the notes of a course say/,/^Cooperating/p' "$terms" >"$tmp/table"
+	sed -n 's|^\.\. include:: ../libuser/examples/\(.*\.c\)$|\1|p' "$terms" |
+		sort -u >"$tmp/shown"
+	[ -s "$tmp/shown" ] || echo "$terms shows no lines of examples"
+	while read -r file; do
+		case $file in
+		*_mended.c) continue ;;
+		exercises/*) grep -qF "${file%.c}_mended.c" "$terms" ||
+			echo "$terms: no solution of $file" ;;
+		esac
+		grep -qF '``'"$file"'``' "$tmp/table" ||
+			echo "$terms: $file is not in the table"
+	done <"$tmp/shown"
+}
+
 # Each term has a question in italics, lines of an example, and commands, except what the page
 # says has none.
 test_terms_of_the_textbook_page_have_questions_and_examples()
