@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # The examples for remote procedures: one server, at a mailbox and at a TCP port, and the
-# same client by both, also from another network namespace.
+# same client by both, also from another network namespace; and a call to all servers.
 #
 # shellcheck disable=SC2317 # the trap calls cleanup
 set -eu
@@ -19,15 +19,15 @@ name=mbox-test-$$-rpc
 port=$(($$ % 10000 + 20000))
 number=0
 bad=0
-server='' other=''
+servers='' other=''
 
 # By their numbers: only what this test has started.
 cleanup()
 {
-	for pid in $server $other; do
+	for pid in $servers $other; do
 		kill -9 "$pid" 2>/dev/null || :
 	done
-	mboxctl rm "$name" 2>/dev/null || :
+	mboxctl rm "$name" "$name-all" 2>/dev/null || :
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -81,12 +81,14 @@ same()
 	result $status "$what"
 }
 
-# start [PORT]: the server, until it serves. Fails if it cannot.
+# start MAILBOX [PORT]: a server, until it serves. Fails if it cannot.
 start()
 {
 	mkfifo "$dir/ready"
-	mbox-rpc-server "$name" "$dir/records" "$@" >"$dir/ready" 2>"$dir/out" &
-	server=$!
+	at=$1
+	shift
+	mbox-rpc-server "$at" "$dir/records" "$@" >"$dir/ready" 2>"$dir/out" &
+	servers="$servers $!"
 	line=
 	read -r line <"$dir/ready" || :
 	rm "$dir/ready"
@@ -94,11 +96,11 @@ start()
 }
 
 echo "KTAP version 1"
-echo "1..6"
+echo "1..7"
 tcp=1
-if ! start "$port"; then
+if ! start "$name" "$port"; then
 	tcp=
-	start || { cat "$dir/out"; exit 1; }
+	start "$name" || { cat "$dir/out"; exit 1; }
 fi
 
 by_mailbox="The server knows which user I am."
@@ -154,4 +156,19 @@ else
 	skip by_tcp_between_namespaces "no link between namespaces (veth) in this kernel"
 	skip no_mailbox_between_namespaces "no link between namespaces (veth) in this kernel"
 fi
+
+mboxctl create --broadcast "$name-all"
+for _ in 1 2; do
+	start "$name-all" || { cat "$dir/out"; exit 1; }
+done
+cat >"$dir/want" <<END
+a server has had 3 visits
+a server has had 3 visits
+2 servers
+END
+status=0
+timeout $((30 * ${MBOX_TIME_FACTOR:-1})) mbox-rpc-everyone "$name-all" >"$dir/out" 2>&1 ||
+	status=$?
+[ $status != 0 ] || cmp -s "$dir/want" "$dir/out" || status=1
+result $status call_to_all_servers
 exit $bad
