@@ -17,6 +17,7 @@ fi
 dir=$(mktemp -d)
 name=mbox-test-$$-rpc
 port=$(($$ % 10000 + 20000))
+patience=$((30 * ${MBOX_TIME_FACTOR:-1}))
 number=0
 bad=0
 servers='' other=''
@@ -27,7 +28,7 @@ cleanup()
 	for pid in $servers $other; do
 		kill -9 "$pid" 2>/dev/null || :
 	done
-	mboxctl rm "$name" "$name-all" 2>/dev/null || :
+	mboxctl rm "$name" "$name-all" "$name-bytes" 2>/dev/null || :
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -76,7 +77,7 @@ same()
 	expected "$2" >"$dir/want"
 	shift 2
 	status=0
-	timeout $((30 * ${MBOX_TIME_FACTOR:-1})) "$@" >"$dir/out" 2>&1 || status=$?
+	timeout $patience "$@" >"$dir/out" 2>&1 || status=$?
 	[ $status != 0 ] || cmp -s "$dir/want" "$dir/out" || status=1
 	result $status "$what"
 }
@@ -96,7 +97,7 @@ start()
 }
 
 echo "KTAP version 1"
-echo "1..7"
+echo "1..9"
 tcp=1
 if ! start "$name" "$port"; then
 	tcp=
@@ -114,11 +115,39 @@ fi
 # Both names of the one server go on.
 same by_mailbox_again "$by_mailbox" mbox-rpc-client "$name"
 
+# hex COMMAND...: what it prints, in hexadecimal.
+hex()
+{
+	"$@" | od -An -v -tx1 | tr -d ' \n'
+}
+
+# The first call of the client, to a server that is none of libtirpc's. The transaction is
+# another one each time, and begins both. Then the server ends.
+mboxctl create --hangup "$name-bytes"
+# REPLY, MSG_ACCEPTED, verifier, SUCCESS, 1234.5
+printf '%b' '\0\0\0\01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0100\0223\0112\0\0\0\0\0' >"$dir/reply"
+# shellcheck disable=SC2016 # the inner shell's
+mboxctl serve -n 1 -T $patience "$name-bytes" \
+	sh -c 'cat >"$1/call"; head -c 4 "$1/call"; cat "$1/reply"' sh "$dir" &
+server=$!
+timeout $patience mbox-rpc-client "$name-bytes" >"$dir/out" 2>&1 || :
+wait $server || :
+status=0
+grep -qx '6 + 7 = 1234.5' "$dir/out" || status=1
+result $status client_reads_the_bytes_of_every_server
+# CALL, version of RPC, program, version, procedure; credentials and verifier; 6 and 7
+status=0
+want=0000000000000002200001010000000100000001
+want=${want}00000000000000000000000000000000
+want=${want}4018000000000000401c000000000000
+hex tail -c +5 "$dir/call" >"$dir/out"
+[ "$(cat "$dir/out")" = "$want" ] || status=1
+result $status client_makes_the_same_bytes_on_every_machine
+
 # Record 3 of the file, as XDR has it on machines of every byte order: the number, "Ada",
 # the balance, the note.
 status=0
-dd if="$dir/records" bs=28 count=1 skip=1536 iflag=skip_bytes 2>/dev/null |
-	od -An -v -tx1 | tr -d ' \n' >"$dir/out"
+hex dd if="$dir/records" bs=28 count=1 skip=1536 iflag=skip_bytes 2>/dev/null >"$dir/out"
 [ "$(cat "$dir/out")" = 000000030000000341646100fffffffd2023e3cb0000000300010200 ] || status=1
 result $status file_of_records_is_the_same_on_every_machine
 
@@ -167,8 +196,7 @@ a server has had 3 visits
 2 servers
 END
 status=0
-timeout $((30 * ${MBOX_TIME_FACTOR:-1})) mbox-rpc-everyone "$name-all" >"$dir/out" 2>&1 ||
-	status=$?
+timeout $patience mbox-rpc-everyone "$name-all" >"$dir/out" 2>&1 || status=$?
 [ $status != 0 ] || cmp -s "$dir/want" "$dir/out" || status=1
 result $status call_to_all_servers
 exit $bad
