@@ -149,7 +149,7 @@ relink()
 {
 	local link
 
-	find "$1" -type l -lname '/*' | while read -r link; do
+	find "$1" -type l -lname '/*' ! -lname "$1/*" | while read -r link; do
 		ln -sfn "$1$(readlink "$link")" "$link"
 	done
 }
