@@ -329,7 +329,7 @@ test_completion_offers_mailboxes()
 	# A new one has a new name, and a text is any.
 	offers "" mboxctl create job
 	offers "" mboxctl send jobs job
-	offers "" mboxctl recv jobs job
+	offers "job-2 jobs" mboxctl recv jobs job
 	offers "" mboxctl stat id : job
 }
 
@@ -448,7 +448,7 @@ mboxctl create job
 mboxctl send jobs job
 
 mboxctl recv jobs job
-
+job-2 jobs
 mboxctl stat job\;t
 
 mboxctl send --file=mail

@@ -621,8 +621,12 @@ test_recv_peek_leaves_the_messages()
 test_recv_refuses_wrong_arguments()
 {
 	try="${nl}try mboxctl recv --help"
-	check 2 '' "mboxctl recv: exactly one mailbox is needed$try" mboxctl recv
-	check 2 '' "*exactly one mailbox is needed$try" mboxctl recv a b
+	check 2 '' "mboxctl recv: no mailbox given$try" mboxctl recv
+	for option in --peek '--match 1' '--match-not 1' '--match-le 1'; do
+		# shellcheck disable=SC2086 # words
+		check 2 '' "*--peek and --match of several mailboxes need --dontwait$try" \
+			mboxctl recv $option a b
+	done
 	check 2 '' "*--skip needs --peek$try" mboxctl recv --skip 1 a
 	check 2 '' "*only one --match option is possible$try" mboxctl recv -m 1 --match-le 2 a
 	check 2 '' "*invalid count: 'x'$try" mboxctl recv -n x a
@@ -630,6 +634,124 @@ test_recv_refuses_wrong_arguments()
 	check 2 '' "*invalid number: '4294967296'$try" mboxctl recv -p --skip 4294967296 a
 	check 2 '' "*invalid number of seconds: ''$try" mboxctl recv -T '' a
 	check 1 '' "mboxctl recv: cannot open '$m': No such file or directory" mboxctl recv "$m"
+}
+
+# Their messages, with the line about each.
+test_recv_takes_from_whichever_mailbox_has_a_message()
+{
+	ok mboxctl create "$m-a" "$m-b" "$m-c"
+	check 3 '' "mboxctl recv: cannot receive from any of the mailboxes: Resource temp*" \
+		mboxctl recv -d "$m-a" "$m-b"
+	check 3 '' "mboxctl recv: cannot receive from any of the mailboxes: Connection timed out" \
+		mboxctl recv -T 0.01 "$m-a" "$m-b"
+	ok mboxctl send "$m-b" 1
+	check 0 "len=1 mailbox=$m-b${nl}1" '' mboxctl recv "$m-a" "$m-b"
+	ok mboxctl send "$m-c" late &
+	check 0 "len=4 mailbox=$m-c${nl}late" '' mboxctl recv "$m-a" "$m-b" "$m-c"
+	wait
+	# A full one does not keep the others from their turn.
+	ok mboxctl send "$m-a" a1 a2 a3
+	ok mboxctl send "$m-c" c1
+	check 0 "len=2 mailbox=$m-a${nl}a1${nl}len=2 mailbox=$m-c${nl}c1
+len=2 mailbox=$m-a${nl}a2${nl}len=2 mailbox=$m-a${nl}a3" '' mboxctl recv -N -d -n 0 "$m-a" "$m-c"
+	ok mboxctl send -p 7 -t 9 "$m-b" xyz
+	check 0 "prio=7 type=9 pid=PID uid=0 gid=0 len=3 mailbox=$m-b${nl}xyz" '' \
+		sh -c "mboxctl recv -M '$m-a' '$m-b' | sed 's/pid=[1-9][0-9]*/pid=PID/'"
+	ok mboxctl send "$m-a" one
+	ok mboxctl send "$m-b" two
+	ok mboxctl recv -n 2 -o "$tmp/out" "id:$(id_of "$m-a")" "name:$m-b"
+	same "$(cat "$tmp/out")" "len=3 mailbox=id:$(id_of "$m-a")${nl}onelen=3 mailbox=name:$m-b${nl}two"
+	ok mboxctl send "$m-a" kept
+	check 1 '' "mboxctl recv: cannot open '$m-none': No such file or directory" \
+		mboxctl recv "$m-a" "$m-none"
+	check 1 '' "*cannot write to 'standard output': No space left on device" \
+		sh -c "exec mboxctl recv '$m-a' '$m-b' >/dev/full"
+	has "$m-a" "1 0" queued leased
+	ok mboxctl rm "$m-a" "$m-b" "$m-c"
+}
+
+test_recv_of_several_selects_and_peeks()
+{
+	ok mboxctl create "$m-a" "$m-b"
+	ok mboxctl send -t 1 "$m-a" a1
+	ok mboxctl send -t 2 "$m-a" a2
+	ok mboxctl send -t 2 "$m-b" b2
+	ok mboxctl send -t 3 "$m-b" b3
+	check 0 "a1 b2 a2 b3" '' sh -c "mboxctl recv -p -d -N -n 0 '$m-a' '$m-b' |
+		grep -v '^len=' | paste -sd ' '"
+	check 0 "a2 b3" '' sh -c "mboxctl recv -p -d -N -n 0 --skip 1 '$m-a' '$m-b' |
+		grep -v '^len=' | paste -sd ' '"
+	check 0 "len=2 mailbox=$m-b${nl}b3" '' mboxctl recv -d -m 3 "$m-a" "$m-b"
+	check 3 '' "*cannot receive from any of the mailboxes: Resource temporarily unavailable" \
+		mboxctl recv -d -m 3 "$m-a" "$m-b"
+	check 0 "a2 b2" '' sh -c "mboxctl recv -d -N -n 0 --match-not 1 '$m-a' '$m-b' |
+		grep -v '^len=' | paste -sd ' '"
+	has "$m-a" "1 0" queued leased
+	has "$m-b" "0 0" queued leased
+	ok mboxctl rm "$m-a" "$m-b"
+}
+
+# A ring and a broadcast have no leases.
+test_recv_of_several_kinds()
+{
+	ok mboxctl create "$m-q"
+	ok mboxctl create --ring "$m-r"
+	ok mboxctl create --broadcast --history 2 "$m-h"
+	ok mboxctl send "$m-r" ring
+	ok mboxctl send "$m-h" h1 h2
+	ok mboxctl send "$m-q" queue
+	check 0 "h1 h2 queue ring" '' sh -c "mboxctl recv -n 4 -N '$m-r' '$m-h' '$m-q' |
+		grep -v '^len=' | sort | paste -sd ' '"
+	has "$m-q" "0 0 1" queued leased received
+	check 3 '' "*from any of the mailboxes: Connection timed out" \
+		mboxctl recv -T 0.01 "$m-r" "$m-q"
+	ok mboxctl rm "$m-q" "$m-r" "$m-h"
+}
+
+# How many handles of it receive.
+receivers() { mboxctl ls -r --noheadings -o receivers "$1" | grep -qx "$2"; }
+
+test_recv_of_several_goes_on_until_the_end_of_all()
+{
+	ok mboxctl create --hangup "$m-a" "$m-b"
+	ok mboxctl send "$m-a" a1
+	mboxctl recv -N -n 0 "$m-a" "$m-b" >"$tmp/out" &
+	until_ok grep a1 "$tmp/out"
+	until_ok receivers "$m-a" 0
+	until_ok receivers "$m-b" 1
+	ok mboxctl send "$m-b" b1
+	ended 0
+	same "$(cat "$tmp/out")" "len=2 mailbox=$m-a${nl}a1${nl}len=2 mailbox=$m-b${nl}b1"
+	check 0 '' '' mboxctl recv -n 0 "$m-a" "$m-b"
+	check 1 '' "mboxctl recv: cannot receive from '$m-?': Broken pipe" mboxctl recv "$m-a" "$m-b"
+	check 1 '' "mboxctl recv: cannot receive from '$m-?': Broken pipe" \
+		mboxctl recv -d -m 1 "$m-a" "$m-b"
+	# One that is destroyed ends it.
+	ok mboxctl create "$m-c" "$m-d"
+	mboxctl recv "$m-c" "$m-d" 2>"$tmp/err" &
+	until_ok receivers "$m-d" 1
+	ok mboxctl rm -D "$m-d"
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl recv: cannot receive from '$m-d': The mailbox was destroyed"
+	ok mboxctl rm "$m-a" "$m-b" "$m-c"
+}
+
+test_recv_of_several_leaves_what_it_cannot_write()
+{
+	ok mboxctl create "$m" "$m-2"
+	mkfifo "$tmp/fifo"
+	mboxctl recv "$m" "$m-2" >"$tmp/fifo" 2>"$tmp/err" &
+	exec 4<"$tmp/fifo"
+	until_ok receivers "$m-2" 1
+	exec 4<&-
+	ended 1
+	same "$(cat "$tmp/err")" "mboxctl recv: cannot write to 'standard output': Broken pipe"
+	ok mboxctl send "$m-2" text
+	check 0 "mboxctl recv: cannot write to 'standard output': File too large" '' \
+		sh -c "(ulimit -f 0; mboxctl recv '$m' '$m-2' 2>&1 >'$tmp/out') | cat"
+	has "$m-2" "1 0" queued leased
+	rm "$tmp/fifo"
+	ok mboxctl rm "$m" "$m-2"
 }
 
 test_recv_output_writes_to_a_file()
