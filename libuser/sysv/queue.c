@@ -2,10 +2,9 @@
 /*
  * Queues: which mailbox is which queue, and which of them this process has open.
  *
- * The mailbox of a queue has a name, so that it survives without a process: "sysv-" and
- * the key, or for IPC_PRIVATE a number that is used once. The id of the queue is that of
- * the mailbox: the kernel gives an id to one mailbox only, so that the id of a queue that
- * was removed never means another one.
+ * The mailbox of a queue has a name, so that it survives without a process: name.c. The id
+ * of the queue is that of the mailbox: the kernel gives an id to one mailbox only, so that
+ * the id of a queue that was removed never means another one.
  *
  * The calls of System V name a queue by its id alone. So a process keeps a handle for each
  * id that it has used, in a table that calls read without a lock. A child of fork(2)
@@ -15,18 +14,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../src/internal.h"
 #include "sysv.h"
-
-#define PREFIX "sysv-"
-#define PRIVATE "private-"
 
 /* Descriptors from here on, where programs do not expect to find or to get one. */
 #define FD_FIRST 500
@@ -35,43 +29,6 @@ struct sysv_queue *_Atomic sysv__table[SYSV_PLACES];
 static struct sysv_queue *unused;
 /* Of changes to both, and to the descriptors of a queue. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
-
-/* ---- names -------------------------------------------------------------------- */
-
-void sysv__name_of_key(char *name, key_t key)
-{
-	snprintf(name, SYSV_NAME_SIZE, PREFIX "%08x", (unsigned int)key);
-}
-
-bool sysv__name_of_private(char *name)
-{
-	unsigned long long number;
-
-	if (syscall(SYS_getrandom, &number, sizeof(number), 0) != sizeof(number))
-		return false;
-	snprintf(name, SYSV_NAME_SIZE, PREFIX PRIVATE "%016llx", number);
-
-	return true;
-}
-
-bool sysv__key_of_name(const char *name, key_t *key)
-{
-	unsigned int number;
-	char text[SYSV_NAME_SIZE];
-
-	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1))
-		return false;
-	if (!strncmp(name + sizeof(PREFIX) - 1, PRIVATE, sizeof(PRIVATE) - 1)) {
-		*key = IPC_PRIVATE;
-		return true;
-	}
-	if (sscanf(name + sizeof(PREFIX) - 1, "%8x", &number) != 1)
-		return false;
-	sysv__name_of_key(text, number);
-	*key = number;
-
-	return !strcmp(name, text);
-}
 
 /* ---- asking the kernel --------------------------------------------------------- */
 
@@ -123,8 +80,8 @@ bool sysv__look_up(int id, struct mbox_walk *walk, key_t *key)
 int sysv__add_up(struct mbox_total *total, uint32_t max)
 {
 	*total = (struct mbox_total){
-		.prefix = (uintptr_t)PREFIX,
-		.prefix_len = sizeof(PREFIX) - 1,
+		.prefix = (uintptr_t)SYSV_PREFIX,
+		.prefix_len = sizeof(SYSV_PREFIX) - 1,
 		.max = max,
 	};
 

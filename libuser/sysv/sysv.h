@@ -36,8 +36,10 @@ struct sysv_queue {
 	struct sysv_queue *_Atomic next;
 };
 
-/* ---- queue.c: names, ids and handles ------------------------------------------ */
+/* ---- name.c: names --------------------------------------------------------------- */
 
+/* What each begins with. */
+#define SYSV_PREFIX "sysv-"
 /* What a name has room for; sysv__name_of_key() fills it. */
 #define SYSV_NAME_SIZE 40
 void sysv__name_of_key(char *name, key_t key);
@@ -45,6 +47,8 @@ void sysv__name_of_key(char *name, key_t key);
 bool sysv__name_of_private(char *name);
 /* Whether it is the name of a queue, and of which key. */
 bool sysv__key_of_name(const char *name, key_t *key);
+
+/* ---- queue.c: ids and handles --------------------------------------------------- */
 
 /*
  * The queue with an id, and its handle for one side, open. Returns NULL and errno: EINVAL

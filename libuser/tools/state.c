@@ -6,14 +6,32 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../sysv/sysv.h"
 #include "attr.h"
 #include "common.h"
 #include "list.h"
 #include "table.h"
 #include "text.h"
+
+/* As ipcs(1) has it. */
+#define KEY_FORMAT "0x%08x"
+/* The columns of ipcs -q, in its order. */
+#define SYSV_COLUMNS "KEY,ID,USER,MODE,BYTES,QUEUED"
+
+enum {
+	OPT_SYSV = OPT_FIRST,
+};
+
+/* Whether it is a queue of libmbox-sysv.so, and of which key. */
+static bool is_sysv(const struct mbox_walk *item, key_t *key)
+{
+	return item->stat.attr.mode == MBOX_QUEUE && item->id <= INT_MAX &&
+	       sysv__key_of_name(item->name, key);
+}
 
 /* ---- the table --------------------------------------------------------------- */
 
@@ -44,6 +62,7 @@ enum column {
 	EXPIRED,
 	REDELIVERED,
 	DEAD,
+	KEY,
 	COLUMNS,
 };
 
@@ -74,6 +93,7 @@ static const struct table_column columns[COLUMNS] = {
 	[EXPIRED] = { "EXPIRED", TABLE_NUMBER, false, "messages whose lifespan ended" },
 	[REDELIVERED] = { "REDELIVERED", TABLE_NUMBER, false, "messages put back" },
 	[DEAD] = { "DEAD", TABLE_NUMBER, false, "messages given to the dead-letter mailbox" },
+	[KEY] = { "KEY", TABLE_TEXT, false, "key, if it is a System V queue" },
 };
 
 /* The number in a column of numbers. */
@@ -126,6 +146,7 @@ static void print_cell(FILE *out, unsigned int column, const void *row)
 	const struct mbox_walk *item = row;
 	const struct mbox_stat *st = &item->stat;
 	char text[16];
+	key_t key;
 
 	switch (column) {
 	case NAME:
@@ -152,6 +173,10 @@ static void print_cell(FILE *out, unsigned int column, const void *row)
 		break;
 	case FLAGS:
 		flags_print(out, st->attr.flags, "");
+		break;
+	case KEY:
+		if (is_sysv(item, &key))
+			fprintf(out, KEY_FORMAT, (unsigned int)key);
 		break;
 	default:
 		fprintf(out, "%" PRIu64, number_in(column, item));
@@ -248,6 +273,7 @@ void list_print_json_item(const struct mbox_walk *item)
 {
 	const struct mbox_stat *st = &item->stat;
 	const char *separator = "";
+	key_t key;
 	size_t i;
 
 	printf("{\"id\":%" PRIu64 ",\"name\":", (uint64_t)item->id);
@@ -289,6 +315,8 @@ void list_print_json_item(const struct mbox_walk *item)
 	if (st->attr.mode == MBOX_RING)
 		printf(",\"stalled_ns\":%" PRIu64 ",\"stalled_pid\":%" PRIu32,
 		       (uint64_t)st->stalled_ns, st->stalled_pid);
+	if (is_sysv(item, &key))
+		printf(",\"key\":\"" KEY_FORMAT "\"", (unsigned int)key);
 	printf("}");
 }
 
@@ -324,11 +352,13 @@ static int print_blocks(const struct list *list)
 /**
  * struct show - what is shown, and how
  * @table: ls
+ * @sysv: only System V queues
  * @json: everything, as JSON
  * @choice: the table
  */
 struct show {
 	bool table;
+	bool sysv;
 	bool json;
 	struct table_choice choice;
 };
@@ -343,6 +373,35 @@ static int print_list(const struct show *how, const struct list *list)
 	return print_blocks(list);
 }
 
+/* Takes out what is no System V queue. */
+static void keep_sysv(struct list *list)
+{
+	size_t i, n = 0;
+	key_t key;
+
+	for (i = 0; i < list->n; i++) {
+		if (is_sysv(&list->items[i], &key))
+			list->items[n++] = list->items[i];
+	}
+	list->n = n;
+}
+
+/* The mailbox that an argument names. Prints an error and returns false. */
+static bool choose(const struct show *how, struct list *chosen, const struct list *all,
+		   const char *text)
+{
+	key_t key;
+
+	if (!list_target(chosen, all, text))
+		return false;
+	if (!how->sysv || is_sysv(&chosen->items[chosen->n - 1], &key))
+		return true;
+	print_error("'%s' is not a System V queue", text);
+	chosen->n--;
+
+	return false;
+}
+
 static int show(const struct show *how, char **names, int n)
 {
 	struct list all = { 0 }, chosen = { 0 };
@@ -353,9 +412,11 @@ static int show(const struct show *how, char **names, int n)
 		return EXIT_FAILED;
 	}
 	for (i = 0; i < n; i++) {
-		if (!list_target(&chosen, &all, names[i]))
+		if (!choose(how, &chosen, &all, names[i]))
 			status = EXIT_FAILED;
 	}
+	if (how->sysv)
+		keep_sysv(&all);
 
 	printed = print_list(how, n ? &chosen : &all);
 	if (printed != EXIT_OK)
@@ -371,10 +432,17 @@ static bool set_option(void *data, int id, const char *arg)
 {
 	struct show *how = data;
 
-	if (id == 'j')
+	switch (id) {
+	case 'j':
 		how->json = true;
-
-	return id == 'j' || table_option(&how->choice, id, arg);
+		return true;
+	case OPT_SYSV:
+		how->sysv = true;
+		how->choice.shown = SYSV_COLUMNS;
+		return true;
+	default:
+		return table_option(&how->choice, id, arg);
+	}
 }
 
 static int run_ls(int argc, char **argv)
@@ -399,6 +467,9 @@ const struct command ls_command = {
 		 "the given ones.\n",
 	.options = {
 		{ 'j', "json", NULL, "print everything as a JSON array" },
+		{ OPT_SYSV, "sysv", NULL,
+		  "list only the queues of libmbox-sysv.so, with\n"
+		  SYSV_COLUMNS },
 		TABLE_OPTIONS,
 	},
 	.table = &mailbox_table,

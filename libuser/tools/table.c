@@ -110,19 +110,12 @@ static void choose_column(struct table *table, unsigned int column)
 		table->chosen[table->n++] = column;
 }
 
-static bool choose_columns(struct table *table, const char *text)
+/* Names with commas between them. */
+static bool choose_named(struct table *table, const char *text)
 {
-	unsigned int i;
 	size_t len;
 	int column;
 
-	for (i = 0; i < table->kind->n && (!text || *text == '+'); i++) {
-		if (table->kind->columns[i].shown)
-			choose_column(table, i);
-	}
-	if (!text)
-		return true;
-	text += *text == '+';
 	for (;;) {
 		len = strcspn(text, ",");
 		column = find_column(table->kind, text, len);
@@ -133,6 +126,28 @@ static bool choose_columns(struct table *table, const char *text)
 			return true;
 		text += len + 1;
 	}
+}
+
+static void choose_shown(struct table *table)
+{
+	unsigned int i;
+
+	if (table->choice->shown) {
+		choose_named(table, table->choice->shown);
+		return;
+	}
+	for (i = 0; i < table->kind->n; i++) {
+		if (table->kind->columns[i].shown)
+			choose_column(table, i);
+	}
+}
+
+static bool choose_columns(struct table *table, const char *text)
+{
+	if (!text || *text == '+')
+		choose_shown(table);
+
+	return !text || choose_named(table, text + (*text == '+'));
 }
 
 /* Nothing is before each number, and words are behind them. */

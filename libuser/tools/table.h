@@ -59,6 +59,7 @@ struct table_kind {
 /**
  * struct table_choice - what the user asks for
  * @columns: -o, or NULL
+ * @shown: the columns that are there by default, as -o has them; NULL: those of the kind
  * @sort: --sort, or NULL
  * @noheadings: --noheadings
  * @raw: -r
@@ -67,6 +68,7 @@ struct table_kind {
  */
 struct table_choice {
 	const char *columns;
+	const char *shown;
 	const char *sort;
 	bool noheadings;
 	bool raw;

@@ -467,6 +467,10 @@ mboxctl ls --sort=MO
 MODE
 mboxctl ls -o ID,NA
 NAME
+mboxctl ls --sy
+--sysv
+mboxctl ls --sort=KE
+KEY
 mboxctl recv --timeout j
 
 EOF

@@ -331,7 +331,7 @@ test_columns_are_chosen_and_sorted()
 		sh -c "mboxctl ls -J -o name,queued,capacity,flags '$m-b' | tr -d ' \n'"
 	for column in ID NAME KIND USER MODE CAPACITY MSG-MAX QUEUED HIGHEST BYTES OLDEST FLAGS UID GID \
 		GROUP SENT RECEIVED DROPPED WAIT-SEND WAIT-RECV SENDERS RECEIVERS LEASED EXPIRED \
-		REDELIVERED DEAD; do
+		REDELIVERED DEAD KEY; do
 		same "$(mboxctl ls -o "$column" "$m-a" | head -n 1 | tr -d ' ')" "$column"
 		ok grep -q "^  [* ] $column " <<-EOF
 		$(mboxctl ls --help)
@@ -347,6 +347,35 @@ test_columns_are_chosen_and_sorted()
 	check 1 '' "mboxctl ls: cannot write to standard output: No space left on device" \
 		sh -c 'mboxctl ls >/dev/full'
 	ok mboxctl rm "$m-a" "$m-b" "$m-c"
+}
+
+# With the names that libmbox-sysv.so gives them.
+test_ls_sysv_lists_queues_of_system_v()
+{
+	ok mboxctl create -m 640 sysv-00abc123
+	ok mboxctl create sysv-private-0123456789abcdef
+	# These are none: other names, a ring, and a name that no key has.
+	ok mboxctl create "$m" sysv- sysv-abc sysv-00ABC123
+	ok mboxctl create --ring sysv-00abc124
+	ok mboxctl send sysv-00abc123 one three
+	id=$(id_of sysv-00abc123)
+	private=$(id_of sysv-private-0123456789abcdef)
+	check 0 "KEY ID USER MODE BYTES QUEUED
+0x00abc123 $id root 0640 8 2
+0x00000000 $private root 0600 0 0" '' mboxctl ls --sysv -r
+	check 0 "sysv-00abc123 0x00abc123$nl$m -" '' \
+		mboxctl ls -r --noheadings -o name,key sysv-00abc123 "$m"
+	check 0 "KEY ID USER MODE BYTES QUEUED MSG-MAX" '' \
+		sh -c "mboxctl ls --sysv -r -o +msg-max | head -n 1"
+	check 0 "$private$nl$id" '' mboxctl ls --sysv --noheadings --sort queued -o id
+	check 1 "$(mboxctl ls --sysv "id:$id")" "mboxctl ls: '$m' is not a System V queue" \
+		mboxctl ls --sysv "$m" sysv-00abc123
+	check 0 '"0x00abc123" "0x00000000"' '' sh -c "mboxctl ls --sysv --json |
+		sed -n 's/.*\"id\":.*\"key\":\(\"[^\"]*\"\).*/\1/p' | paste -sd ' '"
+	check 1 0 '' sh -c "mboxctl stat --json '$m' | grep -c key"
+	ok mboxctl rm "$m" sysv- sysv-abc sysv-00ABC123 sysv-00abc123 sysv-00abc124 \
+		sysv-private-0123456789abcdef
+	check 0 '' '' mboxctl ls --sysv
 }
 
 test_ls_and_stat_print_json()

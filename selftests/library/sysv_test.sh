@@ -16,7 +16,7 @@ rows=
 if [ "$($program -c)" = no ]; then
 	rows=-n
 fi
-plan 9 5
+plan 10 5
 
 {
 	preloaded -w
@@ -46,6 +46,20 @@ END
 awk -F'|' '$3 ~ /copy of the message|no message at/ { print $4 }' "$tmp/copies" |
 	diff "$tmp/expected" - >"$tmp/wrong" || :
 result copies_are_there_without_the_kernels
+
+# It knows them by their names.
+{
+	preloaded -l
+	echo "status $?"
+} >"$tmp/expected" 2>&1
+{
+	mboxctl ls --sysv -r --noheadings -o key,id,uid,mode,bytes,queued
+	echo "status 0"
+} | diff "$tmp/expected" - >"$tmp/wrong" || :
+for name in $(mboxctl ls --sysv -r --noheadings -o name); do
+	mboxctl rm "$name"
+done
+result mboxctl_lists_the_queues
 
 # All queues of the rows are gone, so none keeps its name or its memory.
 mboxctl ls 2>&1 | grep sysv- >"$tmp/wrong" || :

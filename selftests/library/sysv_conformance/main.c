@@ -3,10 +3,12 @@
  * What POSIX and the manual pages say of System V message queues (conformance.h);
  * sysv_test.sh runs it on the kernel's own and with libmbox-sysv.so.
  *
- * usage: sysv_conformance [-w | -c | -d | [-n] [NUMBER...]]
+ * usage: sysv_conformance [-w | -c | -d | -l | [-n] [NUMBER...]]
  * -w: print whose queues these are, "kernel" or "mbox"
  * -c: print whether they have MSG_COPY, "yes" or "no"
  * -d: print the names of the differences
+ * -l: leave two queues: one with a key and a message of three bytes, and a private one.
+ *     Print them as "mboxctl ls --sysv" does
  * -n: leave out the rows that need it
  */
 #include <dirent.h>
@@ -176,6 +178,25 @@ static int has_copy(void)
 	return 0;
 }
 
+static int leave_queues(void)
+{
+	int id[2] = { msgget(0xabc123, IPC_CREAT | IPC_EXCL | 0640), msgget(IPC_PRIVATE, 0600) };
+	struct msqid_ds ds;
+	unsigned int i;
+
+	if (snd(id[0], 1, "abc", IPC_NOWAIT))
+		return 1;
+	for (i = 0; i < 2; i++) {
+		if (msgctl(id[i], IPC_STAT, &ds))
+			return 1;
+		printf("0x%08x %d %d %04o %lu %lu\n", ds.msg_perm.__key, id[i],
+		       (int)ds.msg_perm.uid, ds.msg_perm.mode, (unsigned long)ds.__msg_cbytes,
+		       (unsigned long)ds.msg_qnum);
+	}
+
+	return 0;
+}
+
 static const struct row *const tables[] = {
 	get_rows, message_rows, control_rows, wait_rows, NULL,
 };
@@ -190,6 +211,8 @@ int main(int argc, char **argv)
 		return has_copy();
 	if (argc > 1 && !strcmp(argv[1], "-d"))
 		return print_differences(&suite);
+	if (argc > 1 && !strcmp(argv[1], "-l"))
+		return leave_queues();
 	/* In another process image, after an exec. */
 	if (argc > 2 && !strcmp(argv[1], "-x"))
 		return after_exec(atoi(argv[2]));
