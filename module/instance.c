@@ -663,8 +663,11 @@ void mbx_instance_exit(int base)
 	/* Of unmounted instances, O_PATH descriptors can be left. */
 	while (atomic_read(&n_instances))
 		schedule_timeout_idle(HZ / 100 + 1);
-	/* The kernel drops the reference of a super block after fs_kill_sb(). */
-	while (was_used && module_refcount(THIS_MODULE) > base)
+	/*
+	 * The kernel drops the reference of a super block after fs_kill_sb(). Nothing refers to
+	 * what is a part of the kernel.
+	 */
+	while (__is_defined(MODULE) && was_used && module_refcount(THIS_MODULE) > base)
 		schedule_timeout_idle(1);
 	destroy_workqueue(end_queue);
 	/* Inodes are freed after a grace period. */
