@@ -90,7 +90,7 @@ reload_soon()
 		[ $tries -lt 100 ] || return 1
 		sleep 0.1
 	done
-	modprobe mbox && loaded
+	modprobe mbox && loaded && [ -c /dev/mbox ]
 }
 
 has_aliases()
@@ -131,7 +131,8 @@ minor=$(cut -d: -f2 /sys/class/misc/mbox/dev)
 echo "TAP version 13"
 echo "1..$plan"
 check "aliases name the device" has_aliases
-check "unload and load again" reload
+# The tests before this one may have mounted it.
+check "unload and load again" reload_soon
 
 exec 3</dev/mbox
 check "no unload while the device is open" refused
