@@ -72,6 +72,7 @@ help:
 	@echo '                   message queues and on mailboxes; CLIENTS="a b" for some,'
 	@echo '                   COUNT=1 to measure instructions instead of time'
 	@echo '  check-tracing    the scripts for bpftrace, and the probes of the library'
+	@echo '  check-in-tree    the driver in the source of a kernel, built and booted'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
 	@echo '  check-packages   the Debian packages, on a Debian that has nothing yet'
@@ -206,6 +207,9 @@ check-clients:
 check-tracing:
 	@selftests/tools/tracing/run || [ $$? = 4 ]
 
+check-in-tree:
+	@selftests/tools/tree/run
+
 check-vm:
 	@$(VM)/selftest.sh
 
@@ -295,6 +299,6 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
-	demo vm check check-all check-fs check-clients check-tracing check-vm check-fresh check-packages fuzz bench \
+	demo vm check check-all check-fs check-clients check-tracing check-in-tree check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-age bench-latency bench-inherit \
 	bench-rates bench-crossover model lint lint-quick compile_commands.json clean
