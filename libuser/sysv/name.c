@@ -3,6 +3,7 @@
  * Names of queues: "sysv-" and the key, or for IPC_PRIVATE a number that is used once.
  * mboxctl lists queues by them.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -28,7 +29,7 @@ bool sysv__name_of_private(char *name)
 	return true;
 }
 
-bool sysv__key_of_name(const char *name, key_t *key)
+static bool key_of_name(const char *name, key_t *key)
 {
 	const size_t skip = sizeof(SYSV_PREFIX) - 1;
 	unsigned int number;
@@ -46,4 +47,10 @@ bool sysv__key_of_name(const char *name, key_t *key)
 	*key = number;
 
 	return !strcmp(name, text);
+}
+
+bool sysv__is_queue(const struct mbox_walk *mailbox, key_t *key)
+{
+	return mailbox->stat.attr.mode == MBOX_QUEUE && mailbox->id <= INT_MAX &&
+	       key_of_name(mailbox->name, key);
 }

@@ -70,7 +70,7 @@ bool sysv__look_up(int id, struct mbox_walk *walk, key_t *key)
 	*walk = (struct mbox_walk){ .id = id - 1 };
 
 	return sysv__control(MBOX_IOC_WALK, walk) == 0 && walk->id == (uint64_t)id &&
-	       walk->stat.attr.mode == MBOX_QUEUE && sysv__key_of_name(walk->name, key);
+	       sysv__is_queue(walk, key);
 }
 
 /*

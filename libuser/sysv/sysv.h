@@ -45,8 +45,8 @@ struct sysv_queue {
 void sysv__name_of_key(char *name, key_t key);
 /* Likewise, another one in each call. Returns false and errno if there is none. */
 bool sysv__name_of_private(char *name);
-/* Whether it is the name of a queue, and of which key. */
-bool sysv__key_of_name(const char *name, key_t *key);
+/* Whether the mailbox is a queue, and of which key. */
+bool sysv__is_queue(const struct mbox_walk *mailbox, key_t *key);
 
 /* ---- queue.c: ids and handles --------------------------------------------------- */
 

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,13 +24,6 @@
 enum {
 	OPT_SYSV = OPT_FIRST,
 };
-
-/* Whether it is a queue of libmbox-sysv.so, and of which key. */
-static bool is_sysv(const struct mbox_walk *item, key_t *key)
-{
-	return item->stat.attr.mode == MBOX_QUEUE && item->id <= INT_MAX &&
-	       sysv__key_of_name(item->name, key);
-}
 
 /* ---- the table --------------------------------------------------------------- */
 
@@ -175,7 +167,7 @@ static void print_cell(FILE *out, unsigned int column, const void *row)
 		flags_print(out, st->attr.flags, "");
 		break;
 	case KEY:
-		if (is_sysv(item, &key))
+		if (sysv__is_queue(item, &key))
 			fprintf(out, KEY_FORMAT, (unsigned int)key);
 		break;
 	default:
@@ -315,7 +307,7 @@ void list_print_json_item(const struct mbox_walk *item)
 	if (st->attr.mode == MBOX_RING)
 		printf(",\"stalled_ns\":%" PRIu64 ",\"stalled_pid\":%" PRIu32,
 		       (uint64_t)st->stalled_ns, st->stalled_pid);
-	if (is_sysv(item, &key))
+	if (sysv__is_queue(item, &key))
 		printf(",\"key\":\"" KEY_FORMAT "\"", (unsigned int)key);
 	printf("}");
 }
@@ -380,7 +372,7 @@ static void keep_sysv(struct list *list)
 	key_t key;
 
 	for (i = 0; i < list->n; i++) {
-		if (is_sysv(&list->items[i], &key))
+		if (sysv__is_queue(&list->items[i], &key))
 			list->items[n++] = list->items[i];
 	}
 	list->n = n;
@@ -394,7 +386,7 @@ static bool choose(const struct show *how, struct list *chosen, const struct lis
 
 	if (!list_target(chosen, all, text))
 		return false;
-	if (!how->sysv || is_sysv(&chosen->items[chosen->n - 1], &key))
+	if (!how->sysv || sysv__is_queue(&chosen->items[chosen->n - 1], &key))
 		return true;
 	print_error("'%s' is not a System V queue", text);
 	chosen->n--;
