@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "calc.h"
+#include "need.h"
 #include "records.h"
 
 static CLIENT *by_tcp(const char *address, int port, rpcprog_t prog, rpcvers_t vers)
@@ -56,14 +57,6 @@ static CLIENT *connect_to(char **argv, rpcprog_t prog, rpcvers_t vers)
 	}
 
 	return cl;
-}
-
-static void need(CLIENT *cl, enum clnt_stat stat, const char *what)
-{
-	if (stat == RPC_SUCCESS)
-		return;
-	clnt_perror(cl, what);
-	exit(1);
 }
 
 static void calculate(CLIENT *cl)

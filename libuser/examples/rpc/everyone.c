@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "need.h"
 #include "records.h"
 
 static int servers;
@@ -25,14 +26,6 @@ static bool_t add_one(void *res, const struct mbox_rpc_peer *server)
 }
 
 /* [/each] */
-static void need(CLIENT *cl, enum clnt_stat stat, const char *what)
-{
-	if (stat == RPC_SUCCESS)
-		return;
-	clnt_perror(cl, what);
-	exit(1);
-}
-
 int main(int argc, char **argv)
 {
 	struct timeval limit = { .tv_sec = 25 };
