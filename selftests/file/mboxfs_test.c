@@ -1857,7 +1857,7 @@ TEST_F_TIMEOUT(fs, races_of_open_unlink_rename_destroy, 120)
 	raw_unlink("racing");
 	raw_unlink("racing-2");
 	/* What a rename has replaced stays until nobody has the directory locked. */
-	for (i = 0; i < 1000 && count_mailboxes() != 1; i++)
+	for (i = 0; i < WAIT_LIMIT_MS / 10 && count_mailboxes() != 1; i++)
 		usleep(10000);
 	EXPECT_EQ(1, count_mailboxes());
 }
