@@ -82,15 +82,20 @@ mounted_once()
 	umount "$node" && rmdir "$node"
 }
 
-reload_soon()
+# Until nobody uses it, which can be a second after the last mount.
+await_unused()
 {
 	tries=0
-	until rmmod mbox 2>/dev/null; do
+	until [ "$(cat /sys/module/mbox/refcnt)" = 0 ]; do
 		tries=$((tries + 1))
 		[ $tries -lt 100 ] || return 1
 		sleep 0.1
 	done
-	modprobe mbox && loaded && [ -c /dev/mbox ]
+}
+
+reload_soon()
+{
+	await_unused && reload
 }
 
 has_aliases()
@@ -132,7 +137,8 @@ echo "TAP version 13"
 echo "1..$plan"
 check "aliases name the device" has_aliases
 # The tests before this one may have mounted it.
-check "unload and load again" reload_soon
+await_unused
+check "unload and load again" reload
 
 exec 3</dev/mbox
 check "no unload while the device is open" refused
