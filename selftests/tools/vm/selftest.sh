@@ -1,18 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Does the runner see what it has to see? KTAP, one result per case. The module
-# is a throw-away one that misbehaves as its parameter says.
+# is a throw-away one that misbehaves as its parameter says. KERNEL is the kernel,
+# GUEST that of the cases in which only what happens in the guest matters.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 NAME=${KERNEL:-6.1}
+GUEST=${GUEST:-$NAME}
 "$VM_DIR/deps.sh" module vm
-UM=()
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/mbox-selftest.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
 
-cat >"$WORK/rogue.c" <<'EOF'
+mkdir "$WORK/source"
+cat >"$WORK/source/rogue.c" <<'EOF'
 #include <linux/module.h>
 
 static char *act = "";
@@ -35,13 +37,22 @@ static void __exit rogue_exit(void)
 module_exit(rogue_exit);
 MODULE_LICENSE("GPL");
 EOF
-echo 'obj-m := rogue.o' >"$WORK/Kbuild"
-# shellcheck source=/dev/null
-. "$("$VM_DIR/kernel.sh" "$NAME")"
-[ -z "${CROSS-}" ] || die "only for kernels of this machine's architecture"
-[ "$KARCH" != um ] || UM=(ARCH=um)
-PATH=${KPATH:+$KPATH:}$PATH make -s -C "$KDIR" M="$WORK" "${UM[@]}" \
-	CONFIG_DEBUG_INFO_BTF_MODULES= >&2
+echo 'obj-m := rogue.o' >"$WORK/source/Kbuild"
+# rogue NAME: the module for that kernel, in folder $WORK/NAME.
+rogue()
+{
+	local um=()
+
+	# shellcheck source=/dev/null
+	. "$("$VM_DIR/kernel.sh" "$1")"
+	[ -z "${CROSS-}" ] || die "only for kernels of this machine's architecture"
+	[ "$KARCH" != um ] || um=(ARCH=um)
+	cp -r "$WORK/source" "$WORK/$1"
+	PATH=${KPATH:+$KPATH:}$PATH make -s -C "$KDIR" M="$WORK/$1" "${um[@]}" \
+		CONFIG_DEBUG_INFO_BTF_MODULES= >&2
+}
+[ "$GUEST" = "$NAME" ] || (rogue "$GUEST")
+rogue "$NAME"
 
 number=0 failed=0
 result()
@@ -51,14 +62,14 @@ result()
 	[ "$1" = ok ] || failed=1
 }
 
-# expect STATUS TEXT "NAME" RUN-ARGUMENT...: the runner exits with STATUS and
+# expect KERNEL STATUS TEXT "NAME" RUN-ARGUMENT...: the runner exits with STATUS and
 # says TEXT, an extended regular expression.
 expect()
 {
-	local want=$1 text=$2 name=$3 status=0
+	local kernel=$1 want=$2 text=$3 name=$4 status=0
 
-	shift 3
-	"$VM_DIR/run" -k "$NAME" -M "$WORK/rogue.ko" "$@" \
+	shift 4
+	"$VM_DIR/run" -k "$kernel" -M "$WORK/$kernel/rogue.ko" "$@" \
 		>"$WORK/out" 2>&1 </dev/null || status=$?
 	if [ "$status" = "$want" ] && grep -Eq "$text" "$WORK/out"; then
 		result ok "$name"
@@ -71,25 +82,25 @@ expect()
 
 echo "KTAP version 1"
 echo "1..22"
-expect 0 '^all is well$' "a run that passes" \
+expect "$NAME" 0 '^all is well$' "a run that passes" \
 	-- echo all is well
-expect 7 '^before$' "a command that fails, and its status" \
+expect "$NAME" 7 '^before$' "a command that fails, and its status" \
 	-- sh -c 'echo before; exit 7'
-expect 124 'time limit' "a hang" \
+expect "$NAME" 124 'time limit' "a hang" \
 	-t 20 -- sleep 1000
-expect 125 'panic.*rogue' "a panic" \
+expect "$NAME" 125 'panic.*rogue' "a panic" \
 	-p act=panic -- sleep 5
-expect 125 'ended (early|before)' "a guest that powers off before the command ends" \
+expect "$NAME" 125 'ended (early|before)' "a guest that powers off before the command ends" \
 	-- sh -c 'poweroff; sleep 5'
-expect 125 'WARNING: .*rogue_init' "a warning from the module" \
+expect "$GUEST" 125 'WARNING: .*rogue_init' "a warning from the module" \
 	-p act=warn -- true
-expect 125 'not clean' "a line in the log of a run that passes" \
+expect "$GUEST" 125 'not clean' "a line in the log of a run that passes" \
 	-- sh -c 'echo "<4>BUG: planted" >/dev/kmsg'
-expect 125 'fail modprobe' "a module that does not load" \
+expect "$GUEST" 125 'fail modprobe' "a module that does not load" \
 	-p act=refuse -- true
-expect 125 'fail rmmod' "a module that does not unload" \
+expect "$GUEST" 125 'fail rmmod' "a module that does not unload" \
 	-p act=stay -- true
-expect 125 'invoked oom-killer' "an OOM report that no test announced" \
+expect "$GUEST" 125 'invoked oom-killer' "an OOM report that no test announced" \
 	-- sh -c 'echo "<4>x invoked oom-killer: y" >/dev/kmsg'
 
 # What make vm does without a terminal.
@@ -97,7 +108,7 @@ inside=$VM_DIR/in-vm
 echo "a file" >"$WORK/file"
 status=0
 CMD='cat /root/file; [ -c /dev/mbox ] && exit 7' FILES="$WORK/file:/root/" \
-	"$inside" shell >"$WORK/out" 2>&1 </dev/null || status=$?
+	KERNEL=$GUEST "$inside" shell >"$WORK/out" 2>&1 </dev/null || status=$?
 if [ $status = 7 ] && grep -qx "a file" "$WORK/out"; then
 	result ok "a command with a file, and its status"
 else
@@ -106,7 +117,7 @@ else
 fi
 status=0
 printf 'mboxctl create x\nmboxctl send x hello\nmboxctl recv x\nfalse\n' |
-	"$inside" shell >"$WORK/out" 2>&1 || status=$?
+	KERNEL=$GUEST "$inside" shell >"$WORK/out" 2>&1 || status=$?
 if [ $status = 1 ] && grep -q hello "$WORK/out"; then
 	result ok "commands from a pipe"
 else
@@ -239,8 +250,8 @@ fi
 tree="$WORK/a tree"
 mkdir "$tree"
 tar -c -C "$TOP_DIR" --exclude=./build --exclude=./.git . | tar -x -C "$tree"
-if make -s -C "$tree" lib modules >"$WORK/out" 2>&1 &&
-	"$tree/selftests/tools/vm/run" -k "$NAME" -f "$tree/build/lib/tools/mboxctl:/root/" \
+if make -s -j"$(nproc)" -C "$tree" KERNEL="$GUEST" lib modules >"$WORK/out" 2>&1 &&
+	"$tree/selftests/tools/vm/run" -k "$GUEST" -f "$tree/build/lib/tools/mboxctl:/root/" \
 		-- /root/mboxctl --version >>"$WORK/out" 2>&1; then
 	result ok "a path with blanks"
 else
