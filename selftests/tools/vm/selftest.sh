@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Does the runner see what it has to see? KTAP, one result per case. The module
-# is a throw-away one that misbehaves as its parameter says. KERNEL is the kernel,
-# GUEST that of the cases in which only what happens in the guest matters.
+# is a throw-away one that misbehaves as its parameter says. KERNEL names the kernel to
+# boot, GUEST another one for the cases that do not depend on what the guest runs in.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -40,9 +40,8 @@ EOF
 echo 'obj-m := rogue.o' >"$WORK/source/Kbuild"
 # rogue NAME: the module for that kernel, in folder $WORK/NAME.
 rogue()
-{
-	local um=()
-
+(
+	um=()
 	# shellcheck source=/dev/null
 	. "$("$VM_DIR/kernel.sh" "$1")"
 	[ -z "${CROSS-}" ] || die "only for kernels of this machine's architecture"
@@ -50,9 +49,9 @@ rogue()
 	cp -r "$WORK/source" "$WORK/$1"
 	PATH=${KPATH:+$KPATH:}$PATH make -s -C "$KDIR" M="$WORK/$1" "${um[@]}" \
 		CONFIG_DEBUG_INFO_BTF_MODULES= >&2
-}
-[ "$GUEST" = "$NAME" ] || (rogue "$GUEST")
+)
 rogue "$NAME"
+[ "$GUEST" = "$NAME" ] || rogue "$GUEST"
 
 number=0 failed=0
 result()
@@ -108,7 +107,7 @@ inside=$VM_DIR/in-vm
 echo "a file" >"$WORK/file"
 status=0
 CMD='cat /root/file; [ -c /dev/mbox ] && exit 7' FILES="$WORK/file:/root/" \
-	KERNEL=$GUEST "$inside" shell >"$WORK/out" 2>&1 </dev/null || status=$?
+	"$inside" shell >"$WORK/out" 2>&1 </dev/null || status=$?
 if [ $status = 7 ] && grep -qx "a file" "$WORK/out"; then
 	result ok "a command with a file, and its status"
 else
@@ -117,7 +116,7 @@ else
 fi
 status=0
 printf 'mboxctl create x\nmboxctl send x hello\nmboxctl recv x\nfalse\n' |
-	KERNEL=$GUEST "$inside" shell >"$WORK/out" 2>&1 || status=$?
+	"$inside" shell >"$WORK/out" 2>&1 || status=$?
 if [ $status = 1 ] && grep -q hello "$WORK/out"; then
 	result ok "commands from a pipe"
 else
@@ -129,6 +128,8 @@ fi
 mkdir "$WORK/tmp"
 TMPDIR=$WORK/tmp "$VM_DIR/run" -k "$NAME" -n -- sleep 1000 >/dev/null 2>&1 </dev/null &
 runner=$!
+# shellcheck source=/dev/null
+. "$("$VM_DIR/kernel.sh" "$NAME")"
 running()
 {
 	local dir
@@ -250,8 +251,8 @@ fi
 tree="$WORK/a tree"
 mkdir "$tree"
 tar -c -C "$TOP_DIR" --exclude=./build --exclude=./.git . | tar -x -C "$tree"
-if make -s -j"$(nproc)" -C "$tree" KERNEL="$GUEST" lib modules >"$WORK/out" 2>&1 &&
-	"$tree/selftests/tools/vm/run" -k "$GUEST" -f "$tree/build/lib/tools/mboxctl:/root/" \
+if make -s -j"$(nproc)" -C "$tree" lib modules >"$WORK/out" 2>&1 &&
+	"$tree/selftests/tools/vm/run" -k "$NAME" -f "$tree/build/lib/tools/mboxctl:/root/" \
 		-- /root/mboxctl --version >>"$WORK/out" 2>&1; then
 	result ok "a path with blanks"
 else
