@@ -396,6 +396,18 @@ void ledger_text(const struct ledger *ledger, struct ledger_id id, char *text, s
 /* The message is about to end, or was put back. */
 void ledger_remove(struct ledger *ledger, struct ledger_id id, bool comes_back);
 
+/* seen.c */
+/* So many of the last messages are known. */
+#define SEEN_MIN 32768
+
+struct seen;
+
+struct seen *seen_new(void);
+bool seen_has(struct seen *seen, uint64_t key);
+/* The key of a message that seen_has() does not know. */
+void seen_add(struct seen *seen, uint64_t key);
+void seen_free(struct seen *seen);
+
 /* stats.c */
 void stats_attach(struct bridge *bridge);
 void stats_detach(struct bridge *bridge);

@@ -28,8 +28,6 @@
 #define NAK_LATER "-NAK {\"delay\":1000000000}"
 /* Of a consumer that is made here. */
 #define ACK_WAIT (30 * NSEC_PER_SEC)
-/* How many messages are remembered as done. */
-#define SEEN_MAX 4096
 /* A mailbox without room is looked at after that, at the latest. */
 #define FULL_AGAIN (NSEC_PER_SEC / 2)
 /* epoll says that there is room, but there is not for this message. */
@@ -75,8 +73,7 @@ enum {
  * @size: of @held
  * @held_ns: when the server was last told that work goes on
  * @full_ns: when the mailbox last had no room
- * @seen: keys of messages that the mailbox has
- * @seen_at: where the next one goes
+ * @seen: keys of messages that the mailbox has got
  */
 struct importer {
 	natsMsg **held;
@@ -93,8 +90,7 @@ struct importer {
 	unsigned int size;
 	uint64_t held_ns;
 	uint64_t full_ns;
-	uint64_t seen[SEEN_MAX];
-	unsigned int seen_at;
+	struct seen *seen;
 };
 
 static bool jetstream(const struct route *route)
@@ -110,7 +106,9 @@ static int import_start(struct route *route)
 		return -1;
 	im->size = jetstream(route) ? route->conf.window : 1;
 	im->held = calloc(im->size, sizeof(*im->held));
-	if (!im->held) {
+	im->seen = jetstream(route) ? seen_new() : NULL;
+	if (!im->held || (jetstream(route) && !im->seen)) {
+		free(im->held);
 		free(im);
 		return -1;
 	}
@@ -175,7 +173,7 @@ static void answer(struct route *route, const natsMsg *msg, const char *what)
  * and an account behind $JS.ACK, and perhaps more at the end. The number in the stream and
  * the time make a key that another stream of that name does not have.
  */
-static bool numbers_of(const natsMsg *msg, uint64_t *delivered, uint64_t *key)
+static bool key_of(const natsMsg *msg, uint64_t *key)
 {
 	const char *part = natsMsg_GetReply(msg), *parts[16];
 	unsigned int n = 0, at;
@@ -188,36 +186,30 @@ static bool numbers_of(const natsMsg *msg, uint64_t *delivered, uint64_t *key)
 	if (n < 9)
 		return false;
 	at = n == 9 ? 4 : 6;
-	*delivered = strtoull(parts[at], NULL, 10);
 	*key = strtoull(parts[at + 1], NULL, 10) + strtoull(parts[at + 3], NULL, 10);
 	return true;
 }
 
-/* The server sends a message again whose acknowledgment it did not get. */
+/*
+ * The server sends a message again whose acknowledgment it did not get. How often it says
+ * that it was delivered does not matter: a consumer whose state the servers lost starts
+ * at the beginning, with messages that were never delivered.
+ */
 static bool seen_before(struct route *route, const natsMsg *msg)
 {
 	struct importer *im = route->own;
-	uint64_t delivered, key;
-	unsigned int i;
+	uint64_t key;
 
-	if (!jetstream(route) || !numbers_of(msg, &delivered, &key) || delivered < 2)
-		return false;
-	for (i = 0; i < SEEN_MAX; i++) {
-		if (im->seen[i] == key)
-			return true;
-	}
-	return false;
+	return im->seen && key_of(msg, &key) && seen_has(im->seen, key);
 }
 
 static void note_seen(struct route *route, const natsMsg *msg)
 {
 	struct importer *im = route->own;
-	uint64_t delivered, key;
+	uint64_t key;
 
-	if (!jetstream(route) || !numbers_of(msg, &delivered, &key))
-		return;
-	im->seen[im->seen_at] = key;
-	im->seen_at = (im->seen_at + 1) % SEEN_MAX;
+	if (im->seen && key_of(msg, &key))
+		seen_add(im->seen, key);
 }
 
 static void reject(struct route *route, natsMsg *from, const char *why)
@@ -682,6 +674,7 @@ static void import_free(struct route *route)
 
 	while (im->count)
 		drop_first(im);
+	seen_free(im->seen);
 	free(im->held);
 	free(im);
 }

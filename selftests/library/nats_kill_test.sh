@@ -153,6 +153,9 @@ total=$(cat "$tmp"/done.* | wc -l)
 echo "# $((total - messages)) of $messages messages were done more than once; $allowed could be"
 status=0
 [ $((total - messages)) -le "$allowed" ] || status=1
+if [ $status != 0 ]; then
+	tail -n 25 "$tmp"/{export,import,worker}.log | sed 's/^/# /'
+fi
 result $status "3 no more than a window for each kill is doubled"
 note_memory || :
 most=$(sort -n "$tmp/memory" | tail -n 1)

@@ -516,6 +516,31 @@ test_import_holds_what_does_not_fit()
 	same "$(grep ^m "$tmp/out" | tr '\n' ' ')" 'm1 m2 m3 m4 m5 m6 m7 m8 '
 }
 
+# As servers do that lost the state of the consumer.
+test_import_of_what_it_has()
+{
+	create "$m-a"
+	stream S 's.>'
+	pub -c 20 s.a 'm%d'
+	bridge "import s.> durable D -> $m-a"
+	until_true is "$m-a" queued 20
+	api CONSUMER.DELETE.S.D >/dev/null
+	until_true metric_is duplicates 20
+	pub s.a more
+	same "$(recv "$m-a" 21 | tr '\n' ' ')" "$(numbers 20)more "
+	# Another stream's messages have the same numbers, and are others.
+	api STREAM.DELETE.S >/dev/null
+	stream S 's.>'
+	pub -c 3 s.a 'm%d'
+	same "$(recv "$m-a" 3 | tr '\n' ' ')" "$(numbers 3)"
+	same "$(metric duplicates)" 20
+	# A bridge that begins has nothing.
+	stop_bridge
+	api CONSUMER.DELETE.S.D >/dev/null
+	bridge "import s.> durable D -> $m-a"
+	same "$(recv "$m-a" 3 | tr '\n' ' ')" "$(numbers 3)"
+}
+
 # Other machines get what was fetched for a mailbox that has ended.
 test_import_gives_back_what_it_holds()
 {
