@@ -65,12 +65,22 @@ struct worker {
 	struct parcel buf[BATCH];
 };
 
+/* Where a message is found: in what a receiver noted, in a dead one's buffer, or queued. */
+struct place {
+	enum { LOGGED, IN_HAND, QUEUED } kind;
+	__u32 receiver;
+	/* Number in its log, or of its buffer. */
+	__u32 at;
+};
+
 /* The books of one round. */
 struct books {
 	struct worker worker[NWORKERS];
 	/* How often each message was received, and left in a dead one's buffer. */
 	__u8 received[NWORKERS][SEQ_MAX + 1];
 	__u8 found[NWORKERS][SEQ_MAX + 1];
+	/* Where it was found first. */
+	struct place place[NWORKERS][SEQ_MAX + 1];
 	/* The last that was received. */
 	__u32 last[NWORKERS][NCLASSES];
 };
@@ -290,6 +300,12 @@ static int run_worker(struct worker *w, __u64 id)
 	struct mbox *mb;
 
 	WORKER_CHECK(w, !become(USER_A, GROUP_A));
+	/*
+	 * Its pages are there from now on. Else a killed process that waits for the lock of
+	 * its memory in a page fault fails to copy a message: the message goes back to the
+	 * mailbox, and its first part stays in the hand.
+	 */
+	memset(w->buf, 0, sizeof(w->buf));
 	mb = mbox_open_id(id, w->role <= SYNC_SENDER ? O_WRONLY : O_RDONLY);
 	WORKER_CHECK(w, mb);
 	NOTE(w->started, 1);
@@ -316,18 +332,32 @@ static int run_worker(struct worker *w, __u64 id)
 	return -1;					\
 } while (0)
 
-static int book_received(struct books *b, __u32 (*last)[NCLASSES], __u32 entry)
+static const char *place_text(const struct place *place, char *text, size_t size)
+{
+	static const char * const kind[] = { "noted", "in hand", "queued" };
+
+	snprintf(text, size, "%s, process %u, %u", kind[place->kind], place->receiver, place->at);
+	return text;
+}
+
+static int book_received(struct books *b, __u32 (*last)[NCLASSES], __u32 entry,
+			 struct place place)
 {
 	__u32 sender = entry >> 16, seq = entry & 0xffff;
 	unsigned int class = class_of(sender, seq);
+	char here[64], first[64];
 
 	if (sender >= NWORKERS || b->worker[sender].role > SYNC_SENDER || !seq || seq > SEQ_MAX)
 		WRONG("message %#x was never sent", entry);
-	if (last[sender][class] >= seq)
-		WRONG("message %u of %u came after %u", seq, sender, last[sender][class]);
-	last[sender][class] = seq;
 	if (b->received[sender][seq]++)
-		WRONG("message %u of %u came twice", seq, sender);
+		WRONG("message %u of %u, whose outcome is %u, came twice: %s, before %s", seq,
+		      sender, b->worker[sender].outcome[seq], place_text(&place, here, sizeof(here)),
+		      place_text(&b->place[sender][seq], first, sizeof(first)));
+	if (last[sender][class] >= seq)
+		WRONG("message %u of %u came after %u: %s", seq, sender, last[sender][class],
+		      place_text(&place, here, sizeof(here)));
+	last[sender][class] = seq;
+	b->place[sender][seq] = place;
 	return 0;
 }
 
@@ -366,7 +396,7 @@ static int book_hands(struct books *b, struct worker *w, __u32 (*last)[NCLASSES]
 			b->found[sender][seq]++;
 			continue;
 		}
-		if (book_received(b, last, entry))
+		if (book_received(b, last, entry, (struct place){ IN_HAND, w->id, i }))
 			return -1;
 	}
 	return 0;
@@ -378,7 +408,7 @@ static int book_receiver(struct books *b, struct worker *w)
 	__u32 i;
 
 	for (i = 0; i < w->nlog; i++)
-		if (book_received(b, last, w->log[i]))
+		if (book_received(b, last, w->log[i], (struct place){ LOGGED, w->id, i }))
 			return -1;
 	if (book_hands(b, w, last))
 		return -1;
@@ -405,7 +435,7 @@ static int book_queue(struct books *b, struct mbox *mb, __u32 queued)
 		if (msg.prio > prio)
 			WRONG("priority %u after %u", msg.prio, prio);
 		prio = msg.prio;
-		if (book_received(b, b->last, log_entry(&parcel)))
+		if (book_received(b, b->last, log_entry(&parcel), (struct place){ QUEUED, 0, n }))
 			return -1;
 		/* Its sender got a receipt. */
 		if (b->worker[parcel.sender].role == SYNC_SENDER &&
