@@ -92,10 +92,28 @@ make_stream()
 		grep -q '"config":'
 }
 
+lines() { cat "$tmp"/done.* 2>/dev/null | wc -l; }
+
 all_done()
 {
-	cat "$tmp"/done.* 2>/dev/null | sort -u >"$tmp/unique"
+	[ "$(lines)" -ge "$messages" ] || return 1
+	cat "$tmp"/done.* | sort -u >"$tmp/unique"
 	[ "$(wc -l <"$tmp/unique")" -ge "$messages" ]
+}
+
+# Until all are done, or none has been for so long.
+wait_for_all()
+{
+	local begin=$SECONDS before=0 now
+	until all_done; do
+		now=$(lines)
+		if [ "$now" != "$before" ]; then
+			before=$now begin=$SECONDS
+		fi
+		[ $((SECONDS - begin)) -lt "$patience" ] || break
+		sleep 1
+	done
+	cat "$tmp"/done.* 2>/dev/null | sort -u >"$tmp/unique"
 }
 
 note_memory()
@@ -139,7 +157,7 @@ while [ "$killed" -lt "$kills" ]; do
 	note_memory || :
 	start "$victim"
 done
-until_true all_done || :
+wait_for_all
 seq "$messages" | sort >"$tmp/want"
 status=0
 LC_ALL=C diff <(LC_ALL=C sort "$tmp/want") <(LC_ALL=C sort "$tmp/unique") >"$tmp/diff" || status=1

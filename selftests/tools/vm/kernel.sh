@@ -36,7 +36,7 @@ debug     source  amd64  bookworm  linux-source-6.1 suite base debug
 lockdep   source  amd64  bookworm  linux-source-6.1 suite base lockdep
 kcsan     source  amd64  bookworm  linux-source-6.1 suite base kcsan
 debug-rt  source  amd64  bookworm  linux-source-6.12 suite base rt
-um        source  um     trixie-backports  linux-source suite um
+um        source  um     trixie-backports  linux-source suite um inet
 um-kasan  source  um     trixie-backports  linux-source suite um um-kasan
 EOF
 }
