@@ -351,7 +351,8 @@ static int book_received(struct books *b, __u32 (*last)[NCLASSES], __u32 entry,
 		WRONG("message %#x was never sent", entry);
 	if (b->received[sender][seq]++)
 		WRONG("message %u of %u, whose outcome is %u, came twice: %s, before %s", seq,
-		      sender, b->worker[sender].outcome[seq], place_text(&place, here, sizeof(here)),
+		      sender, b->worker[sender].outcome[seq],
+		      place_text(&place, here, sizeof(here)),
 		      place_text(&b->place[sender][seq], first, sizeof(first)));
 	if (last[sender][class] >= seq)
 		WRONG("message %u of %u came after %u: %s", seq, sender, last[sender][class],
