@@ -545,6 +545,8 @@ bool write_file(const char *path, const char *text);
 /* ---- tracepoints (tracing.c) -------------------------------------------- */
 
 void tracing_init(void);
+/* Before the first job begins. */
+void tracing_begin(void);
 /* Before the first job runs its @program-th program. */
 void tracing_step(uint64_t program);
 void tracing_end(void);
@@ -596,6 +598,7 @@ extern struct options {
 	unsigned int jobs;
 	unsigned int times;
 	bool blind;
+	bool steady;
 	bool distill;
 	bool port;
 	const char *seeds[8];

@@ -189,6 +189,9 @@ static const char usage[] =
 "  --seed N         where the random numbers begin (default: the clock)\n"
 "  --corpus PATH    begin with these programs; may be repeated\n"
 "  --blind          programs depend on the seed alone, not on what they reach\n"
+"  --steady         the tracepoints are on from the first program to the last, and\n"
+"                   perf has none: for machines that may execute an instruction\n"
+"                   which another CPU has replaced, as QEMU before 8.1 does\n"
 "  --replay PATH    run these programs only: a file, a folder or hexadecimal\n"
 "  --times N        each so many times\n"
 "  --distill        of all programs, write those that are needed to the log\n"
@@ -198,7 +201,7 @@ static const char usage[] =
 "  --port           write the log to the debug console of QEMU\n";
 
 enum {
-	MINUTES = 1, PROGRAMS, JOBS, SEED, CORPUS, BLIND, REPLAY, TIMES,
+	MINUTES = 1, PROGRAMS, JOBS, SEED, CORPUS, BLIND, STEADY, REPLAY, TIMES,
 	DISTILL, SHOW, MODULE, PORT, HELP,
 };
 
@@ -209,6 +212,7 @@ static const struct option longopts[] = {
 	{ "seed", required_argument, NULL, SEED },
 	{ "corpus", required_argument, NULL, CORPUS },
 	{ "blind", no_argument, NULL, BLIND },
+	{ "steady", no_argument, NULL, STEADY },
 	{ "replay", required_argument, NULL, REPLAY },
 	{ "times", required_argument, NULL, TIMES },
 	{ "distill", no_argument, NULL, DISTILL },
@@ -251,6 +255,9 @@ static void parse(int argc, char **argv)
 			break;
 		case BLIND:
 			options.blind = true;
+			break;
+		case STEADY:
+			options.steady = true;
 			break;
 		case REPLAY:
 			if (options.nreplays < ARRAY_SIZE(options.replays))
@@ -299,6 +306,7 @@ int main(int argc, char **argv)
 		options.end_ns = start_ns + options.minutes * 60 * NSEC;
 	if (!options.nreplays)
 		printf("seed %llu\n", (unsigned long long)options.seed);
+	tracing_begin();
 	start_jobs();
 	signal(SIGINT, end_by_signal);
 	signal(SIGTERM, end_by_signal);

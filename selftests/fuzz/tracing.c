@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The module's tracepoints: on from time to time, for all, because to switch
- * them takes longer than a program does.
+ * them takes longer than a program does; or on all the time, if --steady.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -80,9 +80,16 @@ void tracing_init(void)
 	close(fd);
 }
 
+/* While no job runs. */
+void tracing_begin(void)
+{
+	if (options.steady)
+		write_file(EVENTS "/enable", "1");
+}
+
 void tracing_step(uint64_t program)
 {
-	if (job || program % PERIOD > TRACED)
+	if (options.steady || job || program % PERIOD > TRACED)
 		return;
 	if (program % PERIOD == 0) {
 		write_file(EVENTS "/enable", "1");
