@@ -52,7 +52,9 @@ enum route_kind {
  * @subject: subject of NATS
  * @queue: import, serve: the queue group; NULL: none
  * @durable: import: the durable consumer; NULL: no JetStream
- * @stream: import: its stream; NULL: the server is asked
+ * @stream: import: its stream; NULL: the server is asked; export: the stream to make if none
+ *	has the subject; NULL: none
+ * @replicas: export: how many servers keep that stream
  * @dead_letter: mailbox for messages that cannot be passed on; NULL: none
  * @jetstream: export: the stream acknowledges
  * @trust: import, serve: believe the identity in the headers
@@ -68,6 +70,7 @@ struct route_conf {
 	char *queue;
 	char *durable;
 	char *stream;
+	unsigned int replicas;
 	char *dead_letter;
 	bool jetstream;
 	bool trust;
@@ -346,6 +349,8 @@ extern const struct route_ops export_ops;
 extern const struct route_ops import_ops;
 extern const struct route_ops serve_ops;
 extern const struct route_ops call_ops;
+/* What the subjects of the API of JetStream begin with. */
+const char *route_api(const struct route *route, char *to, size_t size);
 
 /* headers.c */
 #define HEADER_PRIO "Mbox-Prio"

@@ -19,11 +19,20 @@
 
 /* After an error of the server that passes. */
 #define PAUSE (NSEC_PER_SEC / 2)
+/* Until the server is asked for a stream again that did not answer. */
+#define ASK_AGAIN (5 * NSEC_PER_SEC)
 /* Until a message that the stream will never take comes back. */
 #define COME_BACK NSEC_PER_SEC
 
 /* Errors of JetStream: the message is longer than the stream allows. */
 #define TOO_LONG_FOR_STREAM 10054
+
+/* Name, subject, replicas. A message goes when one of its receivers has acknowledged it. */
+#define NEW_STREAM \
+	"{\"name\":\"%s\",\"subjects\":[\"%s\"],\"retention\":\"workqueue\"," \
+	"\"storage\":\"file\",\"num_replicas\":%u}"
+/* In the subject of the reply; messages have greater numbers. */
+#define REPLY_STREAM 0
 
 /**
  * struct parcel - a message that is under way
@@ -53,6 +62,7 @@ struct parcel {
  * @count: how many there are
  * @first: number of the oldest one in its reply subject
  * @pause_ns: nothing is sent before; 0: no pause
+ * @asked_ns: when the server was asked to make the stream; 0: there is no question
  * @leased: messages are received on lease
  */
 struct exporter {
@@ -62,6 +72,7 @@ struct exporter {
 	unsigned int count;
 	uint64_t first;
 	uint64_t pause_ns;
+	uint64_t asked_ns;
 	bool leased;
 };
 
@@ -116,6 +127,9 @@ static int export_opened(struct route *route)
 
 static int export_attach(struct route *route)
 {
+	struct exporter *ex = route->own;
+
+	ex->asked_ns = 0;
 	return route->conf.jetstream ? route_subscribe_reply(route) : NATS_OK;
 }
 
@@ -262,6 +276,67 @@ static void failed(struct route *route, struct parcel *parcel, const char *json)
 	ex->pause_ns = route->bridge->now + PAUSE;
 }
 
+static void make_stream(struct route *route)
+{
+	char prefix[300], subject[1024], reply[128], text[1024];
+	const struct route_conf *conf = &route->conf;
+	struct exporter *ex = route->own;
+	natsStatus status;
+
+	if (ex->asked_ns && route->bridge->now < ex->asked_ns + ASK_AGAIN)
+		return;
+	if (ex->asked_ns) {
+		route_say(route, "the server does not say whether it made the stream %s",
+			  conf->stream);
+		route->n.errors++;
+	}
+	route_api(route, prefix, sizeof(prefix));
+	snprintf(subject, sizeof(subject), "%s.STREAM.CREATE.%s", prefix, conf->stream);
+	snprintf(reply, sizeof(reply), "%s.%u", route->reply, REPLY_STREAM);
+	snprintf(text, sizeof(text), NEW_STREAM, conf->stream, conf->subject, conf->replicas ?: 1);
+	status = natsConnection_PublishRequestString(route->bridge->nc, subject, reply, text);
+	ex->asked_ns = route->bridge->now;
+	if (status != NATS_OK)
+		route_say(route, "cannot publish: %s", natsStatus_GetText(status));
+}
+
+static void stream_made(struct route *route, natsMsg *msg)
+{
+	struct exporter *ex = route->own;
+	char json[4096], why[128];
+
+	/* Others know where replies go, too. */
+	if (!ex->asked_ns)
+		return;
+	ex->asked_ns = 0;
+	snprintf(json, sizeof(json), "%.*s", natsMsg_GetDataLength(msg),
+		 natsMsg_GetData(msg) ?: "");
+	if (!strstr(json, "\"error\":") && strstr(json, "\"config\":")) {
+		say("made the stream %s for %s", route->conf.stream, route->conf.subject);
+		*route->error = 0;
+		if (ex->pause_ns)
+			ex->pause_ns = route->bridge->now;
+		return;
+	}
+	route->n.errors++;
+	text_in(json, "\"description\":\"", why, sizeof(why));
+	route_say(route, "cannot make the stream %s: %s", route->conf.stream,
+		  natsMsg_IsNoResponders(msg) ? "the server has no JetStream" : *why ? why : json);
+}
+
+static void no_stream(struct route *route)
+{
+	struct exporter *ex = route->own;
+
+	if (!route->conf.stream) {
+		route_say(route, "no stream has the subject %s", route->conf.subject);
+		route->n.errors++;
+	} else if (!ex->pause_ns) {
+		make_stream(route);
+	}
+	ex->pause_ns = route->bridge->now + PAUSE;
+}
+
 static void acknowledge(struct route *route, natsMsg *msg)
 {
 	uint64_t number = route_reply_number(route, msg);
@@ -270,15 +345,17 @@ static void acknowledge(struct route *route, natsMsg *msg)
 	struct parcel *parcel;
 	char json[512];
 
+	if (number == REPLY_STREAM) {
+		stream_made(route, msg);
+		return;
+	}
 	if (number < ex->first || number >= ex->first + ex->count)
 		return;
 	parcel = parcel_at(route, number - ex->first);
 	if (parcel->done)
 		return;
 	if (natsMsg_IsNoResponders(msg)) {
-		route_say(route, "no stream has the subject %s", route->conf.subject);
-		route->n.errors++;
-		ex->pause_ns = route->bridge->now + PAUSE;
+		no_stream(route);
 		return;
 	}
 	snprintf(json, sizeof(json), "%.*s", len, natsMsg_GetData(msg) ?: "");

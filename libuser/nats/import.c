@@ -303,21 +303,13 @@ static bool deliver(struct route *route, natsMsg *from)
 
 /* ---- JetStream --------------------------------------------------------------- */
 
-static const char *api(const struct route *route, char *to, size_t size)
-{
-	const char *domain = route->bridge->conf.domain;
-
-	snprintf(to, size, "$JS%s%s.API", domain ? "." : "", domain ?: "");
-	return to;
-}
-
 static void ask(struct route *route)
 {
 	char prefix[300], subject[1024], reply[128], text[1024] = "";
 	struct importer *im = route->own;
 	const char *durable = route->conf.durable;
 
-	api(route, prefix, sizeof(prefix));
+	route_api(route, prefix, sizeof(prefix));
 	snprintf(reply, sizeof(reply), "%s.%u", route->reply, REPLY_API);
 	switch (im->step) {
 	case FIND_STREAM:
@@ -451,7 +443,7 @@ static void pull(struct route *route, unsigned int batch)
 	char prefix[300], subject[1024], reply[128], text[128];
 	struct importer *im = route->own;
 
-	api(route, prefix, sizeof(prefix));
+	route_api(route, prefix, sizeof(prefix));
 	snprintf(subject, sizeof(subject), "%s.CONSUMER.MSG.NEXT.%s.%s", prefix, im->stream,
 		 route->conf.durable);
 	snprintf(reply, sizeof(reply), "%s.%" PRIu64, route->reply, ++im->pull);

@@ -284,6 +284,14 @@ uint64_t route_reply_number(const struct route *route, const natsMsg *msg)
 	return strtoull(subject + len + 1, NULL, 10);
 }
 
+const char *route_api(const struct route *route, char *to, size_t size)
+{
+	const char *domain = route->bridge->conf.domain;
+
+	snprintf(to, size, "$JS%s%s.API", domain ? "." : "", domain ?: "");
+	return to;
+}
+
 void route_reject(struct route *route, const void *data, size_t len, uint32_t prio, uint64_t type,
 		  const char *why)
 {

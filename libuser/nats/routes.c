@@ -10,6 +10,10 @@
 #include "bridge.h"
 
 #define WORDS_MAX 32
+/* What JetStream allows. */
+#define REPLICAS_MAX 5
+/* Of the names in a request to JetStream. */
+#define NAMES_MAX 700
 
 static const char *const kind_names[] = { "export", "import", "serve", "call" };
 
@@ -89,6 +93,19 @@ static bool name(const char *place, const char *word, const char *text)
 	return true;
 }
 
+/* The requests in which a subject stands are JSON. */
+static bool subject_in_json(const char *place, const struct route_conf *route)
+{
+	const char *text = route->subject;
+
+	if (text[strcspn(text, "\"\\")])
+		return wrong(place, "%s: a subject of JetStream is without \\ and \"", text);
+	if (strlen(text) + strlen(route->stream ?: "") + strlen(route->durable ?: "") > NAMES_MAX)
+		return wrong(place, "subject, stream and consumer have more than %d bytes",
+			     NAMES_MAX);
+	return true;
+}
+
 static bool one_of(enum route_kind kind, const char *kinds)
 {
 	return strchr(kinds, kind_names[kind][0]);
@@ -105,7 +122,7 @@ static bool route_option(struct route_conf *route, char ***words, const char *pl
 	} texts[] = {
 		{ "queue", "is", offsetof(struct route_conf, queue) },
 		{ "durable", "i", offsetof(struct route_conf, durable) },
-		{ "stream", "i", offsetof(struct route_conf, stream) },
+		{ "stream", "ei", offsetof(struct route_conf, stream) },
 		{ "dead-letter", "ei", offsetof(struct route_conf, dead_letter) },
 	};
 	unsigned int seconds;
@@ -140,6 +157,8 @@ static bool route_option(struct route_conf *route, char ***words, const char *pl
 		++*words;
 		return true;
 	}
+	if (!strcmp(word, "replicas") && one_of(route->kind, "e"))
+		return number(place, word, value, REPLICAS_MAX, &route->replicas) && ++*words;
 	if (!strcmp(word, "timeout") && one_of(route->kind, "esc") &&
 	    number(place, word, value, 86400, &seconds)) {
 		route->timeout_ns = seconds * NSEC_PER_SEC;
@@ -202,6 +221,13 @@ static bool same_export(const struct route_conf *a, const struct route_conf *b)
 	       !strcmp(a->mailbox, b->mailbox) && !strcmp(a->subject, b->subject);
 }
 
+/* The second one could not make it. */
+static bool same_stream(const struct route_conf *a, const struct route_conf *b)
+{
+	return a->kind == ROUTE_EXPORT && b->kind == ROUTE_EXPORT && a->stream && b->stream &&
+	       !strcmp(a->stream, b->stream) && strcmp(a->subject, b->subject);
+}
+
 /* KIND FIRST [OPTION]... ARROW SECOND [OPTION]... */
 static bool route_line(struct conf *conf, enum route_kind kind, char **words, const char *place)
 {
@@ -239,11 +265,18 @@ static bool route_line(struct conf *conf, enum route_kind kind, char **words, co
 		route.window = default_window(&route);
 	if (ok && route.queue && route.durable)
 		ok = wrong(place, "queue and durable exclude each other");
-	if (ok && route.stream && !route.durable)
-		ok = wrong(place, "stream wants durable");
+	if (ok && route.stream && !route.durable && !route.jetstream)
+		ok = wrong(place, "stream wants %s", kind == ROUTE_EXPORT ? "jetstream" : "durable");
+	if (ok && route.replicas && !route.stream)
+		ok = wrong(place, "replicas wants stream");
+	if (ok && (route.stream || route.durable))
+		ok = subject_in_json(place, &route);
 	for (i = 0; ok && i < conf->count; i++) {
 		if (!strcmp(conf->routes[i].text, route.text))
 			ok = wrong(place, "this route stands there twice");
+		else if (same_stream(&conf->routes[i], &route))
+			ok = wrong(place, "the stream %s is made for one subject, and that is %s",
+				   route.stream, conf->routes[i].subject);
 		else if (same_export(&conf->routes[i], &route))
 			ok = wrong(place, "there is an export from %s to %s", route.mailbox,
 				   route.subject);

@@ -879,7 +879,7 @@ test_pages_are_valid()
 marks()
 {
 	awk -v file="$1" '
-		/^[ \t]*\/\* \[\/?[a-z]+\] \*\/$/ {
+		/^[ \t]*(\/\*|#) \[\/?[a-z]+\]( \*\/)?$/ {
 			name = $2
 			gsub(/[][\/]/, "", name)
 			if ($2 ~ /\//) {
@@ -918,7 +918,7 @@ shown()
 
 test_lines_of_the_examples_are_shown()
 {
-	for file in libuser/examples/*/*.[ch]; do
+	for file in libuser/examples/*/*.[ch] libuser/examples/*/*.sh; do
 		marks "$file"
 	done >"$tmp/marks"
 	for file in $pages; do
@@ -939,21 +939,23 @@ test_included_files_exist()
 # Each example has what it prints beside it, and is in a page.
 test_examples_are_in_the_pages()
 {
-	for file in libuser/examples/*/*.c; do
+	for file in libuser/examples/*/*.c libuser/examples/*/*.sh; do
 		case $file in
 		libuser/examples/demo/*) continue ;;
 		esac
 		case $file in
 		# What they print depends on the way: rpc_demo_test.sh has it.
 		libuser/examples/rpc/*) ;;
-		*) [ -f "${file%.c}.out" ] || echo "$file: no ${file%.c}.out" ;;
+		*) [ -f "${file%.*}.out" ] || echo "$file: no ${file%.*}.out" ;;
 		esac
 		grep -qF "${file#libuser/examples/}" Documentation/textbook.rst \
-			Documentation/event-loops.rst Documentation/confinement.rst ||
+			Documentation/event-loops.rst Documentation/confinement.rst \
+			Documentation/nats.rst ||
 			echo "no page of examples has ${file#libuser/examples/}"
 	done
 	for file in libuser/examples/*/*.out; do
-		[ -f "${file%.out}.c" ] || echo "$file: no ${file%.out}.c"
+		[ -f "${file%.out}.c" ] || [ -f "${file%.out}.sh" ] ||
+			echo "$file: no program ${file%.out}"
 	done
 }
 

@@ -170,6 +170,12 @@ import a queue|queue wants a name
 import a queue b queue c -> d|stands there twice
 import a queue b durable c -> d|exclude each other
 import a stream b -> d|stream wants durable
+export a stream b -> d|stream wants jetstream
+export a jetstream replicas 3 -> d|replicas wants stream
+export a jetstream stream b replicas 6 -> d|not a number from 1 to 5
+export a jetstream stream b -> d"|without \ and "
+import a\ durable b -> d|without \ and "
+call a stream b -> d|stream: not a word for call
 import a durable b.c -> d|a name without
 import a window 0 -> d|not a number from 1 to 4096
 export a window x -> d|not a number from 1 to 4096
@@ -199,6 +205,12 @@ END
 	out=$(mbox-nats -t 'export a -> b' 'export a -> b jetstream' 2>&1) && wrong "an export twice"
 	same "$out" 'mbox-nats: command line: there is an export from a to b'
 	mbox-nats -t 'export a -> b' 'export a -> c' 'export c -> b' || wrong "three exports"
+	# Each would be refused the stream of the other.
+	out=$(mbox-nats -t 'export a -> b jetstream stream S' 'export a -> c jetstream stream S' \
+		2>&1) && wrong "a stream of two subjects"
+	same "$out" 'mbox-nats: command line: the stream S is made for one subject, and that is b'
+	long=$(printf '%0400d' 0)
+	mbox-nats -t "import $long durable $long -> a" 2>/dev/null && wrong "names that are too long"
 	out=$(mbox-nats -t -f "$tmp/none" 2>&1) && wrong "no file"
 	mbox-nats --version | grep -q '^mbox-nats (libmbox) v' || wrong "no version"
 	mbox-nats --help | grep -q '^usage: ' || wrong "no help"
@@ -253,6 +265,64 @@ test_export_waits_for_the_stream()
 	stream S 's.>'
 	until_true in_stream_is S 1
 	until_true is "$m-a" leased 0
+}
+
+test_export_makes_the_stream()
+{
+	create "$m-a"
+	bridge "export $m-a -> s.a jetstream stream S"
+	printf '%s\n' 1 2 3 | mboxctl send -l "$m-a"
+	until_true in_stream_is S 3
+	until_true is "$m-a" leased 0
+	has "$tmp/log" 'made the stream S for s.a' || cat "$tmp/log"
+	api STREAM.INFO.S | grep -q '"subjects":\["s.a"\],"retention":"workqueue"' ||
+		wrong "$(api STREAM.INFO.S)"
+	metric_is errors 0 || wrong "$(metric errors) errors"
+	metric_is messages 3 || wrong "$(metric messages) messages"
+}
+
+test_export_cannot_make_the_stream()
+{
+	create "$m-a" "$m-b"
+	stream S s.a
+	bridge "export $m-a -> t.a jetstream stream S" "export $m-b -> t.b jetstream stream T replicas 3"
+	mboxctl send "$m-a" one
+	until_true has "$tmp/log" 'cannot make the stream S: stream name already in use'
+	mboxctl send "$m-b" one
+	until_true has "$tmp/log" 'cannot make the stream T: .*replicas'
+	same "$(json "$m-a" leased) $(json "$m-b" leased)" '1 1'
+	stop_bridge
+	stop_server
+	start_plain_server
+	bridge "export $m-a -> t.a jetstream stream S"
+	until_true has "$tmp/log" 'cannot make the stream S: the server has no JetStream'
+	same "$(json "$m-a" leased)" 1
+	stop_server
+}
+
+# The senders meet a full mailbox for half a minute, and then all is as if nothing had been.
+test_server_is_away()
+{
+	local sender
+	create -c 4 "$m-a"
+	create "$m-b"
+	bridge "export $m-a -> s.a jetstream stream S" "import s.a durable d -> $m-b"
+	mboxctl send "$m-a" 1
+	same "$(recv "$m-b")" 1
+	stop_server
+	seq 2 40 | mboxctl send -l "$m-a" &
+	sender=$!
+	others="$others $sender"
+	until_true is "$m-a" waiting_senders 1
+	sleep 30
+	kill -0 "$sender" || wrong "the sender has ended"
+	same "$(($(json "$m-a" queued) + $(json "$m-a" leased)))" 4
+	mboxctl send -d "$m-a" more && wrong "there is room"
+	start_server
+	wait "$sender" || wrong "the sender has failed"
+	same "$(recv "$m-b" 39 | tr '\n' ' ')" "$(seq 2 40 | tr '\n' ' ')"
+	until_true is "$m-a" leased 0
+	same "$(json "$m-a" queued)$(json "$m-b" queued)" 00
 }
 
 # What the stream does not acknowledge is sent again, also while it acknowledges others.
