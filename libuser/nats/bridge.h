@@ -220,6 +220,8 @@ struct route_ops {
  * @stopping: it takes nothing new
  * @again: run() could do more
  * @n: counters
+ * @written: counters that are in the file
+ * @written_dropped: and what route_dropped() told
  * @dropped_before: dropped by former subscriptions
  * @dropped_now: by @sub
  * @error: what was last logged
@@ -245,6 +247,8 @@ struct route {
 	bool stopping;
 	bool again;
 	struct counters n;
+	struct counters written;
+	uint64_t written_dropped;
 	uint64_t dropped_before;
 	uint64_t dropped_now;
 	char error[256];
@@ -264,7 +268,10 @@ struct route {
  * @now: CLOCK_MONOTONIC when the loop woke up
  * @connect_ns: when to connect; UINT64_MAX: not now
  * @backoff_ns: how long after the next failure
- * @metrics_ns: when to write the file of counters
+ * @metrics_ns: when to write the file of counters, if any has changed
+ * @metrics_up: @up, as the file has it
+ * @metrics_routes: how many routes the file has
+ * @metrics_failed: it could not be written
  * @ready: the service manager was told
  * @stats: subscriptions for $SRV
  * @stats_inbox: their messages
@@ -283,6 +290,9 @@ struct bridge {
 	uint64_t connect_ns;
 	uint64_t backoff_ns;
 	uint64_t metrics_ns;
+	bool metrics_up;
+	unsigned int metrics_routes;
+	bool metrics_failed;
 	bool ready;
 	natsSubscription *stats[9];
 	struct inbox *stats_inbox;
@@ -343,14 +353,14 @@ void route_reject(struct route *route, const void *data, size_t len, uint32_t pr
 /* The number behind the prefix in the subject of a reply; 0: it is none. */
 uint64_t route_reply_number(const struct route *route, const natsMsg *msg);
 uint64_t route_dropped(struct route *route);
+/* What the subjects of the API of JetStream begin with. */
+const char *route_api(const struct route *route, char *to, size_t size);
 const char *kind_name(enum route_kind kind);
 
 extern const struct route_ops export_ops;
 extern const struct route_ops import_ops;
 extern const struct route_ops serve_ops;
 extern const struct route_ops call_ops;
-/* What the subjects of the API of JetStream begin with. */
-const char *route_api(const struct route *route, char *to, size_t size);
 
 /* headers.c */
 #define HEADER_PRIO "Mbox-Prio"
@@ -418,5 +428,7 @@ void stats_attach(struct bridge *bridge);
 void stats_detach(struct bridge *bridge);
 void stats_run(struct bridge *bridge);
 void metrics_write(struct bridge *bridge);
+/* Whether the file is not as it would be written now. */
+bool metrics_changed(struct bridge *bridge);
 
 #endif

@@ -18,7 +18,7 @@
 
 #include "bridge.h"
 
-#define METRICS_PERIOD (10 * NSEC_PER_SEC)
+#define METRICS_PERIOD NSEC_PER_SEC
 
 /**
  * struct arguments - the options
@@ -79,6 +79,7 @@ void notify_manager(const char *text)
 
 static bool read_conf(struct conf *conf, const struct arguments *args)
 {
+	const char *folder = getenv("RUNTIME_DIRECTORY");
 	bool ok = true;
 	unsigned int i;
 
@@ -98,8 +99,10 @@ static bool read_conf(struct conf *conf, const struct arguments *args)
 		say("no route; see mbox-nats(1)");
 		ok = false;
 	}
-	if (!conf->state && getenv("RUNTIME_DIRECTORY"))
-		conf->state = strdup(getenv("RUNTIME_DIRECTORY"));
+	if (!conf->state && folder)
+		conf->state = strdup(folder);
+	if (!conf->metrics && folder && asprintf(&conf->metrics, "%s/metrics", folder) < 0)
+		conf->metrics = NULL;
 	return ok;
 }
 
@@ -184,7 +187,7 @@ static int timeout_ms(struct bridge *bridge)
 	uint64_t due = bridge->nc ? UINT64_MAX : bridge->connect_ns, now = now_ns();
 	struct route *route;
 
-	if (bridge->conf.metrics && bridge->metrics_ns < due)
+	if (bridge->metrics_ns < due && metrics_changed(bridge))
 		due = bridge->metrics_ns;
 	for (route = bridge->routes; route; route = route->next) {
 		if (route->again)
@@ -230,7 +233,7 @@ static bool turn(struct bridge *bridge, uint64_t until)
 	for (route = bridge->routes; route; route = route->next)
 		route_run(route);
 	stats_run(bridge);
-	if (bridge->conf.metrics && bridge->now >= bridge->metrics_ns) {
+	if (bridge->now >= bridge->metrics_ns && metrics_changed(bridge)) {
 		metrics_write(bridge);
 		bridge->metrics_ns = bridge->now + METRICS_PERIOD;
 	}

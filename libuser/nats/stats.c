@@ -167,6 +167,38 @@ void stats_run(struct bridge *bridge)
 
 /* ---- Prometheus -------------------------------------------------------------- */
 
+static void put_label(FILE *to, const char *key, const char *text)
+{
+	fprintf(to, "%s=\"", key);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fprintf(to, "\\%c", *text);
+		else if (*text == '\n')
+			fputs("\\n", to);
+		else
+			fputc(*text, to);
+	}
+	fputc('"', to);
+}
+
+/* Two routes of one kind between the same two differ in the group. */
+static void put_labels(FILE *to, const struct route_conf *conf)
+{
+	const char *group = conf->queue ?: conf->durable;
+
+	fputc('{', to);
+	put_label(to, "kind", kind_name(conf->kind));
+	fputc(',', to);
+	put_label(to, "mailbox", conf->mailbox);
+	fputc(',', to);
+	put_label(to, "subject", conf->subject);
+	if (group) {
+		fputc(',', to);
+		put_label(to, "group", group);
+	}
+	fputc('}', to);
+}
+
 static void put_metric(FILE *to, struct bridge *bridge, const char *name, const char *help,
 		       size_t offset)
 {
@@ -179,12 +211,9 @@ static void put_metric(FILE *to, struct bridge *bridge, const char *name, const 
 
 		if (offset == offsetof(struct counters, dropped))
 			value += route_dropped(route);
-		fprintf(to, "mbox_nats_%s_total{kind=\"%s\",mailbox=\"", name,
-			kind_name(route->conf.kind));
-		put_escaped(to, route->conf.mailbox);
-		fprintf(to, "\",subject=\"");
-		put_escaped(to, route->conf.subject);
-		fprintf(to, "\"} %" PRIu64 "\n", value);
+		fprintf(to, "mbox_nats_%s_total", name);
+		put_labels(to, &route->conf);
+		fprintf(to, " %" PRIu64 "\n", value);
 	}
 }
 
@@ -203,6 +232,43 @@ static FILE *new_file(const char *path)
 	return to;
 }
 
+static void note_written(struct bridge *bridge)
+{
+	struct route *route;
+
+	bridge->metrics_up = bridge->up;
+	bridge->metrics_routes = 0;
+	for (route = bridge->routes; route; route = route->next) {
+		route->written = route->n;
+		route->written_dropped = route_dropped(route);
+		bridge->metrics_routes++;
+	}
+}
+
+bool metrics_changed(struct bridge *bridge)
+{
+	unsigned int routes = 0;
+	struct route *route;
+
+	if (!bridge->conf.metrics)
+		return false;
+	for (route = bridge->routes; route; route = route->next) {
+		if (memcmp(&route->n, &route->written, sizeof(route->n)) ||
+		    route_dropped(route) != route->written_dropped)
+			return true;
+		routes++;
+	}
+	return bridge->metrics_up != bridge->up || bridge->metrics_routes != routes;
+}
+
+/* Said once, until it can be written again. */
+static void cannot_write(struct bridge *bridge, const char *file, int error)
+{
+	if (!bridge->metrics_failed)
+		say("%s: %s", file, strerror(error));
+	bridge->metrics_failed = true;
+}
+
 /**
  * metrics_write() - write the counters to the file that the settings name
  * @bridge: the bridge
@@ -218,10 +284,12 @@ void metrics_write(struct bridge *bridge)
 
 	if (!path)
 		return;
+	/* Also if it fails now: it is tried again when there is something new. */
+	note_written(bridge);
 	snprintf(new, sizeof(new), "%s.new", path);
 	to = new_file(new);
 	if (!to) {
-		say("%s: %s", new, strerror(errno));
+		cannot_write(bridge, new, errno);
 		return;
 	}
 	fprintf(to, "# HELP mbox_nats_connected Whether there is a connection.\n"
@@ -240,9 +308,11 @@ void metrics_write(struct bridge *bridge)
 #undef METRIC
 	failed = ferror(to);
 	if (fclose(to) || failed) {
-		say("%s: cannot write", new);
+		cannot_write(bridge, new, errno);
 		unlink(new);
 	} else if (rename(new, path)) {
-		say("%s: %s", path, strerror(errno));
+		cannot_write(bridge, path, errno);
+	} else {
+		bridge->metrics_failed = false;
 	}
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * mboxctl monitor --live: mailboxes on a screen, the busiest first, each with the rates of
- * the last interval and a sparkline of the intervals before.
+ * the last interval and a sparkline of the intervals before; and below them the routes of
+ * mbox-nats.
  */
 #define _GNU_SOURCE
 
@@ -17,6 +18,7 @@
 
 #include "common.h"
 #include "live.h"
+#include "routes.h"
 #include "text.h"
 
 /* How many rates a mailbox keeps: a sparkline is at most as wide. */
@@ -25,6 +27,9 @@
 /* What a terminal has that does not say its size. */
 #define DEFAULT_ROWS 24
 #define DEFAULT_COLUMNS 80
+
+/* When nothing has happened for so long, mbox-nats does not write: it does so every second. */
+#define ROUTES_IDLE 3
 
 /* A name gets at most a part of the line, and not less than this. */
 #define NAME_PART 3
@@ -58,15 +63,27 @@ struct row {
 };
 
 /**
+ * struct bridge - the routes of mbox-nats
+ * @now: as the file has them
+ * @before: as it had them before it last changed
+ */
+struct bridge {
+	struct routes now;
+	struct routes before;
+};
+
+/**
  * struct screen - what is shown
  * @rows: the mailboxes, in the order of their ids
  * @n: how many
  * @looked: CLOCK_MONOTONIC of the last look in seconds, 0 before the first
+ * @bridge: the routes
  */
 struct screen {
 	struct row *rows;
 	size_t n;
 	double looked;
+	struct bridge bridge;
 };
 
 static volatile sig_atomic_t suspended;
@@ -112,6 +129,30 @@ static void continue_row(struct row *row, const struct row *old, double seconds)
 	row->n = old->n + 1;
 }
 
+static double seconds_of(const struct timespec *ts)
+{
+	return ts->tv_sec + ts->tv_nsec / 1e9;
+}
+
+/* The file is read again whether it has changed or not: it is short. */
+static void look_at_routes(struct bridge *bridge, const char *file)
+{
+	struct routes fresh;
+
+	if (!routes_read(&fresh, file)) {
+		routes_free(&bridge->now);
+		routes_free(&bridge->before);
+		return;
+	}
+	if (seconds_of(&fresh.written) == seconds_of(&bridge->now.written)) {
+		routes_free(&fresh);
+		return;
+	}
+	routes_free(&bridge->before);
+	bridge->before = bridge->now;
+	bridge->now = fresh;
+}
+
 /* Returns false with errno set. */
 static bool look(struct screen *screen, const struct live *live)
 {
@@ -141,6 +182,7 @@ static bool look(struct screen *screen, const struct live *live)
 	screen->rows = rows;
 	screen->n = n;
 	screen->looked = now;
+	look_at_routes(&screen->bridge, live->routes);
 
 	return true;
 }
@@ -212,6 +254,52 @@ static void print_row(const struct row *row, int name_width, int spark_width)
 	fputs(END_OF_LINE "\r\n", stdout);
 }
 
+/*
+ * Between the last two times that the file was written; none, if that is long ago. What was
+ * written after a rest has happened since the last look.
+ */
+static double route_rate(const struct bridge *bridge, size_t i, double interval)
+{
+	const struct route_row *row = &bridge->now.rows[i], *before;
+	double written = seconds_of(&bridge->now.written);
+	double seconds = written - seconds_of(&bridge->before.written);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	before = routes_find(&bridge->before, row, i);
+	if (!before || seconds_of(&now) - written > ROUTES_IDLE)
+		return 0;
+
+	if (seconds > interval + 1)
+		seconds = interval + 1;
+
+	return rate(row->messages, before->messages, seconds);
+}
+
+#define ROUTE_FIGURES_WIDTH (4 * (2 + 9))
+
+static void draw_routes(const struct bridge *bridge, int columns, size_t room, double interval)
+{
+	int width = routes_name_width(&bridge->now), most = columns - ROUTE_FIGURES_WIDTH;
+	const struct route_row *row;
+	size_t i;
+
+	if (width < (int)strlen("ROUTE (not connected)"))
+		width = strlen("ROUTE (not connected)");
+	if (width > most)
+		width = most > NAME_WIDTH_MIN ? most : NAME_WIDTH_MIN;
+	printf(REVERSE);
+	text_print_cut(bridge->now.connected ? "ROUTE" : "ROUTE (not connected)", width);
+	printf("  %9s  %9s  %9s  %9s" END_OF_LINE PLAIN "\r\n", "MSGS/s", "ERRORS", "RETRIES",
+	       "LOST");
+	for (i = 0; i < bridge->now.n && i < room; i++) {
+		row = &bridge->now.rows[i];
+		routes_print_name(row, width);
+		printf("  %9.0f  %9" PRIu64 "  %9" PRIu64 "  %9" PRIu64 END_OF_LINE "\r\n",
+		       route_rate(bridge, i, interval), row->errors, row->retries, row->lost);
+	}
+}
+
 static void size_of_terminal(int *lines, int *columns)
 {
 	struct winsize size = { 0 };
@@ -242,8 +330,9 @@ static int width_of_names(const struct screen *screen, int columns)
 static bool draw(const struct screen *screen, const struct live *live)
 {
 	const struct row **order = malloc((screen->n + 1) * sizeof(*order));
+	/* With the line above them. */
+	size_t i, room, most, routes = screen->bridge.now.n + 1;
 	int lines, columns, name_width, spark_width;
-	size_t i, room;
 
 	if (!order)
 		return false;
@@ -256,6 +345,12 @@ static bool draw(const struct screen *screen, const struct live *live)
 	spark_width = columns - name_width - FIGURES_WIDTH - 2;
 	/* The two lines above, and the last, where the cursor stays. */
 	room = lines > 4 ? lines - 3 : 1;
+	/* What the mailboxes do not need, and half of the lines in any case. */
+	most = screen->n < room - room / 2 ? room - screen->n : room / 2;
+	if (routes > most)
+		routes = most;
+	if (routes > 1)
+		room -= routes;
 
 	printf(HOME "%zu mailbox%s, every %g s; press q to end" END_OF_LINE "\r\n", screen->n,
 	       screen->n == 1 ? "" : "es", live->interval_ns / 1e9);
@@ -264,8 +359,15 @@ static bool draw(const struct screen *screen, const struct live *live)
 	       spark_width >= (int)strlen("SENT") ? "  SENT" : "");
 	for (i = 0; i < screen->n && i < room; i++)
 		print_row(order[i], name_width, spark_width);
-	if (i < screen->n)
+	if (routes > 1)
+		draw_routes(&screen->bridge, columns, routes - 1, live->interval_ns / 1e9);
+	routes = routes > 1 ? screen->bridge.now.n - (routes - 1) : screen->bridge.now.n;
+	if (i < screen->n && routes)
+		printf("and %zu more, %zu more routes", screen->n - i, routes);
+	else if (i < screen->n)
 		printf("and %zu more", screen->n - i);
+	else if (routes)
+		printf("and %zu more routes", routes);
 	fputs(END_OF_LINE END_OF_SCREEN, stdout);
 	free(order);
 
@@ -386,6 +488,8 @@ int live_show(const struct live *live)
 	/* An error is printed where it stays to be seen. */
 	leave_screen();
 	free(screen.rows);
+	routes_free(&screen.bridge.now);
+	routes_free(&screen.bridge.before);
 	if (!error)
 		return EXIT_OK;
 	errno = error;

@@ -11,6 +11,7 @@
 /**
  * struct live - what to show
  * @chosen: these mailboxes only, in the order of their ids; NULL: all
+ * @routes: the file of mbox-nats; where there is none, no routes are shown
  * @interval_ns: time between two looks
  * @count: how many looks; 0: until it is stopped
  * @stopped: set by the handlers of the signals that stop it
@@ -18,6 +19,7 @@
  */
 struct live {
 	const struct list *chosen;
+	const char *routes;
 	uint64_t interval_ns;
 	uint64_t count;
 	const volatile sig_atomic_t *stopped;

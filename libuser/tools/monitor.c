@@ -19,6 +19,7 @@
 #include "common.h"
 #include "list.h"
 #include "live.h"
+#include "routes.h"
 #include "text.h"
 
 #define TRACING "/sys/kernel/tracing"
@@ -39,6 +40,7 @@
  * @events: event by event
  * @live: on a screen
  * @wait: first wait until all mailboxes are there
+ * @routes: the file of mbox-nats whose routes are shown; NULL: mailboxes are
  */
 struct monitor {
 	char **names;
@@ -49,6 +51,7 @@ struct monitor {
 	bool events;
 	bool live;
 	bool wait;
+	const char *routes;
 };
 
 static volatile sig_atomic_t stopped;
@@ -196,6 +199,91 @@ static int monitor_figures(const struct monitor *job, const struct list *chosen,
 	}
 	list_free(&now);
 	list_free(&before);
+
+	return status;
+}
+
+/* ---- routes ---------------------------------------------------------------- */
+
+/* The figures since @before; without it, since mbox-nats began. */
+static void print_route(const struct route_row *now, const struct route_row *before, int width)
+{
+	static const struct route_row nothing;
+	const struct route_row *old = before ? before : &nothing;
+
+	routes_print_name(now, width);
+	printf("  %10" PRIu64 "  %12" PRIu64 "  %8" PRIu64 "  %8" PRIu64 "  %10" PRIu64
+	       "  %8" PRIu64 "\n",
+	       now->messages - old->messages, now->bytes - old->bytes, now->errors - old->errors,
+	       now->retries - old->retries, now->duplicates - old->duplicates,
+	       now->lost - old->lost);
+}
+
+static bool is_same_route(const struct route_row *a, const struct route_row *b)
+{
+	return a->messages == b->messages && a->bytes == b->bytes && a->errors == b->errors &&
+	       a->retries == b->retries && a->duplicates == b->duplicates && a->lost == b->lost;
+}
+
+/* A bridge that was started again counts from 0, as if the route were new. */
+static bool is_newer(const struct route_row *now, const struct route_row *before)
+{
+	return before && now->messages >= before->messages && now->bytes >= before->bytes &&
+	       now->errors >= before->errors && now->retries >= before->retries &&
+	       now->duplicates >= before->duplicates && now->lost >= before->lost;
+}
+
+/* Those that are new or have changed. */
+static void print_changed_routes(const struct monitor *job, const struct routes *now,
+				 const struct routes *before, int width)
+{
+	const struct route_row *row, *old;
+	size_t i;
+
+	for (i = 0; i < now->n; i++) {
+		row = &now->rows[i];
+		old = routes_find(before, row, i);
+		if (old && is_same_route(row, old) &&
+		    (!job->json || now->connected == before->connected))
+			continue;
+		if (job->json) {
+			routes_print_json(now, row);
+			putchar('\n');
+		} else {
+			print_route(row, is_newer(row, old) ? old : NULL, width);
+		}
+	}
+}
+
+static int monitor_routes(const struct monitor *job, const struct list *chosen,
+			  const sigset_t *waiting)
+{
+	struct routes before = { 0 }, now = { 0 };
+	int width, status = EXIT_OK;
+	uint64_t i;
+
+	(void)chosen;
+	for (i = 0; !stopped && !ferror(stdout) && (!job->count || i < job->count); i++) {
+		if (i)
+			wait_for_next(job, waiting);
+		if (stopped)
+			break;
+		if (!routes_read(&now, job->routes)) {
+			print_perror("cannot read '%s'", job->routes);
+			status = EXIT_FAILED;
+			break;
+		}
+		width = routes_name_width(&now);
+		if (width < (int)strlen("ROUTE"))
+			width = strlen("ROUTE");
+		if (!i && !job->json)
+			printf("%-*s  %10s  %12s  %8s  %8s  %10s  %8s\n", width, "ROUTE",
+			       "MESSAGES", "BYTES", "ERRORS", "RETRIES", "DUPLICATES", "LOST");
+		print_changed_routes(job, &now, &before, width);
+		routes_free(&before);
+		before = now;
+	}
+	routes_free(&before);
 
 	return status;
 }
@@ -461,6 +549,7 @@ static int monitor_live(const struct monitor *job, const struct list *chosen,
 {
 	const struct live live = {
 		.chosen = chosen,
+		.routes = job->routes ? job->routes : ROUTES_FILE,
 		.interval_ns = job->interval_ns,
 		.count = job->count,
 		.stopped = &stopped,
@@ -473,7 +562,8 @@ static int monitor_live(const struct monitor *job, const struct list *chosen,
 static int show_activity(const struct monitor *job)
 {
 	int (*show)(const struct monitor *, const struct list *, const sigset_t *) =
-		job->events ? monitor_events : job->live ? monitor_live : monitor_figures;
+		job->events ? monitor_events : job->live ? monitor_live :
+		job->routes ? monitor_routes : monitor_figures;
 	struct list all = { 0 }, chosen = { 0 };
 	const struct list *only = job->nnames ? &chosen : NULL;
 	int i, status = EXIT_OK;
@@ -525,6 +615,9 @@ static bool set_option(void *data, int id, const char *arg)
 	case 'l':
 		job->live = true;
 		break;
+	case 'r':
+		job->routes = arg;
+		break;
 	case 'w':
 		job->wait = true;
 		break;
@@ -546,6 +639,10 @@ static int run_monitor(int argc, char **argv)
 		return usage_error("--events, --json and --live exclude each other");
 	job.names = argv + optind;
 	job.nnames = argc - optind;
+	if (job.routes && job.events)
+		return usage_error("--events and --routes exclude each other");
+	if (job.routes && !job.live && (job.nnames || job.wait))
+		return usage_error("--routes takes no mailbox without --live");
 
 	return show_activity(&job);
 }
@@ -566,6 +663,9 @@ const struct command monitor_command = {
 		{ 'e', "events", NULL, "show each event, with its time and task (for root)" },
 		{ 'j', "json", NULL, "print one JSON object a line" },
 		{ 'l', "live", NULL, "draw a screen, the busiest mailbox first" },
+		{ 'r', "routes", "FILE",
+		  "show the routes of mbox-nats, which writes FILE;\n"
+		  "with --live, below the mailboxes" },
 		{ 'w', "wait", NULL, "wait until all the given mailboxes exist" },
 	},
 	.set = set_option,

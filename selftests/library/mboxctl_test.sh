@@ -1597,6 +1597,106 @@ test_monitor_live_ends_and_leaves_the_terminal_as_it_was()
 	ok mboxctl rm "$m"
 }
 
+# counters FILE MESSAGES: as mbox-nats writes them
+counters()
+{
+	cat >"$1.new" <<END
+# HELP mbox_nats_connected Whether there is a connection.
+# TYPE mbox_nats_connected gauge
+mbox_nats_connected ${3-1}
+# HELP mbox_nats_messages_total Messages, requests or calls that were passed on.
+# TYPE mbox_nats_messages_total counter
+mbox_nats_messages_total{kind="export",mailbox="orders",subject="jobs.new"} $2
+mbox_nats_messages_total{kind="import",mailbox="a\"b\\\\c",subject="x.>",group="w"} 5
+mbox_nats_messages_total{kind="serve",mailbox="s",subject="y"} 0
+# TYPE mbox_nats_errors_total counter
+mbox_nats_errors_total{kind="export",mailbox="orders",subject="jobs.new"} 1
+mbox_nats_errors_total{kind="import",mailbox="a\"b\\\\c",subject="x.>",group="w"} 0
+mbox_nats_dropped_total{kind="import",mailbox="a\"b\\\\c",subject="x.>",group="w"} 2
+mbox_nats_rejected_total{kind="import",mailbox="a\"b\\\\c",subject="x.>",group="w"} 3
+other_total{kind="export",mailbox="orders",subject="jobs.new"} 9
+mbox_nats_messages_total{kind="export",mailbox="orders
+mbox_nats_messages_total{kind="export",mailbox
+END
+	mv "$1.new" "$1"
+}
+
+test_monitor_shows_routes()
+{
+	counters "$tmp/routes" 7
+	check 0 "ROUTE MESSAGES BYTES ERRORS RETRIES DUPLICATES LOST
+export orders -> jobs.new 7 0 1 0 0 0
+import x.> -> a\"b\\\\c of w 5 0 0 0 0 5
+serve s <- y 0 0 0 0 0 0" '' sh -c "mboxctl monitor -n 1 -r '$tmp/routes' | tr -s ' '"
+	mboxctl monitor -i 0.1 --routes "$tmp/routes" >"$tmp/out" &
+	pid=$!
+	until_ok grep -q serve "$tmp/out"
+	counters "$tmp/routes" 17
+	until_ok grep -q '^export .* 10  *0  *0  *0  *0  *0$' "$tmp/out"
+	# That of a bridge that was started again.
+	counters "$tmp/routes" 4
+	until_ok grep -q '^export .* 4  *0  *1  *0  *0  *0$' "$tmp/out"
+	kill "$pid"
+	wait "$pid" || wrong "status $?"
+	check 0 6 '' grep -c '' "$tmp/out"
+	counters "$tmp/routes" 7 0
+	check 0 '{"kind":"export","mailbox":"orders","subject":"jobs.new","group":"","messages":7,"bytes":0,"errors":1,"retries":0,"duplicates":0,"lost":0,"connected":false}
+{"kind":"import","mailbox":"a\"b\\c","subject":"x.>","group":"w","messages":5,"bytes":0,"errors":0,"retries":0,"duplicates":0,"lost":5,"connected":false}
+{"kind":"serve","mailbox":"s","subject":"y","group":"","messages":0,"bytes":0,"errors":0,"retries":0,"duplicates":0,"lost":0,"connected":false}' \
+		'' mboxctl monitor -n 1 -j -r "$tmp/routes"
+	check 1 '' "mboxctl monitor: cannot read '$tmp/none': No such file or directory" \
+		mboxctl monitor -n 1 -r "$tmp/none"
+	# What never ends is not read.
+	check 1 '' "mboxctl monitor: cannot read '/dev/zero': Invalid argument" \
+		mboxctl monitor -n 1 -r /dev/zero
+	mkfifo "$tmp/fifo"
+	check 1 '' "mboxctl monitor: cannot read '$tmp/fifo': Invalid argument" \
+		mboxctl monitor -n 1 -r "$tmp/fifo"
+	rm "$tmp/fifo"
+	check 2 '' '*--events and --routes exclude each other*' mboxctl monitor -e -r "$tmp/routes"
+	check 2 '' '*--routes takes no mailbox without --live*' mboxctl monitor -r "$tmp/routes" m
+	rm "$tmp/routes"
+}
+
+test_monitor_live_shows_routes()
+{
+	[ -x "$(dirname "$0")/terminal" ] || { skip="no terminal beside this script"; return; }
+	ok mboxctl create "$m"
+	counters "$tmp/routes" 7
+	: >"$tmp/screens"
+	# shellcheck disable=SC2094 # the key is typed when the rate has been there
+	(n=7
+	until grep -q '^export orders -> jobs.new  *[1-9]' "$tmp/screens" || [ "$n" -ge 20000 ]; do
+		n=$((n + 100))
+		counters "$tmp/routes" "$n"
+		sleep 0.3
+	done
+	printf q
+	sleep 1) | terminal 24 100 mboxctl monitor --live -i 0.2 -r "$tmp/routes" "$m" >"$tmp/screens"
+	ok grep -q "^$m  *0  *0  *0  *0  " "$tmp/screens"
+	ok grep -q '^ROUTE  *MSGS/s  *ERRORS  *RETRIES  *LOST$' "$tmp/screens"
+	ok grep -q '^import x.> -> a"b\\\\c of w  *0  *0  *0  *5$' "$tmp/screens"
+	ok grep -q '^export orders -> jobs.new  *0  *1  *0  *0$' "$tmp/screens"
+	ok grep -q '^export orders -> jobs.new  *[1-9][0-9]*  *1  *0  *0$' "$tmp/screens"
+	# What the mailbox leaves of a low screen, and nothing of a lower one.
+	counters "$tmp/routes" 7 0
+	terminal 7 60 mboxctl monitor --live -i 0.01 -n 1 -r "$tmp/routes" "$m" </dev/null |
+		grep -v '^$' >"$tmp/screens"
+	check 0 7 '' grep -c '' "$tmp/screens"
+	check 0 1 '' grep -c '^ROUTE (not con.* *MSGS/s' "$tmp/screens"
+	check 0 1 '' grep -c '^import x' "$tmp/screens"
+	check 0 'and 1 more routes' '' tail -n 1 "$tmp/screens"
+	terminal 5 60 mboxctl monitor --live -i 0.01 -n 1 -r "$tmp/routes" "$m" </dev/null |
+		grep -v '^$' >"$tmp/screens"
+	check 0 4 '' grep -c '' "$tmp/screens"
+	check 0 'and 3 more routes' '' tail -n 1 "$tmp/screens"
+	terminal 24 80 mboxctl monitor --live -i 0.01 -n 1 -r "$tmp/none" "$m" </dev/null |
+		grep -v '^$' >"$tmp/screens"
+	check 0 3 '' grep -c '' "$tmp/screens"
+	ok mboxctl rm "$m"
+	rm "$tmp/routes"
+}
+
 test_monitor_json_prints_the_objects_of_ls()
 {
 	ok mboxctl create "$m"

@@ -1168,6 +1168,12 @@ test_counters()
 		"^mbox_nats_messages_total{kind=\"import\",mailbox=\"$m-a\",subject=\"x.>\"} 1\$" ||
 		wrong "not counted"
 	has "$tmp/metrics" '^mbox_nats_connected 1$' || wrong "not connected"
+	# Written again because something has changed, with nobody asking.
+	rm "$tmp/metrics"
+	pub x.y two
+	until_true test -e "$tmp/metrics"
+	same "$(mboxctl monitor -j -n 1 -r "$tmp/metrics")" \
+		"{\"kind\":\"import\",\"mailbox\":\"$m-a\",\"subject\":\"x.>\",\"group\":\"\",\"messages\":2,\"bytes\":6,\"errors\":0,\"retries\":0,\"duplicates\":0,\"lost\":0,\"connected\":true}"
 }
 
 # ---- all of them -------------------------------------------------------------
