@@ -80,11 +80,16 @@ expect()
 }
 
 echo "KTAP version 1"
-echo "1..22"
+echo "1..23"
 expect "$NAME" 0 '^all is well$' "a run that passes" \
 	-- echo all is well
 expect "$NAME" 7 '^before$' "a command that fails, and its status" \
 	-- sh -c 'echo before; exit 7'
+late="a guest that does not boot the first time"
+case $NAME in
+um*) result ok "$late # SKIP not emulated" ;;
+*) MBOX_BOOT_LIMIT=1 expect "$NAME" 0 'once more' "$late" -A tcg -- true ;;
+esac
 expect "$NAME" 124 'time limit' "a hang" \
 	-t 20 -- sleep 1000
 expect "$NAME" 125 'panic.*rogue' "a panic" \
