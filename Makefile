@@ -186,6 +186,8 @@ check-all:
 		[ -n '$(TESTS)$(KERNELS)' ] || selftests/tools/clients/run || status=1; \
 		[ -n '$(TESTS)$(KERNELS)' ] || MBOX_KILLS=10000 KERNEL=um-kasan \
 			TESTS=lease_kill $(VM)/check || status=1; \
+		[ -n '$(TESTS)$(KERNELS)' ] || NATS_MESSAGES=200000 NATS_KILLS=200 KERNEL=um \
+			TESTS=nats_kill $(VM)/check || status=1; \
 		exit $$status
 
 check-packages:
