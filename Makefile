@@ -88,6 +88,8 @@ help:
 	@echo '  bench-age        what the time stamps of messages cost, judged'
 	@echo '  bench-latency    from a send to a real-time receiver; KERNEL=6.1-rt'
 	@echo '  bench-inherit    calls under load with MBOX_INHERIT and without; KERNEL=6.1-rt'
+	@echo '  bench-nats       messages per second from a mailbox to a mailbox over NATS,'
+	@echo '                   and by the client of NATS alone; KERNEL=um'
 	@echo '  bench-rates      messages per second: rings, queues, the kernel'"'"'s others'
 	@echo '  bench-crossover  the message size from which copying or mapping is faster'
 	@echo
@@ -270,6 +272,9 @@ bench-inherit:
 bench-rates:
 	@$(VM)/in-vm rates $(if $(JUDGE),--judge)
 
+bench-nats:
+	@$(VM)/in-vm nats $(if $(JUDGE),--judge)
+
 bench-crossover:
 	@$(VM)/deps.sh plot
 	@mkdir -p build
@@ -303,4 +308,4 @@ clean:
 .PHONY: all help modules modules_install lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
 	demo vm check check-all check-fs check-clients check-tracing check-in-tree check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-age bench-latency bench-inherit \
-	bench-rates bench-crossover model lint lint-quick compile_commands.json clean
+	bench-rates bench-nats bench-crossover model lint lint-quick compile_commands.json clean
