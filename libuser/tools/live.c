@@ -100,13 +100,18 @@ static void resize(int sig)
 	(void)sig;
 }
 
+static double seconds_of(const struct timespec *ts)
+{
+	return ts->tv_sec + ts->tv_nsec / 1e9;
+}
+
 static double now_seconds(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 
-	return ts.tv_sec + ts.tv_nsec / 1e9;
+	return seconds_of(&ts);
 }
 
 /* ---- looking ---------------------------------------------------------------- */
@@ -127,11 +132,6 @@ static void continue_row(struct row *row, const struct row *old, double seconds)
 	row->dropped = rate(now->dropped, before->dropped, seconds);
 	row->samples[old->n % SAMPLES] = row->sent;
 	row->n = old->n + 1;
-}
-
-static double seconds_of(const struct timespec *ts)
-{
-	return ts->tv_sec + ts->tv_nsec / 1e9;
 }
 
 /* The file is read again whether it has changed or not: it is short. */
