@@ -116,6 +116,7 @@ static ssize_t finish(struct mailbox *mb, struct mbx_reader *reader,
 		if (unlikely(found->lacks_copy))
 			copy = mbx_history_copy(mb, msg);
 		mbx_deferred_init(&deferred);
+		deferred.waits = args->batch;
 		spin_lock(&mb->lock);
 		if (!take(mb, reader, found, &copy, &deferred))
 			ret = -EAGAIN;

@@ -570,6 +570,8 @@ static __always_inline int do_reply(struct mailbox *mb, struct mbx_tokens *token
 		reply = mbx_message_for(txn->sender, from, txn->unlimited);
 
 	mbx_deferred_init(&deferred);
+	/* MBOX_IOC_REPLY_RECV: for the next message. */
+	deferred.waits = true;
 	spin_lock(&mb->lock);
 	ret = end_reply(mb, tokens, txn, reply, &deferred);
 	/* If so, it stays so. */

@@ -14,6 +14,7 @@
  * @pi_task: MBOX_INHERIT: the current task, if it can reply; otherwise NULL
  * @fds: where the numbers of received descriptors go
  * @nfds: how many fit there
+ * @batch: the call may go on to wait for another message
  */
 struct mbx_recv_args {
 	struct mbx_buffer to;
@@ -24,6 +25,7 @@ struct mbx_recv_args {
 	struct mbx_pi_task *pi_task;
 	s32 __user *fds;
 	u32 nfds;
+	bool batch;
 };
 
 /**

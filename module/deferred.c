@@ -22,6 +22,7 @@
 #include "transaction.h"
 #include "deferred.h"
 #include "entry.h"
+#include "fds.h"
 #include "inherit.h"
 #include "mailbox.h"
 #include "message.h"
@@ -152,10 +153,13 @@ void __mbx_flush_deferred(struct mailbox *mb, struct mbx_deferred *deferred)
 	while (deferred->garbage) {
 		msg = list_entry(deferred->garbage, struct mbx_message, node);
 		deferred->garbage = msg->node.next;
-		if (unlikely(msg->flags & MBX_MSG_LETTER))
+		if (unlikely(msg->flags & MBX_MSG_LETTER)) {
 			move(mb, msg);
-		else
+		} else {
+			if (deferred->waits)
+				mbx_fds_detach_later(msg);
 			mbx_message_free(msg);
+		}
 		cond_resched();
 	}
 }

@@ -55,6 +55,8 @@ struct mbx_passed {
  * @reg: NULL, or a notify registration to run; @events is not 0 then
  * @events: poll events to report
  * @everyone: report them to all exclusive waiters too, not to one of them
+ * @waits: the current task may wait before it returns to user space, so files in @garbage
+ *	are closed by another
  * @wake_sync: the current task is about to sleep and leaves its CPU to @tasks
  * @crowd: there were too many for @tasks: all are woken under the lock
  * @ntasks: entries of @tasks
@@ -76,6 +78,7 @@ struct mbx_deferred {
 	struct mbx_registration *reg;
 	__poll_t events;
 	bool everyone;
+	bool waits;
 	bool wake_sync;
 	bool crowd;
 	union {

@@ -290,6 +290,7 @@ static bool drop_some_own(struct mailbox *mb, struct mbx_share *share,
  * @mb: a mailbox with MBOX_DROP_OLDEST
  * @share: the share of the user; the caller has a reference
  * @shortage: how much to free
+ * @waits: as in struct mbx_deferred
  *
  * If all messages of the user together do not take that much, none is dropped. This is
  * decided at the beginning. If a receiver takes such a message, or peeks at it, before
@@ -299,7 +300,7 @@ static bool drop_some_own(struct mailbox *mb, struct mbx_share *share,
  * Return: whether that much was freed.
  */
 bool mbx_drop_own(struct mailbox *mb, struct mbx_share *share,
-		  const struct mbx_shortage *shortage)
+		  const struct mbx_shortage *shortage, bool waits)
 {
 	struct mbx_shortage left = *shortage;
 	struct mbx_deferred deferred;
@@ -307,6 +308,7 @@ bool mbx_drop_own(struct mailbox *mb, struct mbx_share *share,
 
 	do {
 		mbx_deferred_init(&deferred);
+		deferred.waits = waits;
 		spin_lock(&mb->lock);
 		if (!begun && !may_drop_own(mb, share, &left)) {
 			spin_unlock(&mb->lock);
@@ -1047,6 +1049,7 @@ void mbx_exchange_more(struct mailbox *mb, struct mbx_deferred *deferred)
 	deferred->more = 0;
 	while (more) {
 		mbx_deferred_init(&next);
+		next.waits = deferred->waits;
 		/* Done alone, since any other work can set MBX_MORE_PASS again. */
 		others = more & MBX_MORE_PASS ? more & ~MBX_MORE_PASS : 0;
 		spin_lock(&mb->lock);

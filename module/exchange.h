@@ -43,7 +43,7 @@ void mbx_drop_oldest(struct mailbox *mb, struct mbx_deferred *deferred);
 bool mbx_may_drop_own(struct mailbox *mb, const struct mbx_sender *sender,
 		      const struct mbx_shortage *shortage);
 bool mbx_drop_own(struct mailbox *mb, struct mbx_share *share,
-		  const struct mbx_shortage *shortage);
+		  const struct mbx_shortage *shortage, bool waits);
 void mbx_drop_read(struct mailbox *mb, struct mbx_deferred *deferred);
 void mbx_store_by_policy(struct mailbox *mb, struct mbx_message *msg,
 			 bool arrived, struct mbx_deferred *deferred);

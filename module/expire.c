@@ -55,6 +55,8 @@ void mbx_expire_some(struct mailbox *mb, struct mbx_deferred *deferred)
 	unsigned int n;
 
 	lockdep_assert_held(&mb->lock);
+	/* For a message or, in poll(2), for an event. */
+	deferred->waits = true;
 	for (n = 0; n < MBX_DROP_AT_ONCE; n++) {
 		/* One more task would make mbx_waiter_complete() wake these here. */
 		if (deferred->ntasks == ARRAY_SIZE(deferred->tasks))

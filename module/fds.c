@@ -173,22 +173,96 @@ static int charge_memory(struct mbx_message *msg, unsigned int n, bool unasked)
 	return ret;
 }
 
+/* Nothing finds the files in the mailbox any more. */
+static void unlink_fds(struct mbx_fds *fds)
+{
+	spin_lock(&fds->mb->lock);
+	hlist_del_init(&fds->node);
+	spin_unlock(&fds->mb->lock);
+}
+
+/* The files are closed. */
+static void free_fds(struct mbx_fds *fds)
+{
+	uncharge_fds(fds->sender, fds->n);
+	mbx_uncharge_bytes(fds->sender->user, mbx_fds_cost(fds->max));
+	mbx_sender_put(fds->sender);
+	kfree(fds);
+}
+
+/* Not the kernel's queue for closing files, which a file that closes slowly would stop. */
+static struct workqueue_struct *closing_queue;
+
+static void close_fds(struct work_struct *work)
+{
+	struct mbx_fds *fds = container_of(work, struct mbx_fds, closing);
+	unsigned int i;
+
+	for (i = 0; i < fds->n; i++)
+		__fput_sync(fds->files[i]);
+	free_fds(fds);
+}
+
+/**
+ * mbx_fds_free_later() - have a work item close the files of a message
+ * @fds: the files, which are charged until they are closed
+ *
+ * For a task that may wait before it returns to user space: whoever waits for the end of
+ * a pipe, or for a file system to be unmounted, would wait for that task.
+ *
+ * Context: Process context, without mailbox.lock.
+ */
+void mbx_fds_free_later(struct mbx_fds *fds)
+{
+	unlink_fds(fds);
+	INIT_WORK(&fds->closing, close_fds);
+	queue_work(closing_queue, &fds->closing);
+}
+
 /**
  * mbx_fds_free() - close the files of a message
  * @fds: the files
+ *
+ * The current task closes them when it returns to user space. A thread of the kernel
+ * leaves them to a work item.
  *
  * Context: Process context, without mailbox.lock.
  */
 void mbx_fds_free(struct mbx_fds *fds)
 {
-	spin_lock(&fds->mb->lock);
-	hlist_del_init(&fds->node);
-	spin_unlock(&fds->mb->lock);
+	if (current->flags & PF_KTHREAD) {
+		mbx_fds_free_later(fds);
+		return;
+	}
+	unlink_fds(fds);
 	put_files(fds->files, fds->n);
-	uncharge_fds(fds->sender, fds->n);
-	mbx_uncharge_bytes(fds->sender->user, mbx_fds_cost(fds->max));
-	mbx_sender_put(fds->sender);
-	kfree(fds);
+	free_fds(fds);
+}
+
+/**
+ * mbx_fds_detach_later() - mbx_fds_free_later() for the files of a message that stays
+ * @msg: a message that no other call can find
+ */
+void mbx_fds_detach_later(struct mbx_message *msg)
+{
+	struct mbx_fds *fds = mbx_fds_of(msg);
+
+	if (!fds)
+		return;
+	mbx_ext(msg)->fds = NULL;
+	mbx_fds_free_later(fds);
+}
+
+int __init mbx_fds_init(void)
+{
+	closing_queue = alloc_workqueue("mbox_close", WQ_UNBOUND, 0);
+	return closing_queue ? 0 : -ENOMEM;
+}
+
+/* No message is left. */
+void mbx_fds_exit(void)
+{
+	destroy_workqueue(closing_queue);
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include <linux/list.h>
 #include <linux/mbox.h>
+#include <linux/workqueue.h>
 
 #include "message.h"
 
@@ -15,6 +16,7 @@ struct mailbox;
 /**
  * struct mbx_fds - the files of a message
  * @node: in mailbox.fds, unless @given_up; under mailbox.lock
+ * @closing: after mbx_fds_free_later(), instead of @node
  * @mb: the mailbox that the message is for; lives longer than the message
  * @sender: the sender, which is charged for the files, one reference
  * @n: how many files there are
@@ -26,7 +28,10 @@ struct mailbox;
  * threads can see the message.
  */
 struct mbx_fds {
-	struct hlist_node node;
+	union {
+		struct hlist_node node;
+		struct work_struct closing;
+	};
 	struct mailbox *mb;
 	struct mbx_sender *sender;
 	unsigned int n;
@@ -40,6 +45,10 @@ int mbx_fds_check(const struct mailbox *mb, const s32 __user *ufds, unsigned int
 int mbx_fds_attach(struct mbx_message *msg, struct mailbox *mb,
 		   const s32 __user *ufds, unsigned int n, bool unasked);
 void mbx_fds_free(struct mbx_fds *fds);
+void mbx_fds_free_later(struct mbx_fds *fds);
+void mbx_fds_detach_later(struct mbx_message *msg);
+int mbx_fds_init(void);
+void mbx_fds_exit(void);
 void mbx_fds_give_up(struct mailbox *mb);
 int mbx_fds_prepare(const struct mbx_fds *fds, s32 __user *ufds,
 		    unsigned int max);

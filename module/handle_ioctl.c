@@ -130,9 +130,9 @@ static int recv_check(struct file *file, const struct mbox_msg *m)
 	return is_short(file, m) ? -EMSGSIZE : 0;
 }
 
-/* Receive one message. recv_check() has passed. */
+/* Receive one message, of a batch or alone. recv_check() has passed. */
 static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
-			struct mbox_msg __user *umsg, size_t usize)
+			struct mbox_msg __user *umsg, size_t usize, bool batch)
 {
 	struct handle *handle = file->private_data;
 	struct mbx_match match = {
@@ -148,6 +148,7 @@ static ssize_t recv_msg(struct file *file, struct mbox_msg *m,
 		.tokens = &handle->tokens,
 		.fds = u64_to_user_ptr(m->fds),
 		.nfds = m->nfds,
+		.batch = batch,
 	};
 	struct mbx_wait_opts opts;
 	ssize_t ret;
@@ -179,7 +180,7 @@ static long ioctl_recv(struct file *file, union mbx_arg *arg,
 			return ret;
 	}
 	ret = recv_check(file, &arg->msg);
-	return ret ?: recv_msg(file, &arg->msg, uarg, usize);
+	return ret ?: recv_msg(file, &arg->msg, uarg, usize, false);
 }
 
 /* ---- batches ------------------------------------------------------------ */
@@ -200,7 +201,7 @@ static ssize_t batch_one(struct file *file, const struct mbox_vec *vec,
 	if (send)
 		return send_msg(file, &m);
 	ret = recv_check(file, &m);
-	return ret ? ret : recv_msg(file, &m, umsg, vec->msg_size);
+	return ret ? ret : recv_msg(file, &m, umsg, vec->msg_size, true);
 }
 
 /*
@@ -547,7 +548,7 @@ static long ioctl_reply_recv(struct file *file, union mbx_arg *arg,
 		replied = !ret;
 	}
 	if (!ret)
-		ret = recv_msg(file, &m, next, r->next_size);
+		ret = recv_msg(file, &m, next, r->next_size, false);
 	if (pi_task)
 		mbx_pi_task_put(pi_task);
 	/* A restarted call must not reply again. */

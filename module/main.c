@@ -10,6 +10,7 @@
 #include "device.h"
 #include "exchange.h"
 #include "entry.h"
+#include "fds.h"
 #include "fs.h"
 #include "handle.h"
 #include "handle_file.h"
@@ -41,9 +42,12 @@ static int __init mbx_init(void)
 	ret = mbx_namespace_init();
 	if (ret)
 		goto err_instance;
-	ret = mbx_parked_init();
+	ret = mbx_fds_init();
 	if (ret)
 		goto err_namespace;
+	ret = mbx_parked_init();
+	if (ret)
+		goto err_fds;
 	ret = mbx_instance_register();
 	if (ret)
 		goto err_parked;
@@ -56,6 +60,8 @@ err_register:
 	mbx_instance_unregister();
 err_parked:
 	mbx_parked_exit();
+err_fds:
+	mbx_fds_exit();
 err_namespace:
 	mbx_namespace_exit();
 err_instance:
@@ -74,6 +80,7 @@ static void __exit mbx_exit(void)
 	mbx_device_exit();
 	mbx_instance_unregister();
 	mbx_parked_exit();
+	mbx_fds_exit();
 	mbx_namespace_exit();
 	mbx_instance_exit(-1);
 	mbx_handle_exit();

@@ -57,6 +57,8 @@ void mbx_peek_end(struct mailbox *mb, struct mbx_peek *peek)
 	struct mbx_deferred deferred;
 
 	mbx_deferred_init(&deferred);
+	/* Whoever peeked may go on to wait for another message. */
+	deferred.waits = true;
 	spin_lock(&mb->lock);
 	/* In the tree, entries with the same message are neighbours. */
 	if (!is_peek_at(rb_prev(&peek->node), msg) &&

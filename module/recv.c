@@ -299,6 +299,8 @@ static noinline int complete_recv(struct mailbox *mb, struct in_flight *in_fligh
 	if (lease && (ret || msg->flags & MBX_MSG_WITHDRAWN))
 		mbx_unhold(mb, msg);
 	if (msg->flags & MBX_MSG_WITHDRAWN) {
+		/* The call goes on, perhaps to wait for another message. */
+		deferred.waits = true;
 		mbx_uncount_received(mb, msg);
 		mbx_defer_release(mb, msg, &deferred);
 		ret = ret ?: 1;
@@ -562,7 +564,10 @@ static ssize_t receive(struct mailbox *mb, const struct mbx_recv_args *args,
 				mbx_fds_deliver(in_flight.fds, args->fds,
 						args->nfds, args->umsg,
 						args->usize);
-				mbx_fds_free(in_flight.fds);
+				if (args->batch)
+					mbx_fds_free_later(in_flight.fds);
+				else
+					mbx_fds_free(in_flight.fds);
 			}
 			return len;
 		}

@@ -356,6 +356,7 @@ static noinline void admit_until_accepted(struct mailbox *mb,
 
 	do {
 		mbx_deferred_init(&deferred);
+		deferred.waits = true;
 		spin_lock(&mb->lock);
 		more = mbx_has_backlog(mb) && !w->waiter.done && !mbx_send_accepted(w);
 		if (more)
@@ -370,8 +371,10 @@ static noinline void admit_until_accepted(struct mailbox *mb,
  * A message has been charged beyond the limits: drop older messages of the same user for
  * it. Return 0, or -EDQUOT: that is not enough, and none was dropped.
  */
-static int drop_for(struct mailbox *mb, struct mbx_message *msg)
+static int drop_for(struct mailbox *mb, struct mbx_message *msg,
+		    const struct mbx_transaction *txn, const struct mbx_wait_opts *opts)
 {
+	bool waits = txn || opts->flags & MBOX_SYNC;
 	struct mbx_message_ext *ext = mbx_ext(msg);
 	struct mbx_sender *sender = msg->sender;
 	struct mbx_shortage excess;
@@ -380,7 +383,7 @@ static int drop_for(struct mailbox *mb, struct mbx_message *msg)
 	if (msg->flags & MBX_MSG_ENTRY)
 		cost += MBX_ENTRY_COST;
 	excess = mbx_sender_excess(sender, cost, ext->nfds);
-	if ((!excess.bytes && !excess.fds) || mbx_drop_own(mb, ext->share, &excess))
+	if ((!excess.bytes && !excess.fds) || mbx_drop_own(mb, ext->share, &excess, waits))
 		return 0;
 	/* Pairs with the READ_ONCE() of poll. */
 	if (ext->nfds)
@@ -426,7 +429,7 @@ static noinline int prepare(struct mailbox *mb, struct mbx_message *msg, int wha
 	ret = mbx_message_add_entry(msg, drops);
 	if (ret || !drops)
 		return ret;
-	return drop_for(mb, msg);
+	return drop_for(mb, msg, mbx_transaction_of(msg), opts);
 }
 
 /* Free a message that try_send() has refused with @ret. */
@@ -455,6 +458,7 @@ static noinline int send_and_wait(struct mbx_outlet *outlet, struct mbx_message 
 
 	for (;;) {
 		mbx_deferred_init(&deferred);
+		deferred.waits = true;
 		spin_lock(&mb->lock);
 		ret = try_send(mb, msg, opts, opts->flags & MBOX_SYNC, txn,
 			       &deferred);
@@ -803,7 +807,8 @@ static struct mbx_message *stage_message(struct mailbox *mb, struct mbx_sender *
  * before the first message is dropped.
  */
 static struct mbx_message *replace_own(struct mbx_outlet *outlet,
-				       const struct mbx_send_args *args)
+				       const struct mbx_send_args *args,
+				       const struct mbx_wait_opts *opts)
 {
 	struct mailbox *mb = outlet->to;
 	unsigned int cost = cost_of(mb, args);
@@ -823,7 +828,7 @@ static struct mbx_message *replace_own(struct mbx_outlet *outlet,
 	msg = stage_message(mb, sender, args);
 	if (!IS_ERR(msg)) {
 		mbx_message_charge(msg, cost);
-		ret = drop_for(mb, msg);
+		ret = drop_for(mb, msg, args->txn, opts);
 		if (ret) {
 			mbx_message_free(msg);
 			msg = ERR_PTR(ret);
@@ -857,7 +862,7 @@ static struct mbx_message *try_again(struct mbx_outlet *outlet, const struct mbx
 	}
 	mbx_buffer_rewind(&args->from);
 	if (drops)
-		return replace_own(outlet, args);
+		return replace_own(outlet, args, opts);
 	return make_message(outlet, args);
 }
 
@@ -1120,6 +1125,7 @@ static int start_made(struct mbx_outlet *outlet, struct mbx_message *msg,
 
 	for (;;) {
 		mbx_deferred_init(&deferred);
+		deferred.waits = true;
 		spin_lock(&mb->lock);
 		ret = try_send(mb, msg, opts, false, true, &deferred);
 		if (ret == AWAIT_REPLY)

@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
+#include "calls.h"
 #include "fds.h"
 #include "slow.h"
 
@@ -798,6 +799,96 @@ TEST_F(fds, withdrawn_message_installs_no_descriptor)
 	EXPECT_TRUE(pipe_is_closed(self, WAIT_LIMIT_MS));
 	EXPECT_EQ(1U, receiver.msg.nfds);
 	EXPECT_EQ(POISON, got);
+}
+
+/* ---- closed, although the call goes on to wait ----------------------------- */
+
+TEST_F(fds, dropped_ones_are_closed_while_the_call_that_dropped_them_waits)
+{
+	struct caller c = {};
+
+	close(self->fd);
+	self->fd = new_mailbox(MBOX_DROP_OLDEST, 1);
+	ASSERT_EQ(0, give_away(self, 0));
+	ASSERT_EQ(0, caller_start(&c, self->fd, 1));
+	EXPECT_TRUE(pipe_is_closed(self, WAIT_LIMIT_MS));
+	ASSERT_EQ(0, raw_destroy(self->fd));
+	EXPECT_EQ(-EIDRM, caller_join(&c));
+}
+
+TEST_F(fds, withdrawn_ones_are_closed_while_the_receiver_waits_for_another)
+{
+	struct call sender = { .msg.nfds = 1 }, receiver = { 0 };
+
+	ASSERT_EQ(0, raw_set_capacity(self->fd, 0));
+	if (slow_init(&self->slow))
+		SKIP(return, "no userfaultfd");
+	sender.msg.fds = (uintptr_t)&self->pipe[1];
+	ASSERT_EQ(0, send_start(&sender, self->fd, 1));
+	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
+	receiver.msg = msg_of(self->slow.page, 4, 0);
+	ASSERT_EQ(0, call_start(&receiver, self->fd, MBOX_IOC_RECV));
+	ASSERT_EQ(0, slow_await(&self->slow));
+	close(self->pipe[1]);
+	self->pipe[1] = -1;
+	ASSERT_EQ(0, pthread_kill(sender.thread, SIGUSR1));
+	EXPECT_EQ(-EINTR, call_join(&sender));
+	ASSERT_EQ(0, slow_go_on(&self->slow));
+	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	EXPECT_TRUE(pipe_is_closed(self, WAIT_LIMIT_MS));
+	ASSERT_EQ(0, put(self->fd, 2));
+	EXPECT_EQ(4, call_join(&receiver));
+}
+
+TEST_F(fds, ones_without_room_are_closed_while_a_batch_waits_for_the_next_message)
+{
+	__u32 values[2];
+	struct mbox_msg msgs[] = {
+		msg_of(&values[0], 4, 0),
+		msg_of(&values[1], 4, 0),
+	};
+	struct mbox_vec vec = {
+		.msgs = (uintptr_t)msgs, .n = 2, .msg_size = sizeof(msgs[0]),
+	};
+	struct call c = { .arg = &vec };
+
+	ASSERT_EQ(0, give_away(self, 0));
+	ASSERT_EQ(0, call_start(&c, self->fd, MBOX_IOC_RECVV));
+	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	EXPECT_TRUE(pipe_is_closed(self, WAIT_LIMIT_MS));
+	ASSERT_EQ(0, put(self->fd, 2));
+	EXPECT_EQ(2, call_join(&c));
+	EXPECT_EQ(MBOX_CTRUNC, msgs[0].flags);
+}
+
+TEST_F(fds, those_of_a_leased_request_are_closed_while_its_server_waits_for_the_next)
+{
+	__u32 value = 1, got = 0, next = 0;
+	struct mbox_msg req = msg_of(&value, sizeof(value), 0);
+	struct mbox_msg msgs[] = {
+		msg_of(&got, sizeof(got), MBOX_LEASE),
+		msg_of(&next, sizeof(next), 0),
+	};
+	struct mbox_reply_recv arg = {
+		.next = (uintptr_t)&msgs[1],
+		.next_size = sizeof(msgs[1]),
+	};
+	struct call c = { .arg = &arg };
+	__u64 token;
+
+	req.nfds = 1;
+	req.fds = (uintptr_t)&self->pipe[1];
+	ASSERT_EQ(0, raw_call_start(self->fd, &req, 0, &token));
+	close(self->pipe[1]);
+	self->pipe[1] = -1;
+	ASSERT_EQ(4, raw(self->fd, MBOX_IOC_RECV, &msgs[0]));
+	EXPECT_FALSE(pipe_is_closed(self, 0));
+	arg.reply.token = msgs[0].token;
+	ASSERT_EQ(0, call_start(&c, self->fd, MBOX_IOC_REPLY_RECV));
+	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
+	EXPECT_TRUE(pipe_is_closed(self, WAIT_LIMIT_MS));
+	ASSERT_EQ(0, put(self->fd, 2));
+	EXPECT_EQ(4, call_join(&c));
 }
 
 /* ---- the limit ----------------------------------------------------------- */
