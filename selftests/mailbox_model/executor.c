@@ -26,51 +26,83 @@ static void fill(unsigned char *data, int id, __u32 len)
 		data[i] = data_byte(id, i);
 }
 
-/* A file whose size tells which descriptor of which message it is. */
-static long size_of_file(int id, __u32 i)
+/* Signals that a file can have, see F_SETSIG. */
+#define NSIGNALS 64
+
+/* What tells which descriptor of which message a file is: of a handle, of any other. */
+static long mark_of_handle(int number, int access)
 {
-	return id * FILES_MAX + i + 1;
+	return number % NSIGNALS * 4 + access;
+}
+
+static long mark_of_file(const struct slot *slot, int id, __u32 i)
+{
+	int number = number_of_file(id, i);
+
+	return slot->handles_of ? mark_of_handle(number, access_of_file(id, i)) : number;
+}
+
+/* A new file, or handle, with that mark. */
+static int open_file(const struct slot *slot, __u32 i)
+{
+	int id = slot->step.id, number = number_of_file(id, i), fd;
+
+	if (!slot->handles_of) {
+		fd = memfd_create("model", MFD_CLOEXEC);
+		return fd < 0 || ftruncate(fd, number) ? -1 : fd;
+	}
+	fd = raw_open_id(slot->handles_of, access_of_file(id, i) | O_CLOEXEC);
+	return fd < 0 || fcntl(fd, F_SETSIG, number % NSIGNALS) ? -1 : fd;
 }
 
 /* What a message with descriptors has. */
 static bool open_files(struct slot *slot)
 {
-	const struct step *s = &slot->step;
 	__u32 i;
 
-	for (i = 0; i < s->files; i++) {
-		slot->fds[i] = memfd_create("model", MFD_CLOEXEC);
-		if (slot->fds[i] < 0 || ftruncate(slot->fds[i], size_of_file(s->id, i)))
+	for (i = 0; i < slot->step.files; i++) {
+		slot->sent[i] = open_file(slot, i);
+		if (slot->sent[i] < 0)
 			return false;
 	}
 	return true;
 }
 
-static void attach_files(struct mbox_msg *msg, const struct slot *slot)
+static void attach_files(struct mbox_msg *msg, int *fds, __u32 n)
 {
-	msg->nfds = slot->step.files;
-	if (msg->nfds)
-		msg->fds = (uintptr_t)slot->fds;
+	msg->nfds = n;
+	if (n)
+		msg->fds = (uintptr_t)fds;
 }
 
-static void close_files(const struct slot *slot, __u32 n)
+static void close_files(const int *fds, __u32 n)
 {
 	__u32 i;
 
 	for (i = 0; i < n; i++)
-		close(slot->fds[i]);
+		close(fds[i]);
 }
 
-/* Which files a receiver got. */
-static void look_at_files(struct slot *slot)
+/* The mark of a file, or -1. */
+static long mark_of(const struct slot *slot, int fd)
 {
 	struct stat st;
+
+	if (fcntl(fd, F_GETFD) != FD_CLOEXEC || fstat(fd, &st))
+		return -1;
+	if (!slot->handles_of)
+		return st.st_size;
+	return mark_of_handle(fcntl(fd, F_GETSIG), fcntl(fd, F_GETFL) & O_ACCMODE);
+}
+
+/* Which files a receiver or a caller got. */
+static void look_at_files(struct slot *slot)
+{
 	__u32 i;
 
 	for (i = 0; i < slot->msg.nfds && i < FILES_MAX; i++)
-		slot->files[i] = fstat(slot->fds[i], &st) ||
-				 fcntl(slot->fds[i], F_GETFD) != FD_CLOEXEC ? -1 : st.st_size;
-	close_files(slot, i);
+		slot->files[i] = mark_of(slot, slot->fds[i]);
+	close_files(slot->fds, i);
 }
 
 static void *bad_address;
@@ -106,11 +138,11 @@ static long send_step(struct slot *slot)
 	msg.deadline_ns = s->block_mode == PAST_DEADLINE;
 	if (s->lifespan)
 		msg.lifespan_ns = s->lifespan == AT_ONCE ? 1 : lifespan_ns();
-	attach_files(&msg, slot);
+	attach_files(&msg, slot->sent, s->files);
 	if (!open_files(slot))
 		return -EPROTO;
 	ret = raw(slot->fd, MBOX_IOC_SEND, &msg);
-	close_files(slot, s->files);
+	close_files(slot->sent, s->files);
 	return ret;
 }
 
@@ -141,7 +173,7 @@ static void prepare_recv(struct slot *slot)
 	slot->msg.lost = POISON32;
 	slot->msg.flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
 	slot->msg.deadline_ns = s->block_mode == PAST_DEADLINE;
-	attach_files(&slot->msg, slot);
+	attach_files(&slot->msg, slot->fds, s->files);
 }
 
 /* Its content is not compared when its copy has failed. */
@@ -174,37 +206,87 @@ static long count_sleeps(void)
 	return usage.ru_nvcsw;
 }
 
+static __u64 call_deadline(const struct step *s)
+{
+	switch (s->block_mode) {
+	case PAST_DEADLINE:
+		return 1;
+	case EXPIRES:
+		return in_ms(CLOCK_MONOTONIC, 2 * time_factor());
+	case LATER:
+		return now_ns(CLOCK_MONOTONIC) + later_ns();
+	default:
+		return 0;
+	}
+}
+
+/* A call that can carry descriptors both ways. */
+static bool has_files(const struct step *s)
+{
+	return s->files || s->reply_files;
+}
+
+static long call_plainly(struct slot *slot, void *buf, void *rep)
+{
+	struct step *s = &slot->step;
+	struct mbox_request request = {
+		.buf = (uintptr_t)buf,
+		.len = s->len,
+		.rep = (uintptr_t)rep,
+		.rep_len = s->reply_len,
+		.prio = s->prio,
+		.type = s->type,
+		.deadline_ns = call_deadline(s),
+	};
+	long ret = raw(slot->fd, MBOX_IOC_CALL, &request);
+
+	return request.ticket ? -EPROTO : ret;
+}
+
+static long call_with_files(struct slot *slot, void *buf, void *rep)
+{
+	struct step *s = &slot->step;
+	struct mbox_msg req = msg_of(buf, s->len, 0);
+	struct mbox_callmsg arg = {
+		.req = (uintptr_t)&req,
+		.rep = (uintptr_t)&slot->msg,
+		.msg_size = sizeof(req),
+	};
+	long ret;
+
+	req.prio = s->prio;
+	req.type = s->type;
+	req.deadline_ns = call_deadline(s);
+	attach_files(&req, slot->sent, s->files);
+	slot->msg = msg_of(rep, s->reply_len, 0);
+	attach_files(&slot->msg, slot->fds, s->reply_files);
+	ret = raw(slot->fd, MBOX_IOC_CALLMSG, &arg);
+	if (ret >= 0)
+		look_at_files(slot);
+	return arg.ticket || (ret >= 0 && slot->msg.len != ret) ? -EPROTO : ret;
+}
+
 /* This one can do without waiting only by its handle. */
 static long call_step(struct slot *slot)
 {
 	struct step *s = &slot->step;
 	unsigned char data[LEN_LONG];
-	struct mbox_request request = {
-		.buf = (uintptr_t)(s->bad ? bad_address : data),
-		.len = s->len,
-		.rep = (uintptr_t)(s->reply_bad ? bad_address : slot->data),
-		.rep_len = s->reply_len,
-		.prio = s->prio,
-		.type = s->type,
-		.deadline_ns = s->block_mode == PAST_DEADLINE,
-	};
+	void *buf = s->bad ? bad_address : data;
+	void *rep = s->reply_bad ? bad_address : slot->data;
 	long ret, sleeps;
 
 	memset(slot->data, POISON, sizeof(slot->data));
 	fill(data, s->id, s->len);
+	if (!open_files(slot))
+		return -EPROTO;
 	if (s->block_mode == DONTWAIT)
 		fcntl(slot->fd, F_SETFL, O_NONBLOCK);
 	sleeps = count_sleeps();
-	if (s->block_mode == EXPIRES)
-		request.deadline_ns = in_ms(CLOCK_MONOTONIC, 2 * time_factor());
-	if (s->block_mode == LATER)
-		request.deadline_ns = now_ns(CLOCK_MONOTONIC) + later_ns();
-	ret = raw(slot->fd, MBOX_IOC_CALL, &request);
-	if (request.ticket)
-		ret = -EPROTO;
+	ret = has_files(s) ? call_with_files(slot, buf, rep) : call_plainly(slot, buf, rep);
 	slot->late = ret == -ETIMEDOUT && count_sleeps() == sleeps;
 	if (s->block_mode == DONTWAIT)
 		fcntl(slot->fd, F_SETFL, 0);
+	close_files(slot->sent, s->files);
 	return ret;
 }
 
@@ -261,14 +343,14 @@ static long start_step(struct slot *slot)
 	req.prio = s->prio;
 	req.type = s->type;
 	req.flags = s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
-	attach_files(&req, slot);
+	attach_files(&req, slot->sent, s->files);
 	if (!open_files(slot))
 		return -EPROTO;
 	sleeps = count_sleeps();
 	req.deadline_ns = start_deadline(s);
 	ret = raw(slot->fd, MBOX_IOC_CALL_START, &arg);
 	slot->late = ret == -ETIMEDOUT && count_sleeps() == sleeps;
-	close_files(slot, s->files);
+	close_files(slot->sent, s->files);
 	slot->call = arg.token;
 	return !ret && passes && !await_ended(slot->fd, ended + 1) ? -EPROTO : ret;
 }
@@ -276,21 +358,25 @@ static long start_step(struct slot *slot)
 static long fetch_step(struct slot *slot)
 {
 	struct step *s = &slot->step;
-	struct mbox_msg rep = msg_of(s->bad ? bad_address : (void *)slot->data, s->len, s->flags);
+	struct mbox_msg *rep = &slot->msg;
 	struct mbox_call_wait arg = {
 		.token = slot->token,
-		.rep = (uintptr_t)&rep,
-		.msg_size = sizeof(rep),
+		.rep = (uintptr_t)rep,
+		.msg_size = sizeof(*rep),
 		.deadline_ns = s->block_mode == PAST_DEADLINE,
 	};
 	long ret;
 
 	memset(slot->data, POISON, sizeof(slot->data));
-	rep.flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
+	*rep = msg_of(s->bad ? bad_address : (void *)slot->data, s->len, s->flags);
+	rep->flags |= s->block_mode == DONTWAIT ? MBOX_DONTWAIT : 0;
+	attach_files(rep, slot->fds, s->files);
 	ret = raw(slot->fd, MBOX_IOC_CALL_WAIT, &arg);
 	slot->call = arg.ended ? arg.token : 0;
+	if (ret >= 0)
+		look_at_files(slot);
 	/* One that has a reply has ended, and its length is told. */
-	return ret >= 0 && (!arg.ended || rep.len != ret) ? -EPROTO : ret;
+	return ret >= 0 && (!arg.ended || rep->len != ret) ? -EPROTO : ret;
 }
 
 static long cancel_step(struct slot *slot)
@@ -298,6 +384,24 @@ static long cancel_step(struct slot *slot)
 	struct mbox_call_cancel arg = { .token = slot->token };
 
 	return raw(slot->fd, MBOX_IOC_CALL_CANCEL, &arg);
+}
+
+static long reply_with_files(struct slot *slot, const struct mbox_reply *reply)
+{
+	struct mbox_replymsg arg = {
+		.token = reply->token,
+		.buf = reply->buf,
+		.len = reply->len,
+		.nfds = slot->step.files,
+		.fds = (uintptr_t)slot->sent,
+	};
+	long ret;
+
+	if (!open_files(slot))
+		return -EPROTO;
+	ret = raw(slot->fd, MBOX_IOC_REPLYMSG, &arg);
+	close_files(slot->sent, slot->step.files);
+	return ret;
 }
 
 static long reply_step(struct slot *slot)
@@ -317,7 +421,8 @@ static long reply_step(struct slot *slot)
 
 	fill(data, s->id, s->reply_len);
 	if (s->op == REPLY)
-		return raw(slot->fd, MBOX_IOC_REPLY, &arg.reply);
+		return s->files ? reply_with_files(slot, &arg.reply) :
+				  raw(slot->fd, MBOX_IOC_REPLY, &arg.reply);
 	prepare_recv(slot);
 	ret = raw(slot->fd, MBOX_IOC_REPLY_RECV, &arg);
 	finish_recv(slot, ret);
@@ -593,6 +698,7 @@ void issue(struct executor *c, const struct step *s, __u64 id)
 
 	slot->step = *s;
 	slot->id = id;
+	slot->handles_of = c->leaf >= 0 ? c->leaf_id : 0;
 	slot->peer = c->slot[side_of(s->worker) ? 0 : NWORKERS - 1].pid;
 	slot->token = s->request == NO_REQUEST		    ? 0 :
 		      s->op == FETCH || s->op == CANCEL ? c->call[s->request] :
@@ -748,6 +854,21 @@ static bool same_letters(struct executor *c, FILE *out, const struct letters *l)
 	return same;
 }
 
+/* Whether each handle counts that goes with a message; and the executor's own. */
+static bool same_handles(struct executor *c, FILE *out, const struct model *m)
+{
+	struct handles want = count_handles(m);
+	struct mbox_stat got;
+	bool same = true;
+
+	if (c->leaf < 0)
+		return true;
+	CHECK_EQ(0, raw_stat(c->leaf, &got));
+	same &= same_number(out, "send_handles, in messages", want.send + 1, got.send_handles);
+	same &= same_number(out, "recv_handles, in messages", want.recv + 1, got.recv_handles);
+	return same;
+}
+
 /* By walking: no handle of the executor's shall count. */
 static bool same_state(struct executor *c, FILE *out, const struct model *m, __u64 id)
 {
@@ -755,7 +876,7 @@ static bool same_state(struct executor *c, FILE *out, const struct model *m, __u
 	struct mbox_stat want = { 0 };
 	bool gone;
 
-	if (!same_letters(c, out, &m->letters))
+	if (!same_letters(c, out, &m->letters) || !same_handles(c, out, m))
 		return false;
 	gone = raw(c->device, MBOX_IOC_WALK, &pos) || pos.id != id;
 	if (gone || m->dead) {
@@ -831,7 +952,7 @@ static bool same_meta(FILE *out, const struct slot *slot, const struct outcome *
 	return false;
 }
 
-/* The descriptors of a message that was received. */
+/* The descriptors of a message that was received, or of a reply. */
 static bool same_files(FILE *out, const struct slot *slot, const struct outcome *want)
 {
 	bool same = slot->msg.nfds == want->files &&
@@ -839,7 +960,7 @@ static bool same_files(FILE *out, const struct slot *slot, const struct outcome 
 	__u32 i;
 
 	for (i = 0; i < want->files && same; i++)
-		same = slot->files[i] == size_of_file(want->msg.id, i);
+		same = slot->files[i] == mark_of_file(slot, want->msg.id, i);
 	if (!same)
 		SAY(out, "#   worker %d got %u descriptors%s, not %u%s, or other ones\n",
 		    slot->step.worker, slot->msg.nfds,
@@ -870,8 +991,10 @@ static bool same_message(FILE *out, const struct slot *slot, const struct outcom
 	/* The end of the file brings none. */
 	if (!(buffer || s->op == CALL) || want->ret < 0 || (s->plain && !want->ret))
 		return true;
-	if (receives(s) && !s->plain &&
-	    (!same_meta(out, slot, want) || !same_files(out, slot, want)))
+	if (receives(s) && !s->plain && !same_meta(out, slot, want))
+		return false;
+	if (((receives(s) && !s->plain) || s->op == FETCH || (s->op == CALL && has_files(s))) &&
+	    !same_files(out, slot, want))
 		return false;
 	for (i = 0; i < n && !bad; i++)
 		if (slot->data[i] != data_byte(msg->id, i)) {

@@ -16,6 +16,7 @@
  * struct slot - a worker and the call that it is told to make
  * @go: the call is here
  * @id: of the mailbox, or 0 for a link
+ * @handles_of: of the mailbox whose handles messages carry, or 0: they carry other files
  * @peer: the process at the other end of a link
  * @token: of the request to reply to, or of the call to fetch or to cancel
  * @call: the call that was started or fetched
@@ -28,7 +29,8 @@
  * @signals: whose handler has SA_RESTART; it has run so often
  * @page: to receive slowly, in the executor's process
  * @is_slow: there is one
- * @fds: the descriptors of the message that it sends, or that it got
+ * @sent: the descriptors of the message or the reply that it sends
+ * @fds: those of the message or the reply that it got
  * @files: by descriptor that it got: which file that is, or -1
  * @data: the message or the reply that it got
  */
@@ -36,6 +38,7 @@ struct slot {
 	sem_t go;
 	struct step step;
 	__u64 id;
+	__u64 handles_of;
 	pid_t peer;
 	__u64 token;
 	__u64 call;
@@ -54,6 +57,7 @@ struct slot {
 	struct slow page;
 	bool is_slow;
 	struct mbox_msg msg;
+	int sent[FILES_MAX];
 	int fds[FILES_MAX];
 	long files[FILES_MAX];
 	unsigned char data[LEN_LONG + 1];
@@ -79,6 +83,7 @@ struct slot {
  * @short_enough: steps; a sequence of so many is not cut down
  * @letters: a handle of the mailbox for dead letters, or -1
  * @seen: of the letters in it, so many were compared
+ * @leaf: a handle of the mailbox whose handles messages carry, or -1; @leaf_id: its id
  * @user_bytes: what this limit was
  * @cost: of a message and of a long one, with MBOX_DROP_OLDEST, and of a sender
  * @report: where to say what differs, or NULL
@@ -105,6 +110,8 @@ struct executor {
 	int short_enough;
 	int letters;
 	__u64 seen;
+	int leaf;
+	__u64 leaf_id;
 	long user_bytes;
 	__u64 cost[3];
 	FILE *report;

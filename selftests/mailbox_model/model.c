@@ -6,6 +6,18 @@ bool broken(const struct model *m, int rule)
 	return m->bug == rule;
 }
 
+/* The @i-th descriptor of message @id. */
+int number_of_file(int id, __u32 i)
+{
+	return id * FILES_MAX + i + 1;
+}
+
+/* If that is a handle: its O_RDONLY, O_WRONLY or O_RDWR. */
+int access_of_file(int id, __u32 i)
+{
+	return number_of_file(id, i) % 3;
+}
+
 void model_init(struct model *m, __u32 flags, __u32 capacity, __u32 msg_max, int bug)
 {
 	int i;

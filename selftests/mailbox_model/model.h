@@ -85,8 +85,9 @@ enum lifespan { FOREVER, AT_ONCE, SOON };
  * @reply_bad: the address of that buffer is bad
  * @nice: the worker's nice value meanwhile
  * @lifespan: SEND: of the message
- * @files: SEND and START: how many descriptors the message has; RECV and REPLY_RECV: room
- *	for so many
+ * @files: SEND, CALL, START and REPLY: how many descriptors the message has; RECV,
+ *	REPLY_RECV and FETCH: room for so many
+ * @reply_files: CALL: room for so many of the reply
  * @rival: CAPACITY: a worker that meanwhile tries to send, in vain; or NO_RIVAL
  */
 struct step {
@@ -109,6 +110,7 @@ struct step {
 	int nice;
 	enum lifespan lifespan;
 	__u32 files;
+	__u32 reply_files;
 	int rival;
 };
 
@@ -240,7 +242,8 @@ struct letters {
  * @ret: what it returned, or -errno
  * @msg: RECV and REPLY_RECV: what it received; CALL: the reply
  * @fetched: FETCH: it was told of the end of a call; @end_of: @id of its request
- * @files: how many descriptors it got; @no_files: it was told that there were more
+ * @files: how many descriptors it got, with a message or a reply; @no_files: it was told that
+ *	there were more
  */
 struct outcome {
 	bool done;
@@ -469,6 +472,12 @@ enum {
 	WAITING_REQUEST_HAS_NO_DEADLINE,
 	LATE_REQUEST_KEEPS_ITS_PLACE,
 	RESTARTED_CALL_HAS_NO_DEADLINE,
+	REPLIES_HAVE_NO_FILES,
+	FILES_OF_REPLIES_NEED_NO_ROOM,
+	UNFETCHED_REPLY_LOSES_FILES,
+	HANDLES_IN_MESSAGES_DO_NOT_COUNT,
+	HANDLES_TRAVEL_WITH_ALL_RIGHTS,
+	GIVEN_UP_HANDLES_COUNT,
 	NBUGS,
 };
 
@@ -493,7 +502,14 @@ struct found {
 	int stored;
 };
 
+/* How many handles there are, by side. */
+struct handles {
+	__u32 send, recv;
+};
+
 bool broken(const struct model *m, int rule);
+int number_of_file(int id, __u32 i);
+int access_of_file(int id, __u32 i);
 void model_init(struct model *m, __u32 flags, __u32 capacity, __u32 msg_max, int bug);
 bool model_may(const struct model *m, int worker, enum op op);
 bool no_senders(const struct model *m);

@@ -48,6 +48,10 @@ static bool fetch(struct model *m, const struct step *s)
 	else
 		finish(m, s->worker, call.ret, &call.reply);
 	fetched = m->out[s->worker].ret == call.ret;
+	if (fetched && call.ret >= 0)
+		take_files_of_reply(m, s, &call.reply);
+	else if (!fetched && broken(m, UNFETCHED_REPLY_LOSES_FILES))
+		m->calls[i].reply.files = 0;
 	m->out[s->worker].fetched = fetched;
 	m->out[s->worker].end_of = call.id;
 	fetched &= !broken(m, FETCHED_CALL_STAYS);
@@ -100,8 +104,12 @@ void end_call(struct model *m, const struct message *msg, long ret,
 	struct started *call = msg->started ? find_call(m, msg->id) : NULL;
 	int worker;
 
-	if (msg->sender >= 0)
-		return finish(m, msg->sender, ret, reply);
+	if (msg->sender >= 0) {
+		finish(m, msg->sender, ret, reply);
+		if (reply && ret >= 0)
+			take_files_of_reply(m, &m->out[msg->sender].call, reply);
+		return;
+	}
 	if (!call)
 		return;
 	worker = call->worker;

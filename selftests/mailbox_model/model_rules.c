@@ -151,6 +151,19 @@ void take_files(struct model *m, const struct step *call, const struct message *
 	out->no_files &= !broken(m, MISSING_FILES_ARE_NOT_TOLD);
 }
 
+/* The same of a caller. The server's handles are closed when it has replied. */
+void take_files_of_reply(struct model *m, const struct step *call, const struct message *reply)
+{
+	struct outcome *out = &m->out[call->worker];
+	__u32 room = call->op == CALL ? call->reply_files : call->files;
+
+	out->files = broken(m, REPLIES_HAVE_NO_FILES) ? 0 : reply->files;
+	if (out->files > room && !broken(m, FILES_OF_REPLIES_NEED_NO_ROOM)) {
+		out->files = room;
+		out->no_files = true;
+	}
+}
+
 /* No handle is left: descriptors are closed, and messages stay. */
 static void give_up_files(struct model *m)
 {
@@ -158,6 +171,8 @@ static void give_up_files(struct model *m)
 
 	for (i = 0; i < m->nstored; i++)
 		m->stored[i].given_up |= m->stored[i].files > 0;
+	for (i = 0; i < m->nleased; i++)
+		m->leased[i].msg.given_up |= m->leased[i].msg.files > 0;
 }
 
 /* A receiver has copied @msg. */
@@ -963,7 +978,9 @@ void end_owed(struct model *m, int server, long error)
 /* The reply of @s to what it says. Returns 0 or an error. */
 long reply(struct model *m, const struct step *s)
 {
-	struct message text = { .id = s->id, .len = s->reply_len };
+	struct message text = {
+		.id = s->id, .len = s->reply_len, .files = s->op == REPLY ? s->files : 0,
+	};
 	struct message *msg;
 	int i;
 
@@ -1520,6 +1537,68 @@ void model_step(struct model *m, const struct step *s)
 		break;
 	}
 	let_look(m);
+}
+
+/* A message that was sent again has the same descriptors as before. */
+struct count {
+	struct handles handles;
+	bool seen[SEQUENCE_MAX];
+};
+
+static void count_files(const struct model *m, int id, __u32 files, struct count *n)
+{
+	int access;
+	__u32 i;
+
+	if (!files || n->seen[id])
+		return;
+	n->seen[id] = true;
+	for (i = 0; i < files; i++) {
+		access = access_of_file(id, i);
+		if (broken(m, HANDLES_TRAVEL_WITH_ALL_RIGHTS))
+			access = O_RDWR;
+		n->handles.send += access != O_RDONLY;
+		n->handles.recv += access != O_WRONLY;
+	}
+}
+
+static void count_message(const struct model *m, const struct message *msg, struct count *n)
+{
+	if (broken(m, HANDLES_IN_MESSAGES_DO_NOT_COUNT))
+		return;
+	if (!msg->given_up || broken(m, GIVEN_UP_HANDLES_COUNT))
+		count_files(m, msg->id, msg->files, n);
+}
+
+/* If all descriptors are handles: how many there are, in messages and of their senders. */
+struct handles count_handles(const struct model *m)
+{
+	const struct outcome *out;
+	struct count n = { 0 };
+	int i;
+
+	for (i = 0; i < NWORKERS; i++) {
+		out = &m->out[i];
+		if (!out->done && sends(&out->call))
+			count_files(m, out->call.id, out->call.files, &n);
+		/* The reply waits for its caller, which may not be able to read it. */
+		if (out->stopped && out->ready && out->call.op == CALL &&
+		    (out->ret >= 0 || out->ret == -EFAULT))
+			count_message(m, &out->msg, &n);
+	}
+	for (i = 0; i < m->nstored; i++)
+		count_message(m, &m->stored[i], &n);
+	for (i = 0; i < m->nsenders; i++)
+		count_message(m, &m->senders[i].msg, &n);
+	for (i = 0; i < m->nheld; i++)
+		count_message(m, &m->held[i].msg, &n);
+	for (i = 0; i < m->nleased; i++)
+		count_message(m, &m->leased[i].msg, &n);
+	for (i = 0; i < m->letters.n; i++)
+		count_message(m, &m->letters.list[i], &n);
+	for (i = 0; i < m->ncalls; i++)
+		count_message(m, &m->calls[i].reply, &n);
+	return n.handles;
 }
 
 /* What stat shows of it, in the fields that change. */

@@ -8,6 +8,7 @@
 #include "model_broadcast.h"
 
 void take_files(struct model *m, const struct step *call, const struct message *msg);
+void take_files_of_reply(struct model *m, const struct step *call, const struct message *reply);
 bool peek(struct model *m, const struct step *call);
 bool is_held(const struct model *m, int worker);
 void admit(struct model *m, int most);
@@ -21,5 +22,6 @@ bool never_has_a_chance(const struct model *m, const struct step *s);
 bool model_takes(const struct model *m, const struct step *s);
 void model_step(struct model *m, const struct step *s);
 void model_stat(const struct model *m, struct mbox_stat *st);
+struct handles count_handles(const struct model *m);
 
 #endif /* SELFTESTS_MODEL_RULES_H */

@@ -30,6 +30,8 @@ void say_mailbox(FILE *out, const struct sequence *seq)
 	if (seq->letters)
 		SAY(out, "# mailbox for dead letters: flags %#x, capacity %u\n",
 		    seq->letter_flags, seq->letters);
+	if (seq->handles)
+		SAY(out, "# descriptors are handles of another mailbox\n");
 	if (seq->max_bytes)
 		SAY(out, "# max_bytes %llu\n", (unsigned long long)seq->max_bytes);
 	if (seq->flags & MBOX_FAIR || seq->limit)
@@ -55,6 +57,8 @@ static void say_send(FILE *out, const struct step *s)
 		SAY(out, ", lifespan %s", s->lifespan == SOON ? "of some time" : "over at once");
 	if (s->op == CALL || s->op == START)
 		SAY(out, ", room for the reply %u%s", s->reply_len, s->reply_bad ? " (bad)" : "");
+	if (s->reply_files)
+		SAY(out, ", and for %u descriptors", s->reply_files);
 }
 
 static void say_recv(FILE *out, const struct step *s)
@@ -75,6 +79,8 @@ static void say_reply(FILE *out, const struct step *s)
 {
 	SAY(out, "reply %d to message %d, length %u%s", s->id, s->request, s->reply_len,
 	    s->reply_bad ? " (bad)" : "");
+	if (s->op == REPLY && s->files)
+		SAY(out, ", with %u descriptors", s->files);
 }
 
 void say_step(FILE *out, const struct step *s)
@@ -109,6 +115,8 @@ void say_step(FILE *out, const struct step *s)
 			SAY(out, "call %d", s->request);
 		SAY(out, ", room %u", s->len);
 		say_flags(out, s->flags);
+		if (s->files)
+			SAY(out, ", for %u descriptors", s->files);
 		break;
 	case CANCEL:
 		SAY(out, "cancel call %d", s->request);
@@ -220,6 +228,9 @@ static void random_send(struct random *r, const struct model *m, const struct se
 		return;
 	}
 	if (s->op == CALL) {
+		random_files(r, seq, s);
+		if (seq->files)
+			s->reply_files = random_below(r, FILES_MAX + 1);
 		s->reply_bad = one_in(r, 12);
 		if (s->block_mode != WAIT && one_in(r, 2))
 			s->block_mode = EXPIRES;
@@ -308,11 +319,14 @@ static bool random_lease(struct random *r, const struct model *m, struct step *s
 }
 
 /* What a worker can do with calls that it has started; rarely, with another's. */
-static bool random_end(struct random *r, const struct model *m, struct step *s, int id)
+static bool random_end(struct random *r, const struct model *m, const struct sequence *seq,
+		       struct step *s, int id)
 {
 	int i, n = random_below(r, 4);
 
 	s->op = one_in(r, 5) ? CANCEL : FETCH;
+	if (s->op == FETCH)
+		random_files(r, seq, s);
 	s->request = NO_REQUEST;
 	s->block_mode = one_in(r, 2) ? WAIT : one_in(r, 4) ? PAST_DEADLINE : DONTWAIT;
 	s->len = one_in(r, 4) ? random_below(r, LEN_MAX + 1) : LEN_MAX;
@@ -405,6 +419,12 @@ static void random_reader(struct random *r, const struct model *m, struct step *
 		s->skip = random_below(r, 4);
 }
 
+/* Whether there is a handle or two. */
+static bool has_few(const struct model *m)
+{
+	return m->send_handles + m->recv_handles < 3;
+}
+
 /* A step that is of use in the present state, mostly. */
 struct step random_step(struct random *r, struct world *w, const struct sequence *seq, int id)
 {
@@ -427,6 +447,10 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 		    (w->out[i].call.lifespan || w->out[i].call.block_mode == LATER))
 			s.worker = i;
 	m = from_of(w, s.worker);
+	/* Or, so that the last handle is closed before there are more, one that has a handle. */
+	for (i = 0; i < NWORKERS && seq->handles && has_few(m); i++)
+		if (m->access[i] >= 0 && w->out[i].done && !one_in(r, 4))
+			s.worker = i;
 	/* Or the one whose message is being copied. */
 	if (seq->transit && m->nheld && one_in(r, 2) && m->held[0].msg.sender >= 0)
 		s.worker = m->held[0].msg.sender;
@@ -445,8 +469,8 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 		s.number = accesses[random_below(r, 4) + !!(m->flags & MBOX_HANGUP)];
 		return s;
 	}
-	/* A mailbox that goes with it. */
-	if (m->flags & MBOX_TEMPORARY && m->send_handles + m->recv_handles < 3 && one_in(r, 6)) {
+	/* A mailbox that goes with it, or whose messages give up their descriptors. */
+	if ((m->flags & MBOX_TEMPORARY || seq->handles) && has_few(m) && one_in(r, 6)) {
 		s.op = CLOSE;
 		return s;
 	}
@@ -465,7 +489,7 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 		s.op = AGE;
 		return s;
 	}
-	if (seq->starts && one_in(r, 4) && random_end(r, m, &s, id))
+	if (seq->starts && one_in(r, 4) && random_end(r, m, seq, &s, id))
 		return s;
 	if (seq->leases && one_in(r, 4) && random_lease(r, m, &s, id))
 		return s;
@@ -489,6 +513,8 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 		s.plain = false;
 		random_recv(r, m, seq, &s);
 		s.op = one_in(r, 2) || s.request == NO_REQUEST ? REPLY_RECV : REPLY;
+		/* Descriptors of the reply, or room for those of the next message. */
+		random_files(r, seq, &s);
 		s.reply_len = random_below(r, LEN_MAX + 1);
 		s.reply_bad = one_in(r, 12);
 	} else if (lot < (seq->crowd ? 66 : 44) ||
@@ -548,6 +574,12 @@ static bool shows_deadlines(const struct sequence *seq, int bug)
 /* Whether it is to be seen, in such a mailbox, that a rule is broken. */
 bool shows(const struct sequence *seq, int bug)
 {
+	if (bug >= HANDLES_IN_MESSAGES_DO_NOT_COUNT)
+		return seq->handles && (bug != GIVEN_UP_HANDLES_COUNT ||
+					(seq->capacity && !(seq->flags & MBOX_TEMPORARY)));
+	if (bug >= REPLIES_HAVE_NO_FILES)
+		return seq->files && seq->calls &&
+		       (bug != UNFETCHED_REPLY_LOSES_FILES || seq->starts);
 	if (bug >= QUEUED_REQUEST_HAS_NO_DEADLINE)
 		return seq->starts && shows_deadlines(seq, bug);
 	if (bug >= CALLS_HAVE_NO_DEADLINE)
@@ -672,4 +704,6 @@ void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct seque
 	seq->starts = seq->calls && !seq->link && one_in(r, 2);
 	/* What they cost, and what a history has of them, is a matter of other tests. */
 	seq->files = one_in(r, 3) && !seq->link && !seq->limit && !seq->history;
+	/* When a broadcast is freed is a matter of other tests. */
+	seq->handles = seq->files && one_in(r, 2) && !(seq->flags & MBOX_BROADCAST);
 }

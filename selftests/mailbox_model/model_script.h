@@ -24,6 +24,7 @@
  * @letter_flags: the policy of that
  * @lifespans: some messages have a lifespan
  * @files: some messages have descriptors
+ * @handles: these are handles of another mailbox
  * @history: of the mailbox
  * @max_bytes: of the mailbox
  * @owner: whose mailbox it is: one of the users, or NUSERS: another's
@@ -45,6 +46,7 @@ struct sequence {
 	__u32 letter_flags;
 	bool lifespans;
 	bool files;
+	bool handles;
 	__u32 history;
 	__u64 limit;
 	__u64 cost[3];

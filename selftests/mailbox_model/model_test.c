@@ -136,6 +136,7 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 			FILE *out)
 {
 	enum verdict verdict = SAME;
+	struct mbox_stat st;
 	char name[64];
 	struct world w;
 	struct model m;
@@ -145,6 +146,10 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 	int i, caller, keep = -1, n = r ? SEQUENCE_MAX : seq->n;
 
 	test_name(name, sizeof(name), "model");
+	c->leaf = seq->handles ? new_mailbox(MBOX_LEAF, 1) : -1;
+	c->leaf_id = 0;
+	if (c->leaf >= 0 && !raw_stat(c->leaf, &st))
+		c->leaf_id = st.id;
 	c->letters = seq->letters ? new_mailbox(seq->letter_flags, seq->letters) : -1;
 	c->seen = 0;
 	if (!seq->link) {
@@ -171,7 +176,8 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 		if (r)
 			*s = random_step(r, &w, seq, i);
 		c->missed = false;
-		c->patience = 0;
+		/* A file that nobody has any more is closed some time later. */
+		c->patience = seq->handles ? 20 : 0;
 		c->mortal = !w.link && has_mortal(&w.queue[0]) && s->op != AGE;
 		caller = timed_worker(&w.queue[0]);
 		if (!world_step(&w, s))
@@ -201,7 +207,10 @@ static enum verdict run(struct executor *c, struct sequence *seq, struct random 
 		verdict = STUCK;
 	if (c->letters >= 0)
 		close(c->letters);
+	if (c->leaf >= 0)
+		close(c->leaf);
 	c->letters = -1;
+	c->leaf = -1;
 	return verdict;
 }
 
@@ -335,6 +344,7 @@ static bool make_plainer(struct step *s, int how)
 		break;
 	case 13:
 		s->files = 0;
+		s->reply_files = 0;
 		break;
 	default:
 		if (how - 14 >= (int)ARRAY_SIZE(flags))
