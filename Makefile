@@ -8,6 +8,10 @@ KERNEL ?= 6.1
 KDIR ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
+# Of module-sign and modules_install: the files of a private key and of its certificate.
+# Not from the environment, where these names can stand for something else.
+KEY :=
+CERT :=
 # Where Python looks for packages: below PREFIX, in Debian's place.
 PYTHONDIR ?=
 # A file for the totals of check and lint: "passed failed skipped".
@@ -104,6 +108,8 @@ help:
 	@echo '  python-install   the Python package (PREFIX, PYTHONDIR, DESTDIR)'
 	@echo '  python-uninstall  remove it again'
 	@echo '  modules_install  the module, for the running kernel or KDIR'
+	@echo '  module-sign      sign it, for Secure Boot: KEY=file CERT=file, which'
+	@echo '                   modules_install takes, too'
 	@echo '  dkms-install     the module, by DKMS for every kernel that is installed'
 	@echo '  dkms-uninstall   remove it again'
 	@echo '  deb              Debian packages of all this, in build/deb'
@@ -120,9 +126,9 @@ modules:
 	@$(if $(KDIR),:,$(VM)/deps.sh module $(if $(filter debug% lockdep kcsan um%,$(KERNEL)),kernel))
 	@KDIR='$(KDIR)' $(VM)/module.sh $(TARGET)
 
-modules_install: KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
+modules_install module-sign: KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
 modules_install: ROOT := $(or $(INSTALL_MOD_PATH),$(DESTDIR))
-modules_install:
+modules_install: $(if $(KEY)$(CERT),module-sign)
 	@[ -z '$(word 2,$(ROOT))' ] || \
 		{ echo "kbuild cannot install to a path with a blank: '$(ROOT)'" >&2; exit 1; }
 	@KDIR='$(KDIR)' $(VM)/module.sh custom
@@ -130,6 +136,14 @@ modules_install:
 		INSTALL_MOD_PATH='$(if $(ROOT),$(call absolute,$(ROOT)))' cmd_depmod=:
 	@[ -n '$(ROOT)' ] || { umask 022 && \
 		depmod "$$(cat '$(KDIR)'/include/config/kernel.release)"; }
+
+# Linked anew, since a signature is appended to what is there.
+module-sign:
+	@[ -n '$(KEY)' ] && [ -n '$(CERT)' ] || \
+		{ echo 'KEY and CERT are needed: files of your key and of its certificate' >&2; exit 1; }
+	@rm -f build/custom/mbox.ko
+	@KDIR='$(KDIR)' $(VM)/module.sh custom
+	@module/sign '$(KDIR)' '$(KEY)' '$(CERT)' build/custom/mbox.ko
 
 lib:
 	@$(MAKE) -s -C libuser O=../build/lib PREFIX='$(PREFIX)' all
@@ -305,7 +319,7 @@ clean:
 		-exec rm -f {} +
 
 # Each is in the text of help.
-.PHONY: all help modules modules_install lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
+.PHONY: all help modules modules_install module-sign lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
 	demo vm check check-all check-fs check-clients check-tracing check-in-tree check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-age bench-latency bench-inherit \
 	bench-rates bench-nats bench-crossover model lint lint-quick compile_commands.json clean
