@@ -21,6 +21,7 @@
 
 #define MODULE_DIR "/sys/module/mbox"
 #define DEVICE "/dev/mbox"
+#define ENROL "mokutil --import mok.der (with DKMS: /var/lib/dkms/mok.pub)"
 /* From this part of a limit on, the user is told. */
 #define NEARLY 0.8
 
@@ -107,14 +108,15 @@ static bool read_line(const char *path, char *line, size_t size)
 
 /* ---- the module ------------------------------------------------------------ */
 
-/* Whether depmod knows a module for this kernel. */
-static bool is_installed(const char *release)
+/* The module's file for this kernel, if depmod knows one. */
+static bool find_module(const char *release, char *path, size_t size)
 {
-	char path[256], line[4096];
+	char folder[128], line[4096];
 	bool found = false;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/lib/modules/%.100s/modules.dep", release);
+	snprintf(folder, sizeof(folder), "/lib/modules/%.100s", release);
+	snprintf(path, size, "%s/modules.dep", folder);
 	file = fopen(path, "re");
 	if (!file)
 		return false;
@@ -123,8 +125,60 @@ static bool is_installed(const char *release)
 		found = !!strstr(line, "/mbox.ko");
 	}
 	fclose(file);
+	snprintf(path, size, "%s/%.256s", folder, line);
 
 	return found;
+}
+
+/* Whether the kernel refuses modules without a signature that it can verify. */
+static bool only_signed(void)
+{
+	char line[128];
+
+	if (!read_line("/sys/module/module/parameters/sig_enforce", line, sizeof(line)))
+		return false;
+	if (*line == 'Y')
+		return true;
+
+	/* The one in brackets is in force: "none [integrity] confidentiality". */
+	return read_line("/sys/kernel/security/lockdown", line, sizeof(line)) &&
+	       !strstr(line, "[none]");
+}
+
+/* Whether a module has no signature. A compressed file does not show it. */
+static bool is_unsigned(const char *path)
+{
+	static const char mark[] = "~Module signature appended~\n";
+	char end[sizeof(mark) - 1];
+	bool has_none;
+	FILE *file;
+
+	if (strlen(path) < 3 || strcmp(path + strlen(path) - 3, ".ko"))
+		return false;
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	has_none = !fseek(file, -(long)sizeof(end), SEEK_END) &&
+		   fread(end, sizeof(end), 1, file) == 1 && memcmp(end, mark, sizeof(end));
+	fclose(file);
+
+	return has_none;
+}
+
+/* What to do about a module that is not loaded. */
+static void advise_loading(struct finding *f, const char *release)
+{
+	char path[512];
+
+	if (!find_module(release, path, sizeof(path)))
+		advise(f, "install mbox-dkms and linux-headers-%.100s, or 'make dkms-install'",
+		       release);
+	else if (!only_signed())
+		advise(f, "modprobe mbox (as root)");
+	else if (is_unsigned(path))
+		advise(f, "not signed: make modules_install KEY=mok.key CERT=mok.der; " ENROL);
+	else
+		advise(f, "modprobe mbox (as root); if its key is rejected: " ENROL);
 }
 
 static bool check_module(void)
@@ -135,13 +189,9 @@ static bool check_module(void)
 
 	uname(&name);
 	if (access(MODULE_DIR, F_OK)) {
-		say(&f, "module: not loaded into Linux %s", name.release);
-		if (is_installed(name.release))
-			advise(&f, "modprobe mbox (as root)");
-		else
-			advise(&f,
-			       "install mbox-dkms and linux-headers-%.100s, or 'make dkms-install'",
-			       name.release);
+		say(&f, "module: not loaded into Linux %s%s", name.release,
+		    only_signed() ? ", which loads only signed modules" : "");
+		advise_loading(&f, name.release);
 		/* It may be hidden, as in a container; the node decides. */
 		conclude(&f, access(DEVICE, F_OK) ? "FAIL" : "note");
 		return !access(DEVICE, F_OK);
