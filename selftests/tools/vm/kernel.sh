@@ -38,7 +38,14 @@ kcsan     source  amd64  bookworm  linux-source-6.1 suite base kcsan
 debug-rt  source  amd64  bookworm  linux-source-6.12 suite base rt
 um        source  um     trixie-backports  linux-source suite um inet
 um-kasan  source  um     trixie-backports  linux-source suite um um-kasan
+um-signed source  um     trixie-backports  linux-source um signed
 EOF
+}
+
+# Those that the suite runs on. A kernel from source without "suite" is for one test.
+listed()
+{
+	table | awk '$2 != "source" || / suite( |$)/ { print $1 }'
 }
 
 KMODULES='' KPATH='' CROSS='' CROSS_ROOT=''
@@ -337,7 +344,7 @@ case $1 in
 -h|--help)
 	usage; exit ;;
 --list)
-	table | while read -r name _; do echo "$name"; done
+	listed
 	exit ;;
 --source)
 	case ${2-linux-source-6.1} in
@@ -350,7 +357,7 @@ esac
 
 NAME=$1
 read -r _ HOW ARCH SUITE WHAT < <(table | grep "^$NAME  *") ||
-	die "no kernel $NAME; there are: $(table | cut -d' ' -f1 | xargs)"
+	die "no kernel $NAME; there are: $(listed | xargs)"
 mkdir -p "$CACHE/kernel"
 if [ "$HOW" = stock ] && [ -e "$CACHE/kernel/$NAME/env" ] &&
 	[ -z "${UPDATE-}" ]; then
