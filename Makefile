@@ -77,6 +77,7 @@ help:
 	@echo '                   COUNT=1 to measure instructions instead of time'
 	@echo '  check-tracing    the scripts for bpftrace, and the probes of the library'
 	@echo '  check-in-tree    the driver in the source of a kernel, built and booted'
+	@echo '  check-signing    kernels that take only signed modules, with keys of one'"'"'s own'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
 	@echo '  check-packages   the Debian packages, on a Debian that has nothing yet'
@@ -228,6 +229,9 @@ check-tracing:
 check-in-tree:
 	@selftests/tools/tree/run
 
+check-signing:
+	@selftests/tools/signing/run || [ $$? = 4 ]
+
 check-vm:
 	@$(VM)/selftest.sh
 
@@ -320,6 +324,6 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install module-sign lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
-	demo vm check check-all check-fs check-clients check-tracing check-in-tree check-vm check-fresh check-packages fuzz bench \
+	demo vm check check-all check-fs check-clients check-tracing check-in-tree check-signing check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-age bench-latency bench-inherit \
 	bench-rates bench-nats bench-crossover model lint lint-quick compile_commands.json clean

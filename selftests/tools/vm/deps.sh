@@ -4,8 +4,9 @@
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
 # wanted, this says so and installs nothing. Sets: module vm check kernel lint lint-quick
-# html deb clients commands model labels plot python ring tracing arm64 s390x. --list: only print
-# the packages, whether they are there or not, by the names that apt knows.
+# html deb clients commands model labels plot python ring signing tracing arm64 s390x.
+# --list: only print the packages, whether they are there or not, by the names that apt
+# knows.
 set -eu
 # What apt says is read here.
 export LC_ALL=C
@@ -33,6 +34,8 @@ packages()
 	model) echo gcc libc6-dev spin ;;
 	labels) echo checkpolicy ;;
 	plot) echo gnuplot-nox ;;
+	signing) echo openssl ovmf python3-cryptography python3-importlib-resources \
+		python3-pefile sbsigntool ;;
 	tracing) echo bpftrace ;;
 	ring) echo gcc gcc-@gcc-multilib libc6-dev-i386 clang \
 		libclang-rt-@clang-dev libck-dev xz-utils ;;
