@@ -144,6 +144,19 @@ apt_fetch()
 	DEB=$(echo "$2/${1}_"*.deb)
 }
 
+# Download the source of package $1 into directory $2, as it was released.
+apt_source()
+{
+	local options=(-o Dir::Etc::sourcelist="$2/sources.list" -o Dir::State::lists="$2/lists")
+
+	say "fetching the source of $1"
+	mkdir -p "$2/lists/partial"
+	sed -n '/-security /d; s/^deb /deb-src /p' "$APT_ROOT/sources.list" >"$2/sources.list"
+	apt-get -qq "${options[@]}" update >&2 || die "cannot fetch the lists of sources"
+	(cd "$2" && apt-get -qq "${options[@]}" source --download-only "$1" >&2) ||
+		die "cannot fetch the source of $1"
+}
+
 # Packages unpacked in folder $1: their links to absolute paths lead into it.
 relink()
 {
