@@ -78,6 +78,8 @@ help:
 	@echo '  check-tracing    the scripts for bpftrace, and the probes of the library'
 	@echo '  check-in-tree    the driver in the source of a kernel, built and booted'
 	@echo '  check-signing    kernels that take only signed modules, with keys of one'"'"'s own'
+	@echo '  check-embedded   the packages for Buildroot and Yocto: an image of Buildroot'"'"'s'
+	@echo '                   boots, and bitbake runs what needs no other recipe'
 	@echo '  check-vm         whether the virtual machine runner sees failures'
 	@echo '  check-fresh      the demo of a clone on Debian releases that have nothing yet'
 	@echo '  check-packages   the Debian packages, on a Debian that has nothing yet'
@@ -232,6 +234,13 @@ check-in-tree:
 check-signing:
 	@selftests/tools/signing/run || [ $$? = 4 ]
 
+# BUILDROOT, OE_CORE, BITBAKE: clones of them on this machine.
+check-embedded: export BUILDROOT ?=
+check-embedded: export OE_CORE ?=
+check-embedded: export BITBAKE ?=
+check-embedded:
+	@selftests/tools/embedded/run || [ $$? = 4 ]
+
 check-vm:
 	@$(VM)/selftest.sh
 
@@ -324,6 +333,6 @@ clean:
 
 # Each is in the text of help.
 .PHONY: all help modules modules_install module-sign lib python html install uninstall python-install python-uninstall dkms-install dkms-uninstall deb \
-	demo vm check check-all check-fs check-clients check-tracing check-in-tree check-signing check-vm check-fresh check-packages fuzz bench \
+	demo vm check check-all check-fs check-clients check-tracing check-in-tree check-embedded check-signing check-vm check-fresh check-packages fuzz bench \
 	bench-count bench-holds bench-profile bench-age bench-latency bench-inherit \
 	bench-rates bench-nats bench-crossover model lint lint-quick compile_commands.json clean

@@ -4,9 +4,9 @@
 # Install the Debian packages that SET needs and that are not there yet, saying
 # which. What is installed stays: where a package is in the way of one that is
 # wanted, this says so and installs nothing. Sets: module vm check kernel lint lint-quick
-# html deb clients commands model labels plot python ring signing tracing arm64 s390x.
-# --list: only print the packages, whether they are there or not, by the names that apt
-# knows.
+# html deb clients commands embedded model labels plot python ring signing tracing arm64
+# s390x. --list: only print the packages, whether they are there or not, by the names that
+# apt knows.
 set -eu
 # What apt says is read here.
 export LC_ALL=C
@@ -31,6 +31,9 @@ packages()
 	deb) echo debhelper dh-dkms dh-python dpkg-dev lintian libc6-dev gcc make git \
 		libsmartcols-dev libtirpc-dev libnats-dev pkgconf python3-dev systemtap-sdt-dev ;;
 	commands) echo gcc libc6-dev libsmartcols-dev make python3 ;;
+	embedded) echo bc chrpath cpio diffstat fakeroot file g++ gawk git kmod locales-all lz4 \
+		patch perl pkgconf python3 python3-flake8 python3-magic rsync socat tar unzip \
+		wget xz-utils zstd ;;
 	model) echo gcc libc6-dev spin ;;
 	labels) echo checkpolicy ;;
 	plot) echo gnuplot-nox ;;
