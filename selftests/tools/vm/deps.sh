@@ -32,7 +32,7 @@ packages()
 		libsmartcols-dev libtirpc-dev libnats-dev pkgconf python3-dev systemtap-sdt-dev ;;
 	commands) echo gcc libc6-dev libsmartcols-dev make python3 ;;
 	embedded) echo bc chrpath cpio diffstat fakeroot file g++ gawk git kmod locales-all lz4 \
-		patch perl pkgconf python3 python3-flake8 python3-magic rsync socat tar unzip \
+		patch patchelf perl pkgconf python3 python3-flake8 python3-magic rsync socat tar unzip \
 		wget xz-utils zstd ;;
 	model) echo gcc libc6-dev spin ;;
 	labels) echo checkpolicy ;;

@@ -3,10 +3,13 @@
 # usage: packages.sh
 # Are the Debian packages right? They are built twice, in two folders, and must be the
 # same bytes; lintian says nothing. In a copy of a new root of Debian 12 apt installs
-# them, DKMS builds the module for two kernels, programs are compiled with pkg-config
-# and run, and after the purge no file is left. KTAP. Needs root.
+# them, DKMS builds the module for two kernels, and programs are compiled with pkg-config
+# and run. A machine boots that root, loads the module and runs programs, and the package
+# goes while a mailbox exists. In the copy, no file is left after the purge. KTAP. Needs
+# root.
 #
-# shellcheck disable=SC2016,SC2317 # the shell in the root expands them; step calls them
+# shellcheck disable=SC2013,SC2016,SC2317 # names without blanks; the shell in the root
+# expands them; step calls them
 set -eu
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=root.sh
@@ -17,6 +20,8 @@ case $# in
 0) ;;
 *) sed -n '3,/^set/{/^set/d; s/^# \?//; p}' "$0" >&2; exit 2 ;;
 esac
+
+"$VM_DIR/deps.sh" module vm deb
 
 RELEASE=bookworm
 export TESTS=
@@ -52,12 +57,13 @@ same_bytes()
 	(cd "$WORK/one" && sha256sum ./*.deb) | (cd "$WORK/two" && sha256sum -c --quiet)
 }
 
-# Of all but what a machine writes as it goes.
+# Of all but what a machine writes as it goes, depmod for one.
 files()
 {
 	inside 'find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run \
 		-o -path /tmp -o -path /var/cache -o -path /var/log -o -path /var/lib/apt \
-		-o -path /var/lib/dpkg -o -path /root \) -prune -o -print | LC_ALL=C sort'
+		-o -path /var/lib/dpkg -o -path /root -o -name modules.\* \) -prune \
+		-o -print | LC_ALL=C sort'
 }
 
 prepare()
@@ -68,7 +74,7 @@ prepare()
 	# Headers of two kernels, the second from backports' predecessor: the RT one.
 	inside 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq \
 		--no-install-recommends install dkms gcc libc6-dev make pkg-config python3 libtirpc-dev \
-		linux-headers-amd64 linux-headers-rt-amd64'
+		kmod linux-headers-amd64 linux-headers-rt-amd64'
 }
 
 install_packages()
@@ -101,6 +107,32 @@ programs_compile()
 		[ -e /usr/lib/modules-load.d/mbox.conf ]'
 }
 
+# What the machine does not need, and the sources of kernels, are left out of its root.
+machine_root()
+{
+	cp "$VM_DIR/packages-in-guest" "$ROOT/root/"
+	(cd "$ROOT" && find . -xdev \( -path './usr/src/linux-*' -o -path ./usr/lib/gcc -o \
+		-path ./usr/share/doc -o -path ./usr/share/man -o -path ./usr/share/locale -o \
+		-path ./var/cache -o -path ./var/lib/apt -o -name '*.a' \) -prune -o -print0 |
+		cpio --quiet -0 -o -H newc) | gzip -1 >"$WORK/initramfs"
+}
+
+runs_in_a_machine()
+{
+	local accel name
+
+	[ -d "$ROOT/lib/modules/$KVER/updates/dkms" ] || { echo "no module for $KVER"; return 1; }
+	machine_root || return
+	accel=$("$VM_DIR/accel.sh" "$KQEMU" "$KIMAGE") || return
+	timeout -k 5 600 "$KQEMU" -accel "$accel" -cpu max -m 3072 -nodefaults -display none \
+		-no-reboot -serial "file:$WORK/serial" -kernel "$KIMAGE" -initrd "$WORK/initramfs" \
+		-append "console=ttyS0 panic=-1 quiet rdinit=/root/packages-in-guest" || return
+	tr -d '\r' <"$WORK/serial" | tee "$WORK/said"
+	for name in $(sed -n 's/^try \([a-z_]*\) .*/\1/p' "$VM_DIR/packages-in-guest"); do
+		grep -qx "ok $name" "$WORK/said" || { echo "no ok $name"; return 1; }
+	done
+}
+
 # Without a package, on a machine that has dkms.
 dkms_of_the_tree()
 {
@@ -111,7 +143,7 @@ dkms_of_the_tree()
 
 purge()
 {
-	inside 'DEBIAN_FRONTEND=noninteractive apt-get -qq purge mbox-dkms mbox-tools \
+	inside 'DEBIAN_FRONTEND=noninteractive apt-get -qq --autoremove purge mbox-dkms mbox-tools \
 		mbox-doc mbox-drop-in python3-mbox mbox-nats libmbox-rpc-dev libmbox-rpc0 libmbox-dev \
 		libmbox0'
 }
@@ -122,8 +154,12 @@ nothing_left()
 	diff "$WORK/before" "$WORK/after"
 }
 
+# Of the same version as the headers that apt installs.
+# shellcheck source=/dev/null
+. "$(UPDATE=1 "$VM_DIR/kernel.sh" 6.1)"
+
 echo "KTAP version 1"
-echo "1..9"
+echo "1..10"
 step "packages are built, and lintian is silent" build_twice
 step "two builds have the same bytes" same_bytes
 step "a root of $RELEASE with two kernels' headers" prepare
@@ -131,6 +167,7 @@ files >"$WORK/before" 2>/dev/null || :
 step "apt installs the packages" install_packages
 step "DKMS builds the module for both kernels" built_for_both
 step "programs compile and run" programs_compile
+step "a machine loads the module and runs programs" runs_in_a_machine
 step "apt purges the packages" purge
 step "no file is left" nothing_left
 step "make dkms-install and dkms-uninstall" dkms_of_the_tree
