@@ -315,16 +315,9 @@ static bool await_ended(int fd, long n)
 /* None, one that has passed, passes soon or with AGE, or one long after the sequence. */
 static __u64 start_deadline(const struct step *s)
 {
-	switch (s->block_mode) {
-	case PAST_DEADLINE:
-		return 1;
-	case EXPIRES:
-		return in_ms(CLOCK_MONOTONIC, 2 * time_factor());
-	case LATER:
-		return now_ns(CLOCK_MONOTONIC) + later_ns();
-	default:
-		return s->id % 2 ? in_ms(CLOCK_MONOTONIC, 3600 * 1000) : 0;
-	}
+	__u64 deadline = call_deadline(s);
+
+	return deadline || !(s->id % 2) ? deadline : in_ms(CLOCK_MONOTONIC, 3600 * 1000);
 }
 
 /* If it has a deadline that passes, the step is over when its call has ended. */

@@ -773,28 +773,40 @@ TEST_F(fds, rendezvous_carries_descriptors)
 	EXPECT_EQ(O_WRONLY, fcntl(self->got.fds[0], F_GETFL) & O_ACCMODE);
 }
 
+/*
+ * A rendezvous: @receiver copies the message slowly, its sender takes it back meanwhile, and
+ * the copy goes on. Returns 0 or an error.
+ */
+static long withdraw_while_copied(FIXTURE_DATA(fds) *self, struct call *receiver)
+{
+	struct call sender = { .msg.nfds = 1, .msg.fds = (uintptr_t)&self->pipe[1] };
+	long ret;
+
+	ret = send_start(&sender, self->fd, 1) ?: await_waiting(self->fd, 1, 0) ?:
+	      call_start(receiver, self->fd, MBOX_IOC_RECV) ?: slow_await(&self->slow);
+	if (ret)
+		return ret;
+	close(self->pipe[1]);
+	self->pipe[1] = -1;
+	ret = -pthread_kill(sender.thread, SIGUSR1);
+	if (!ret)
+		ret = call_join(&sender);
+	return ret == -EINTR ? slow_go_on(&self->slow) : ret ?: -EPROTO;
+}
+
 /* The sender takes it back while it is being copied: nothing is installed. */
 TEST_F(fds, withdrawn_message_installs_no_descriptor)
 {
-	struct call sender = { .msg.nfds = 1 }, receiver = { 0 };
+	struct call receiver = { 0 };
 	int got = POISON;
 
 	ASSERT_EQ(0, raw_set_capacity(self->fd, 0));
 	if (slow_init(&self->slow))
 		SKIP(return, "no userfaultfd");
-	sender.msg.fds = (uintptr_t)&self->pipe[1];
-	ASSERT_EQ(0, send_start(&sender, self->fd, 1));
-	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
 	receiver.msg = msg_of(self->slow.page, 4, MBOX_DONTWAIT);
 	receiver.msg.nfds = 1;
 	receiver.msg.fds = (uintptr_t)&got;
-	ASSERT_EQ(0, call_start(&receiver, self->fd, MBOX_IOC_RECV));
-	ASSERT_EQ(0, slow_await(&self->slow));
-	close(self->pipe[1]);
-	self->pipe[1] = -1;
-	ASSERT_EQ(0, pthread_kill(sender.thread, SIGUSR1));
-	EXPECT_EQ(-EINTR, call_join(&sender));
-	ASSERT_EQ(0, slow_go_on(&self->slow));
+	ASSERT_EQ(0, withdraw_while_copied(self, &receiver));
 	EXPECT_EQ(-EAGAIN, call_join(&receiver));
 	EXPECT_TRUE(pipe_is_closed(self, WAIT_LIMIT_MS));
 	EXPECT_EQ(1U, receiver.msg.nfds);
@@ -818,22 +830,13 @@ TEST_F(fds, dropped_ones_are_closed_while_the_call_that_dropped_them_waits)
 
 TEST_F(fds, withdrawn_ones_are_closed_while_the_receiver_waits_for_another)
 {
-	struct call sender = { .msg.nfds = 1 }, receiver = { 0 };
+	struct call receiver = { 0 };
 
 	ASSERT_EQ(0, raw_set_capacity(self->fd, 0));
 	if (slow_init(&self->slow))
 		SKIP(return, "no userfaultfd");
-	sender.msg.fds = (uintptr_t)&self->pipe[1];
-	ASSERT_EQ(0, send_start(&sender, self->fd, 1));
-	ASSERT_EQ(0, await_waiting(self->fd, 1, 0));
 	receiver.msg = msg_of(self->slow.page, 4, 0);
-	ASSERT_EQ(0, call_start(&receiver, self->fd, MBOX_IOC_RECV));
-	ASSERT_EQ(0, slow_await(&self->slow));
-	close(self->pipe[1]);
-	self->pipe[1] = -1;
-	ASSERT_EQ(0, pthread_kill(sender.thread, SIGUSR1));
-	EXPECT_EQ(-EINTR, call_join(&sender));
-	ASSERT_EQ(0, slow_go_on(&self->slow));
+	ASSERT_EQ(0, withdraw_while_copied(self, &receiver));
 	ASSERT_EQ(0, await_waiting(self->fd, 0, 1));
 	EXPECT_TRUE(pipe_is_closed(self, WAIT_LIMIT_MS));
 	ASSERT_EQ(0, put(self->fd, 2));
