@@ -356,7 +356,7 @@ struct model {
 	struct outcome *out;
 };
 
-/* The rules that can be broken, to see that it is noticed; in groups, see shows(). */
+/* The rules that can be broken, to see that it is noticed; in groups. */
 enum {
 	LAST_IN_FIRST_OUT = 1,
 	MATCH_LE_TAKES_ANY,

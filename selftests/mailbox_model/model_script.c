@@ -178,6 +178,24 @@ void say_step(FILE *out, const struct step *s)
 	SAY(out, "\n");
 }
 
+/* The model of a mailbox or a link that nothing has happened to; @bug: the rule to break, or 0. */
+void world_of(const struct sequence *seq, int bug, struct world *w)
+{
+	struct model m;
+
+	model_init(&m, seq->flags, seq->capacity, seq->msg_max, bug);
+	m.limit = seq->limit;
+	memcpy(m.cost, seq->cost, sizeof(m.cost));
+	m.owner = seq->owner;
+	m.max_bytes = seq->max_bytes;
+	m.history = seq->history;
+	m.leases = seq->leases;
+	m.max_deliveries = seq->max_deliveries;
+	m.letters.capacity = seq->letters;
+	m.letters.flags = seq->letter_flags;
+	world_init(w, seq->link, &m);
+}
+
 /* ---- random ones -------------------------------------------------------- */
 
 /* write(2) and read(2) can say no more. */
@@ -529,99 +547,6 @@ struct step random_step(struct random *r, struct world *w, const struct sequence
 bool needs_slow(int bug)
 {
 	return bug == WITHDRAWN_MESSAGE_IS_RECEIVED || bug == WITHDRAWN_MESSAGE_COSTS_THE_PLACE;
-}
-
-/* The same with dead letters. */
-static bool shows_letters(const struct sequence *seq, int bug)
-{
-	const __u32 policy = MBOX_DROP_OLDEST | MBOX_DROP_NEWEST;
-
-	switch (bug) {
-	case DEAD_LETTERS_KEEP_THEIR_PLACE:
-		return seq->capacity < STORED_MAX && !(seq->flags & policy);
-	case DEAD_LETTERS_ARE_LOST:
-		return seq->letters;
-	case LETTERS_ARE_NOT_SORTED:
-		return seq->letters > 1;
-	case LETTERS_NEED_ROOM:
-		return seq->letters && !(seq->letter_flags & policy);
-	case LETTERS_DROP_THE_NEWEST:
-		return seq->letters > 1 && seq->letter_flags & MBOX_DROP_OLDEST;
-	default:
-		return true;
-	}
-}
-
-/* The same with deadlines that come later. */
-static bool shows_deadlines(const struct sequence *seq, int bug)
-{
-	bool waits = seq->capacity < STORED_MAX &&
-		     !(seq->flags & (MBOX_DROP_OLDEST | MBOX_DROP_NEWEST));
-
-	switch (bug) {
-	case QUEUED_REQUEST_HAS_NO_DEADLINE:
-		return seq->capacity;
-	case LATE_REQUEST_KEEPS_ITS_PLACE:
-		return seq->capacity && waits;
-	case WAITING_REQUEST_HAS_NO_DEADLINE:
-	case RESTARTED_CALL_HAS_NO_DEADLINE:
-		return waits;
-	default:
-		return true;
-	}
-}
-
-/* Whether it is to be seen, in such a mailbox, that a rule is broken. */
-bool shows(const struct sequence *seq, int bug)
-{
-	if (bug >= HANDLES_IN_MESSAGES_DO_NOT_COUNT)
-		return seq->handles && (bug != GIVEN_UP_HANDLES_COUNT ||
-					(seq->capacity && !(seq->flags & MBOX_TEMPORARY)));
-	if (bug >= REPLIES_HAVE_NO_FILES)
-		return seq->files && seq->calls &&
-		       (bug != UNFETCHED_REPLY_LOSES_FILES || seq->starts);
-	if (bug >= QUEUED_REQUEST_HAS_NO_DEADLINE)
-		return seq->starts && shows_deadlines(seq, bug);
-	if (bug >= CALLS_HAVE_NO_DEADLINE)
-		return seq->starts && !(seq->flags & MBOX_DROP_OLDEST);
-	if (bug >= FILES_NEED_NO_ROOM)
-		return seq->files && (bug != FILES_COME_ONCE || seq->leases);
-	if (bug >= DELIVERIES_HAVE_NO_END)
-		return seq->max_deliveries && shows_letters(seq, bug);
-	if (bug >= CALLS_END_AS_THEY_BEGAN)
-		return seq->starts;
-	if (bug >= HISTORY_IS_EMPTY)
-		return seq->history && (bug != HISTORY_OUTLIVES_A_DROP ||
-					seq->flags & MBOX_DROP_OLDEST) &&
-		       (bug != HISTORY_TAKES_PLACES || seq->capacity < STORED_MAX);
-	if (bug >= EXPIRED_IS_RECEIVED)
-		return seq->lifespans && (bug != EXPIRED_COMES_BACK || seq->leases) &&
-		       (bug != EXPIRED_KEEPS_ITS_PLACE || seq->capacity < STORED_MAX);
-	if (bug >= NACK_GOES_BEHIND)
-		return seq->leases && (bug != LEASE_MAKES_ROOM || seq->capacity < STORED_MAX);
-	if (bug >= TEMPORARY_ONES_STAY)
-		return seq->flags & MBOX_TEMPORARY;
-	if (bug == DROPPING_ONE_IS_ENOUGH)
-		return seq->max_bytes && seq->flags & MBOX_DROP_OLDEST &&
-		       !(seq->flags & MBOX_BROADCAST);
-	if (bug >= BYTES_HOLD_NOTHING_BACK)
-		return seq->max_bytes && !(seq->flags & MBOX_DROP_OLDEST);
-	if (bug >= EACH_HANDLE_COUNTS)
-		return seq->link;
-	if (bug && seq->link)
-		return false;
-	if (bug >= SENDER_GETS_NO_OWN_MESSAGES)
-		return seq->flags & MBOX_BROADCAST &&
-		       (bug < EXPEL_TAKES_THE_FASTEST || !seq->limit);
-	if (bug >= LIMIT_DROPS_THE_OLDEST_OF_ALL)
-		return seq->limit;
-	if (bug >= USER_TAKES_ALL)
-		return seq->flags & MBOX_FAIR;
-	if (bug >= UNACCEPTED_SENDER_GOES_LAST)
-		return seq->transit;
-	if (bug >= ANY_HANDLE_REPLIES)
-		return seq->calls;
-	return !bug || !(seq->flags & MBOX_BROADCAST);
 }
 
 /* A limit that a few messages reach. */

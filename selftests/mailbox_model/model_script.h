@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Sequences of steps: made up at random, and printed as a script that can be
- * follow.
+ * followed.
  */
 #ifndef SELFTESTS_MODEL_SCRIPT_H
 #define SELFTESTS_MODEL_SCRIPT_H
@@ -59,8 +59,8 @@ struct sequence {
 void say_mailbox(FILE *out, const struct sequence *seq);
 void say_step(FILE *out, const struct step *s);
 struct step random_step(struct random *r, struct world *w, const struct sequence *seq, int id);
+void world_of(const struct sequence *seq, int bug, struct world *w);
 bool needs_slow(int bug);
-bool shows(const struct sequence *seq, int bug);
 void random_mailbox(struct random *r, const __u64 *cost, bool slow, struct sequence *seq);
 
 #endif /* SELFTESTS_MODEL_SCRIPT_H */
