@@ -45,14 +45,14 @@ static bool same_mailbox(const struct model *a, const struct model *b)
 	struct handles handles = count_handles(a), others = count_handles(b);
 	struct mbox_stat st = { 0 }, other = { 0 };
 
-	if (a->dead != b->dead)
+	if (!same_letters(&a->letters, &b->letters) || handles.send != others.send ||
+	    handles.recv != others.recv || a->dead != b->dead)
 		return false;
 	if (a->dead)
 		return true;
 	model_stat(a, &st);
 	model_stat(b, &other);
-	return !memcmp(&st, &other, sizeof(st)) && same_letters(&a->letters, &b->letters) &&
-	       handles.send == others.send && handles.recv == others.recv;
+	return !memcmp(&st, &other, sizeof(st));
 }
 
 /* Of a link, each side is seen by those who receive from it. */
